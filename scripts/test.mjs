@@ -1,0 +1,84 @@
+// The test command: set-up with the test dependencies, then every TypeScript and Python test.
+// Prints last `N passed, N failed`; the exit code is 1 when anything failed or a suite did not run.
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot, venvPython } from './lib/paths.mjs';
+import { ensureSetup } from './setup.mjs';
+
+const resultsDir = join(projectRoot, 'test-artifacts');
+const only = process.argv.slice(2);
+
+/** Runs a command with inherited output; resolves to its exit code. */
+function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: projectRoot, stdio: 'inherit', ...options });
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+function secondsSince(startedAt) {
+  return ((Date.now() - startedAt) / 1000).toFixed(1);
+}
+
+/** Runs a vitest project; returns its counts, or one failure when it produced no result file. */
+async function vitest(project) {
+  const output = join(resultsDir, `vitest-${project}.json`);
+  const startedAt = Date.now();
+  const bin = join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
+  const code = await run(process.execPath, [bin, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${output}`]);
+  return { name: `vitest ${project}`, seconds: secondsSince(startedAt), ...countVitest(output, code) };
+}
+
+function countVitest(output, code) {
+  try {
+    const report = JSON.parse(readFileSync(output, 'utf8'));
+    const brokenFiles = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+    const failed = report.numFailedTests + brokenFiles.length;
+    return { passed: report.numPassedTests, failed: failed === 0 && code !== 0 ? 1 : failed };
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+}
+
+async function pytest() {
+  const output = join(resultsDir, 'pytest.xml');
+  const startedAt = Date.now();
+  const code = await run(venvPython(), ['-m', 'pytest', '-q', 'tests', `--junitxml=${output}`], { cwd: join(projectRoot, 'ml') });
+  return { name: 'pytest', seconds: secondsSince(startedAt), ...countJunit(output, code) };
+}
+
+function countJunit(output, code) {
+  try {
+    const suite = /<testsuite [^>]*>/.exec(readFileSync(output, 'utf8'))?.[0] ?? '';
+    const count = (name) => Number(new RegExp(`${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
+    const failed = count('errors') + count('failures');
+    return { passed: count('tests') - failed - count('skipped'), failed: failed === 0 && code !== 0 ? 1 : failed };
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+}
+
+const setupStartedAt = Date.now();
+await ensureSetup({ dev: true });
+console.log(`\nset-up: ${secondsSince(setupStartedAt)} s`);
+const { build } = await import('./build.mjs');
+await build();
+
+rmSync(resultsDir, { recursive: true, force: true });
+mkdirSync(resultsDir, { recursive: true });
+const testsStartedAt = Date.now();
+const suites = { unit: () => vitest('unit'), integration: () => vitest('integration'), python: pytest };
+const results = [];
+for (const [name, suite] of Object.entries(suites)) {
+  if (only.length === 0 || only.includes(name)) results.push(await suite());
+}
+for (const { name, passed, failed, seconds } of results) {
+  console.log(`${name}: ${passed} passed, ${failed} failed in ${seconds} s`);
+}
+console.log(`tests: ${secondsSince(testsStartedAt)} s`);
+const passed = results.reduce((sum, result) => sum + result.passed, 0);
+const failed = results.reduce((sum, result) => sum + result.failed, 0);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
