@@ -63,7 +63,11 @@ export type NightPlan = {
   tasks: TaskPlan[];
 };
 
-export type PlanNightInput = NightInput & { workflowId: string; runId: string; nominalInstant: string | null };
+export type PlanNightInput = NightInput & {
+  workflowId: string;
+  runId: string;
+  nominalInstant: string | null;
+};
 
 export type TaskTransition = {
   taskRunId: string;
@@ -87,7 +91,11 @@ export type RunActivities = {
   /** Resolves session, universe, task instants and deadlines, claims (session, universe), inserts pending rows. */
   planNight(input: PlanNightInput): Promise<NightPlan>;
   /** Plans one manual run from its request row; checks dependencies again. */
-  planManualRun(input: { taskRunId: string; workflowId: string; runId: string }): Promise<
+  planManualRun(input: {
+    taskRunId: string;
+    workflowId: string;
+    runId: string;
+  }): Promise<
     | { outcome: 'run'; input: TaskInput; plan: TaskPlan; maxConcurrentJobs: number; maxInstances: number }
     | { outcome: 'refused'; reason: string }
   >;
@@ -104,12 +112,19 @@ export type RunActivities = {
   }): Promise<void>;
   /** True when liveness rows show that our own runtime was down for a part of the interval. */
   wasRuntimeDown(input: { from: string; to: string }): Promise<{ down: boolean; seconds: number }>;
-  finishNight(input: { workflowId: string; runId: string; state: NightState; reason: string | null }): Promise<void>;
+  finishNight(input: {
+    workflowId: string;
+    runId: string;
+    state: NightState;
+    reason: string | null;
+  }): Promise<void>;
 };
 
 /** Which of the queue's granted runs are closed by now (asked each minute and at its start). */
 export type QueueActivities = {
-  findClosedRuns(input: { runs: { workflowId: string; runId: string }[] }): Promise<{ closedRunIds: string[] }>;
+  findClosedRuns(input: {
+    runs: { workflowId: string; runId: string }[];
+  }): Promise<{ closedRunIds: string[] }>;
 };
 
 export type IngestionPlan = { batches: { index: number; symbols: string[] }[]; symbols: number };
@@ -262,7 +277,9 @@ export type ScanActivities = {
   /** Newest accepted version trained through <= S, and the dataset of S. */
   planScan(step: TaskStep): Promise<ScanPlan>;
   /** Ranks the predictions; which symbols get a signal and so need reasons. */
-  selectSignals(step: TaskStep & { plan: ScanPlan; predictionsHash: string }): Promise<{ symbolIndexes: number[] }>;
+  selectSignals(
+    step: TaskStep & { plan: ScanPlan; predictionsHash: string },
+  ): Promise<{ symbolIndexes: number[] }>;
   /** Writes predictions and signals in one transaction, never overwriting; the task's result. */
   writeSignals(
     step: TaskStep & { plan: ScanPlan; predictionsHash: string; reasonsHash: string | null },
