@@ -1,0 +1,54 @@
+/** How an error of the database should be treated by who asked. */
+export type DatabaseErrorClass = 'transient' | 'refused' | 'conflict' | 'defect';
+
+/** Socket and client codes of postgres.js and Node that mean: no answer, ask again. */
+const CONNECTION_CODES = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+
+/** SQLSTATEs outside the transient classes that a repetition can cure. */
+const TRANSIENT_STATES = new Set(['40001', '40P01', '55P03', '57P01', '57P02', '57P03', '57P05', '25006']);
+/** 08 connection, 53 out of resources, 58 system error. */
+const TRANSIENT_CLASSES = new Set(['08', '53', '58']);
+
+/** `code` of an error of Postgres (SQLSTATE) or of the socket; null for other errors. */
+export function databaseErrorCode(error: unknown): string | null {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return null;
+  return typeof error.code === 'string' ? error.code : null;
+}
+
+/**
+ * Class of a database error: `transient` (ask again), `refused` (missing right), `conflict`
+ * (unique or exclusion violation), `defect` (our mistake); null if it is not a database error.
+ */
+export function classifyDatabaseError(error: unknown): DatabaseErrorClass | null {
+  const code = databaseErrorCode(error);
+  if (code === null) return null;
+  if (CONNECTION_CODES.has(code)) return 'transient';
+  if (!/^[0-9A-Z]{5}$/.test(code)) return null;
+  if (TRANSIENT_STATES.has(code) || TRANSIENT_CLASSES.has(code.slice(0, 2))) return 'transient';
+  if (code === '42501' || code.startsWith('28')) return 'refused';
+  if (code === '23505' || code === '23P01') return 'conflict';
+  return 'defect';
+}
+
+/** True when the same statement may succeed a moment later. */
+export function isTransientDatabaseError(error: unknown): boolean {
+  return classifyDatabaseError(error) === 'transient';
+}
+
+/** The writing attempt is no longer the current one of its task run: nothing of it may be stored. */
+export class SupersededAttempt extends Error {
+  override readonly name = 'SupersededAttempt';
+}

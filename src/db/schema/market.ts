@@ -1,0 +1,231 @@
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  date,
+  doublePrecision,
+  integer,
+  jsonb,
+  primaryKey,
+  smallint,
+  text,
+} from 'drizzle-orm/pg-core';
+import { hashColumn, instant, market, recordedAt, symbolColumn } from './types.ts';
+
+export const instruments = market.table('instruments', {
+  symbol: symbolColumn().primaryKey(),
+  name: text('name'),
+  sector: text('sector'),
+  industry: text('industry'),
+  exchange: text('exchange'),
+  currency: text('currency').notNull().default('USD'),
+  /** First and last session at which the ticker meant this company; null: not known. */
+  validFrom: date('valid_from', { mode: 'string' }),
+  validTo: date('valid_to', { mode: 'string' }),
+  provider: text('provider').notNull(),
+  metadata: jsonb('metadata').notNull().default({}),
+  recordedAt: recordedAt(),
+});
+
+/** Member lists by content: `version` is the hash of the list, valid from `as_of` on. */
+export const universes = market.table(
+  'universes',
+  {
+    universe: text('universe').notNull(),
+    version: hashColumn('version').notNull(),
+    members: text('members').array().notNull(),
+    asOf: date('as_of', { mode: 'string' }).notNull(),
+    survivorship: text('survivorship').notNull().default('biased'),
+    recordedAt: recordedAt(),
+  },
+  (t) => [primaryKey({ columns: [t.universe, t.version] })],
+);
+
+/** Exchange sessions as the calendar file has them; `session_overrides` wins. */
+export const sessions = market.table('sessions', {
+  sessionDate: date('session_date', { mode: 'string' }).primaryKey(),
+  openAt: instant('open_at').notNull(),
+  closeAt: instant('close_at').notNull(),
+  earlyClose: boolean('early_close').notNull().default(false),
+});
+
+export const sessionOverrides = market.table(
+  'session_overrides',
+  {
+    sessionDate: date('session_date', { mode: 'string' }).primaryKey(),
+    kind: text('kind').notNull(),
+    closeAt: instant('close_at'),
+    reason: text('reason').notNull(),
+    decidedBy: text('decided_by').notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [
+    check('session_overrides_kind', sql`${t.kind} in ('closed', 'early_close')`),
+    check('session_overrides_close', sql`(${t.kind} = 'early_close') = (${t.closeAt} is not null)`),
+  ],
+);
+
+/** Provenance shared by the rows of one write: who delivered them, on which basis, when. Keeps bars narrow. */
+export const barSources = market.table('bar_sources', {
+  sourceId: integer('source_id').primaryKey().generatedAlwaysAsIdentity(),
+  provider: text('provider').notNull(),
+  /** `priceBasisKey` of the batch, e.g. `split-adjusted@2018-02-07`. */
+  priceBasis: text('price_basis').notNull(),
+  /** Last date whose corporate actions are in the prices; null: as traded. */
+  basisDate: date('basis_date', { mode: 'string' }),
+  fetchedAt: instant('fetched_at').notNull(),
+  nightSession: date('night_session', { mode: 'string' }),
+  taskRunId: text('task_run_id'),
+  recordedAt: recordedAt(),
+});
+
+/** Bar states, stored as one small number: see `BAR_STATES` in queries/bars.ts. */
+export const bars = market.table(
+  'bars',
+  {
+    symbol: symbolColumn().notNull(),
+    sessionDate: date('session_date', { mode: 'string' }).notNull(),
+    open: doublePrecision('open'),
+    high: doublePrecision('high'),
+    low: doublePrecision('low'),
+    close: doublePrecision('close'),
+    volume: doublePrecision('volume'),
+    /** When these values could be known. */
+    availableAt: instant('available_at').notNull(),
+    sourceId: integer('source_id').notNull(),
+    /** 0 provisional, 1 final, 2 revised. */
+    state: smallint('state').notNull(),
+    revision: smallint('revision').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.symbol, t.sessionDate] }),
+    check('bars_state', sql`${t.state} between 0 and 2`),
+  ],
+);
+
+/** What a bar said before it changed; `superseded_at` is the `available_at` of the row that replaced it. */
+export const barRevisions = market.table(
+  'bar_revisions',
+  {
+    symbol: symbolColumn().notNull(),
+    sessionDate: date('session_date', { mode: 'string' }).notNull(),
+    revision: smallint('revision').notNull(),
+    open: doublePrecision('open'),
+    high: doublePrecision('high'),
+    low: doublePrecision('low'),
+    close: doublePrecision('close'),
+    volume: doublePrecision('volume'),
+    availableAt: instant('available_at').notNull(),
+    sourceId: integer('source_id').notNull(),
+    state: smallint('state').notNull(),
+    supersededAt: instant('superseded_at').notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [primaryKey({ columns: [t.symbol, t.sessionDate, t.revision] })],
+);
+
+/** Doubts about a stored bar. `scope` is empty, or the universe version whose comparison raised the flag. */
+export const barFlags = market.table(
+  'bar_flags',
+  {
+    symbol: symbolColumn().notNull(),
+    sessionDate: date('session_date', { mode: 'string' }).notNull(),
+    kind: text('kind').notNull(),
+    scope: hashColumn('scope').notNull().default(''),
+    severity: text('severity').notNull(),
+    reason: text('reason').notNull(),
+    /** First session at whose close the doubt could be known. */
+    availableSession: date('available_session', { mode: 'string' }).notNull(),
+    taskRunId: text('task_run_id'),
+    recordedAt: recordedAt(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.symbol, t.sessionDate, t.kind, t.scope] }),
+    check('bar_flags_severity', sql`${t.severity} in ('doubtful', 'note')`),
+  ],
+);
+
+/** Rows that cannot be true. `raw` is what was delivered, word for word. */
+export const quarantine = market.table(
+  'quarantine',
+  {
+    symbol: symbolColumn().notNull(),
+    sessionDate: date('session_date', { mode: 'string' }).notNull(),
+    provider: text('provider').notNull(),
+    priceBasis: text('price_basis').notNull(),
+    codes: text('codes').array().notNull(),
+    reason: text('reason').notNull(),
+    raw: jsonb('raw').notNull(),
+    status: text('status').notNull().default('pending'),
+    decidedBy: text('decided_by'),
+    decidedAt: instant('decided_at'),
+    decisionReason: text('decision_reason'),
+    availableAt: instant('available_at').notNull(),
+    taskRunId: text('task_run_id'),
+    recordedAt: recordedAt(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.symbol, t.sessionDate, t.provider] }),
+    check('quarantine_status', sql`${t.status} in ('pending', 'released', 'rejected')`),
+  ],
+);
+
+export const splits = market.table(
+  'splits',
+  {
+    symbol: symbolColumn().notNull(),
+    exDate: date('ex_date', { mode: 'string' }).notNull(),
+    /** New shares per old share: 7 for 7:1, 0.125 for 1:8. */
+    factor: doublePrecision('factor').notNull(),
+    provider: text('provider').notNull(),
+    availableAt: instant('available_at').notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [primaryKey({ columns: [t.symbol, t.exDate] })],
+);
+
+export const dividends = market.table(
+  'dividends',
+  {
+    symbol: symbolColumn().notNull(),
+    exDate: date('ex_date', { mode: 'string' }).notNull(),
+    amount: doublePrecision('amount').notNull(),
+    currency: text('currency').notNull().default('USD'),
+    /** `asTraded`, or `adjusted`: already divided by later splits. */
+    basis: text('basis').notNull(),
+    provider: text('provider').notNull(),
+    availableAt: instant('available_at').notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.symbol, t.exDate] }),
+    check('dividends_basis', sql`${t.basis} in ('asTraded', 'adjusted')`),
+  ],
+);
+
+export const fundamentals = market.table(
+  'fundamentals',
+  {
+    symbol: symbolColumn().notNull(),
+    periodEnd: date('period_end', { mode: 'string' }).notNull(),
+    /** `annual`, `quarterly` or `snapshot`. */
+    kind: text('kind').notNull(),
+    provider: text('provider').notNull(),
+    filedOn: date('filed_on', { mode: 'string' }),
+    availableAt: instant('available_at').notNull(),
+    values: jsonb('values').notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [primaryKey({ columns: [t.symbol, t.periodEnd, t.kind, t.provider] })],
+);
+
+/** How far a symbol was asked for: a session without a bar is then a known gap, not one to fetch again. */
+export const coverage = market.table('coverage', {
+  symbol: symbolColumn().primaryKey(),
+  firstSession: date('first_session', { mode: 'string' }).notNull(),
+  throughSession: date('through_session', { mode: 'string' }).notNull(),
+  provider: text('provider').notNull(),
+  rows: bigint('rows', { mode: 'number' }).notNull(),
+  recordedAt: recordedAt(),
+});
