@@ -1,0 +1,105 @@
+// Builds dist/: the command and the worker (esbuild) and the workflow bundle (the Temporal SDK's bundler).
+// Each is skipped while the hash of what goes into it has not changed.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { projectRoot } from './lib/paths.mjs';
+import { hashOf, readStamp, writeStamp } from './lib/stamp.mjs';
+
+const dist = join(projectRoot, 'dist');
+const stampPath = join(dist, '.build.json');
+const entries = {
+  'cli/main': 'src/cli/main.ts',
+  'worker/main': 'src/worker/main.ts',
+  'api/main': 'src/api/main.ts',
+};
+const workflowEntry = join(projectRoot, 'src', 'workflows', 'index.ts');
+const workflowSources = ['src/workflows', 'src/contracts', 'src/domain'];
+
+/** Hash over the TypeScript files of folders (tests left out), the lockfile and this script. */
+function hashSources(folders) {
+  const files = folders.flatMap((folder) => sourceFiles(join(projectRoot, folder))).sort();
+  const always = [join(projectRoot, 'package-lock.json'), fileURLToPath(import.meta.url)];
+  return hashOf(
+    ...[...files, ...always].flatMap((file) => [relative(projectRoot, file), readFileSync(file)]),
+  );
+}
+
+function sourceFiles(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return sourceFiles(path);
+    return /\.(ts|json)$/.test(entry.name) && !entry.name.endsWith('.test.ts') ? [path] : [];
+  });
+}
+
+/** Brings dist/ up to date. Resolves to what was built, for tests and messages. */
+export async function build() {
+  const stamp = readStamp(stampPath);
+  const hashes = { app: hashSources(['src', 'scripts/lib']), workflows: hashSources(workflowSources) };
+  const builtApp = stamp.app !== hashes.app || !existsSync(join(dist, 'cli', 'main.js'));
+  const buildsWorkflows =
+    existsSync(workflowEntry) &&
+    (stamp.workflows !== hashes.workflows || !existsSync(join(dist, 'workflows.js')));
+  await Promise.all([builtApp && bundleApp(), buildsWorkflows && bundleWorkflows()]);
+  if (builtApp || buildsWorkflows) writeStamp(stampPath, hashes);
+  return { app: builtApp, workflows: buildsWorkflows };
+}
+
+async function bundleApp() {
+  const { build: esbuild } = await import('esbuild');
+  const present = Object.entries(entries).filter(([, source]) => existsSync(join(projectRoot, source)));
+  const { outputFiles } = await esbuild({
+    absWorkingDir: projectRoot,
+    entryPoints: Object.fromEntries(present),
+    outdir: 'dist',
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.3',
+    packages: 'external',
+    sourcemap: true,
+    keepNames: true,
+    logLevel: 'warning',
+  });
+  for (const { path, contents } of outputFiles) writeWhole(path, contents);
+}
+
+async function bundleWorkflows() {
+  const { bundleWorkflowCode } = await import('@temporalio/worker');
+  const quiet = () => undefined;
+  const logger = {
+    log: quiet,
+    trace: quiet,
+    debug: quiet,
+    info: quiet,
+    warn: console.warn,
+    error: console.error,
+  };
+  const { code } = await bundleWorkflowCode({ workflowsPath: workflowEntry, logger });
+  writeWhole(join(dist, 'workflows.js'), code);
+}
+
+/** A running instance may read the old file meanwhile: it never sees half of the new one. */
+function writeWhole(path, contents) {
+  mkdirSync(join(path, '..'), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, contents);
+  renameSync(temporary, path);
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const startedAt = Date.now();
+  const built = await build();
+  console.log(`${JSON.stringify(built)} in ${((Date.now() - startedAt) / 1000).toFixed(2)} s`);
+}
