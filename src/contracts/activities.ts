@@ -5,7 +5,11 @@ import type { Model, NightState, Task, TaskState, Trigger } from './wire/names.t
  * payloads carry ids, hashes and counts, never rows.
  */
 
-/** Identifies the attempt that writes: every final write checks in its transaction that it is still current. */
+/**
+ * Identifies the attempt that writes: every final write checks in its transaction that it is still current.
+ * `attempt` rises over the whole task run (`turn` x 1000 + the execution's own attempt), so that a late
+ * attempt never takes the place of a newer one, not even after a review started the task anew.
+ */
 export type Fence = { taskRunId: string; workflowId: string; runId: string; attempt: number };
 
 /** What every task workflow gets. `configHash` names the frozen configuration in `ops.configs`. */
@@ -18,6 +22,10 @@ export type TaskInput = {
   configHash: string;
   trigger: Trigger;
   forced: boolean;
+  /** Bound of one attempt; also the total bound of each of its activities. */
+  timeoutMs: number;
+  /** 0 for the starter's first execution of the task, one more for each it starts anew. */
+  turn: number;
 };
 
 /** Input of an activity inside a task workflow. */
@@ -33,13 +41,17 @@ export type TaskPlan = {
   dependsOn: Task[];
   /** Absolute UTC instant before which the task does not start; null: as soon as its needs are done. */
   notBefore: string | null;
+  /** The same as people read it, e.g. `23:00`; null without one. */
+  notBeforeLocal: string | null;
   timeoutMs: number;
   maxAttempts: number;
-  /** A failure waits for a person (tasks without retries). */
-  review: boolean;
-  /** After this instant a pending review fails the task; null without review. */
-  reviewDeadline: string | null;
+  retry: { initialIntervalMs: number; backoffCoefficient: number; maximumIntervalMs: number };
+  /** A failure waits for a person (tasks without retries), at most this long; null: no review. */
+  reviewWindowMs: number | null;
 };
+
+/** Limits of the queue that a run asks under. */
+export type SlotLimits = { maxConcurrentJobs: number; maxInstances: number };
 
 export type NightInput = {
   trigger: Trigger;
@@ -52,14 +64,16 @@ export type NightInput = {
 };
 
 export type NightPlan = {
-  outcome: 'run' | 'no_session' | 'already_running';
+  /** `refused`: a condition of the house is not met (disk full, nothing configured). */
+  outcome: 'run' | 'no_session' | 'already_running' | 'refused';
   reason: string | null;
   sessionDate: string;
   universe: string;
   universeVersion: string;
   configHash: string;
-  maxConcurrentJobs: number;
-  maxInstances: number;
+  limits: SlotLimits;
+  /** Next nominal start of the nightly schedule: no review may reach so far that it would be late. */
+  nextStart: string | null;
   tasks: TaskPlan[];
 };
 
@@ -77,41 +91,68 @@ export type TaskTransition = {
   result?: TaskResult | null;
 };
 
-export type SlotRequest = {
-  taskRunId: string;
-  task: Task;
-  workflowId: string;
-  runId: string;
-  maxConcurrentJobs: number;
-  maxInstances: number;
+/** A run that the queue knows: which task, and the starter to whom the grant goes. */
+export type SlotHolder = { taskRunId: string; turn: number; task: Task; workflowId: string; runId: string };
+
+export type ReviewDecision = 'retry' | 'skip' | 'abort';
+
+/** A failure as rows and reports show it: class, first sentence, where. */
+export type FailureInfo = {
+  type: string;
+  message: string;
+  activity: string | null;
+  attempt: number | null;
+  nonRetryable: boolean;
 };
+
+/** Cause of the end of one attempt; `timed_out` attempts write nothing themselves. */
+export type AttemptEnd = 'succeeded' | 'failed' | 'cancelled';
+
+export type ManualPlan =
+  | {
+      outcome: 'run';
+      input: TaskInput;
+      plan: TaskPlan;
+      limits: SlotLimits;
+      /** See NightPlan: a manual run waits for a person no longer than a night's task would. */
+      nextStart: string | null;
+    }
+  | { outcome: 'refused'; reason: string };
 
 /** Book-keeping of runs; short idempotent upserts, called as local activities. */
 export type RunActivities = {
   /** Resolves session, universe, task instants and deadlines, claims (session, universe), inserts pending rows. */
   planNight(input: PlanNightInput): Promise<NightPlan>;
-  /** Plans one manual run from its request row; checks dependencies again. */
-  planManualRun(input: {
-    taskRunId: string;
-    workflowId: string;
-    runId: string;
-  }): Promise<
-    | { outcome: 'run'; input: TaskInput; plan: TaskPlan; maxConcurrentJobs: number; maxInstances: number }
-    | { outcome: 'refused'; reason: string }
-  >;
+  /** Plans one manual run from its request row and marks it taken; checks dependencies again. */
+  planManualRun(input: { taskRunId: string; workflowId: string; runId: string }): Promise<ManualPlan>;
   recordTasks(input: { transitions: TaskTransition[] }): Promise<void>;
-  requestSlot(input: SlotRequest): Promise<void>;
-  releaseSlot(input: { taskRunId: string }): Promise<void>;
+  /** One decision of one named person: review row and audit row. */
+  recordReview(input: {
+    taskRunId: string;
+    decision: ReviewDecision;
+    by: string;
+    why: string;
+  }): Promise<void>;
   /** Opens an attempt row, closes older open ones of the same task run, makes `fence` the current one. */
   beginAttempt(input: { fence: Fence; task: Task }): Promise<void>;
+  /** Closes the attempt and gives the fence up; a success also closes the task run. */
   finishAttempt(input: {
     fence: Fence;
-    state: TaskState;
-    failure: { type: string; message: string; activity: string | null; attempt: number | null } | null;
+    end: AttemptEnd;
+    failure: FailureInfo | null;
     result: TaskResult | null;
   }): Promise<void>;
-  /** True when liveness rows show that our own runtime was down for a part of the interval. */
-  wasRuntimeDown(input: { from: string; to: string }): Promise<{ down: boolean; seconds: number }>;
+  /**
+   * How many timed-out attempts of the execution begun at `from` overlap time in which our own runtime was
+   * down (liveness rows); `lastTimedOut` counts an end that no attempt row tells of.
+   */
+  countLostAttempts(input: {
+    taskRunId: string;
+    from: string;
+    to: string;
+    timeoutMs: number;
+    lastTimedOut: boolean;
+  }): Promise<{ lost: number; downSeconds: number }>;
   finishNight(input: {
     workflowId: string;
     runId: string;
@@ -120,14 +161,28 @@ export type RunActivities = {
   }): Promise<void>;
 };
 
-/** Which of the queue's granted runs are closed by now (asked each minute and at its start). */
+/** A starter's side of the queue; both are signals that also wake a queue that is gone. */
+export type SlotActivities = {
+  requestSlot(input: SlotHolder & { limits: SlotLimits }): Promise<void>;
+  releaseSlot(input: { taskRunId: string; turn: number }): Promise<void>;
+};
+
+/** The queue's own side. */
 export type QueueActivities = {
+  /** Which of the granted runs are closed by now (asked each minute and at the queue's start). */
   findClosedRuns(input: {
     runs: { workflowId: string; runId: string }[];
   }): Promise<{ closedRunIds: string[] }>;
+  /** Runs that hold a slot although a new queue knows nothing of it: its predecessor was terminated. */
+  findHeldSlots(): Promise<{ holders: SlotHolder[] }>;
 };
 
-export type IngestionPlan = { batches: { index: number; symbols: string[] }[]; symbols: number };
+export type IngestionPlan = {
+  batches: { index: number; symbols: string[] }[];
+  symbols: number;
+  /** Batches in flight at a time. */
+  parallelBatches: number;
+};
 export type IngestionActivities = {
   /** Symbols of the universe as of S, the range each one misses plus the overlap, and the batches. */
   planIngestion(step: TaskStep): Promise<IngestionPlan>;
