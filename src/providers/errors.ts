@@ -63,18 +63,17 @@ export class ActionRequiredError extends ProviderError {
   readonly code = 'actionRequired';
 }
 
+const DISPOSITIONS: Readonly<Record<ProviderErrorCode, Disposition>> = {
+  notFound: 'notRetryable',
+  rateLimited: 'retryable',
+  transient: 'retryable',
+  badData: 'notRetryable',
+  actionRequired: 'needsPerson',
+};
+
 /** The closed classification of provider failures. */
 export function dispositionOf(code: ProviderErrorCode): Disposition {
-  switch (code) {
-    case 'rateLimited':
-    case 'transient':
-      return 'retryable';
-    case 'notFound':
-    case 'badData':
-      return 'notRetryable';
-    case 'actionRequired':
-      return 'needsPerson';
-  }
+  return DISPOSITIONS[code];
 }
 
 /** Turns whatever a provider threw into a ProviderError; unknown faults count as transient. */
