@@ -1,0 +1,96 @@
+import { z } from 'zod';
+
+/** Empty counts as absent: `FOO= command` is how a shell unsets a variable for one command. */
+const optional = z
+  .string()
+  .trim()
+  .transform((value) => (value === '' ? undefined : value))
+  .optional();
+const absent = z.literal('').transform(() => undefined);
+const optionalUrl = (protocols: string[]) =>
+  absent.or(z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`) })).optional();
+const optionalCount = absent.or(z.coerce.number().int().positive()).optional();
+
+const POSTGRES = ['postgres', 'postgresql'];
+
+const schema = z.object({
+  /** External Postgres (its owner login); absent: embedded. */
+  DATABASE_URL: optionalUrl(POSTGRES),
+  /** External Temporal; absent: embedded. The other standard Temporal variables are read by its own library. */
+  TEMPORAL_ADDRESS: optional,
+  TEMPORAL_PROFILE: optional,
+  TEMPORAL_NAMESPACE: optional,
+  /** file:///folder or s3://bucket/prefix; absent: a folder of the data folder. */
+  ARTIFACT_URL: optionalUrl(['file', 's3']),
+  AWS_ENDPOINT_URL_S3: optional,
+  NIGHTSHIFT_DATA_DIR: optional,
+  NIGHTSHIFT_LOG_DIR: optional,
+  NIGHTSHIFT_SAMPLE_DATA_DIR: optional,
+  NIGHTSHIFT_CONFIG: optional,
+  NIGHTSHIFT_PARENT_PID: optionalCount,
+  NIGHTSHIFT_TEMPORAL_BIN: optional,
+  NIGHTSHIFT_DB_URL_OWNER: optionalUrl(POSTGRES),
+  NIGHTSHIFT_DB_URL_INGEST: optionalUrl(POSTGRES),
+  NIGHTSHIFT_DB_URL_PIPELINE: optionalUrl(POSTGRES),
+  NIGHTSHIFT_DB_URL_ML: optionalUrl(POSTGRES),
+  NIGHTSHIFT_DB_URL_MAINTENANCE: optionalUrl(POSTGRES),
+  NIGHTSHIFT_DB_URL_API: optionalUrl(POSTGRES),
+});
+export type Env = z.infer<typeof schema>;
+
+/** The environment, checked. Throws an Error that names each wrong variable. Nothing else reads process.env. */
+export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
+  const result = schema.safeParse(source);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new Error(`environment: ${problems.join('; ')}`);
+}
+
+export type WorkerEnv = {
+  temporalNamespace: string;
+  artifactUrl: string;
+  dataDir: string;
+  logDir: string;
+  databaseUrls: { ingest: string; pipeline: string; maintenance: string; api: string };
+  sampleDataDir: string | null;
+  configPath: string | null;
+  /** Process whose end must end this one too; null when the worker runs on its own (production). */
+  parentPid: number | null;
+};
+
+/** What a TypeScript worker needs. Throws an Error that names every variable that is missing. */
+export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEnv {
+  const env = readEnv(source);
+  const missing: string[] = [];
+  const required = (name: keyof Env): string => {
+    const value = env[name];
+    if (typeof value === 'string') return value;
+    missing.push(name);
+    return '';
+  };
+  const dataDir = env.NIGHTSHIFT_DATA_DIR ?? '.nightshift';
+  const worker: WorkerEnv = {
+    temporalNamespace: env.TEMPORAL_NAMESPACE ?? 'default',
+    artifactUrl: required('ARTIFACT_URL'),
+    dataDir,
+    logDir: env.NIGHTSHIFT_LOG_DIR ?? `${dataDir}/logs`,
+    databaseUrls: {
+      ingest: required('NIGHTSHIFT_DB_URL_INGEST'),
+      pipeline: required('NIGHTSHIFT_DB_URL_PIPELINE'),
+      maintenance: required('NIGHTSHIFT_DB_URL_MAINTENANCE'),
+      api: required('NIGHTSHIFT_DB_URL_API'),
+    },
+    sampleDataDir: env.NIGHTSHIFT_SAMPLE_DATA_DIR ?? null,
+    configPath: env.NIGHTSHIFT_CONFIG ?? null,
+    parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
+  };
+  if (missing.length > 0) throw new Error(`environment: ${missing.join(', ')} missing`);
+  return worker;
+}
+
+/** The environment a child process inherits, with our additions; undefined removes a variable. */
+export function childEnv(additions: Record<string, string | undefined> = {}): Record<string, string> {
+  const merged = { ...process.env, ...additions };
+  const present = Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(present);
+}

@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { Connection } from '@temporalio/client';
+import { cachedTemporal, TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
+import { readEnv } from './env.ts';
+import { exists } from './files.ts';
+import type { GuardedOptions } from './guardian.ts';
+import { requireFreePort } from './ports.ts';
+import type { SupervisedSpec } from './supervisor.ts';
+
+const run = promisify(execFile);
+const RETENTION_DAYS = 30;
+const READY_TIMEOUT_MS = 120_000;
+const STOP_GRACE_MS = 10_000;
+
+export const TEMPORAL_NAMESPACE = 'default';
+
+/** Keyword search attributes of our runs; registered before any worker starts. */
+export const SEARCH_ATTRIBUTES = ['SessionDate', 'Task', 'Trigger', 'ReviewState', 'Universe'] as const;
+
+/**
+ * Server settings. `transferProcessorMaxPollRPS` is 20 per shard by default, and the dev server has one
+ * shard: after a short burst each hop of a night then waits about 50 ms (measured; five children 950 → 216 ms).
+ */
+export const DYNAMIC_CONFIG = {
+  'history.transferProcessorMaxPollRPS': '2000',
+  'frontend.enableServerVersionCheck': 'false',
+} as const;
+
+export type EmbeddedTemporalOptions = {
+  port: number;
+  uiPort: number;
+  /** Database file, its folder exists; null keeps everything in memory. */
+  databaseFile: string | null;
+  /** More `server start-dev` arguments. */
+  extraArgs?: string[];
+  onLine: GuardedOptions['onLine'];
+};
+
+/** Path of the server set-up found or made. Throws when there is none. */
+export async function temporalBinary(): Promise<string> {
+  const path = readEnv().NIGHTSHIFT_TEMPORAL_BIN ?? cachedTemporal();
+  if (await exists(path)) return path;
+  throw new Error(`no Temporal server ${TEMPORAL_SERVER_VERSION} at ${path}: run \`npm run setup\``);
+}
+
+/** The Temporal dev server with its Web UI as a supervised child. */
+export async function temporalSpec(options: EmbeddedTemporalOptions): Promise<SupervisedSpec> {
+  const command = await temporalBinary();
+  const address = `127.0.0.1:${options.port}`;
+  return {
+    name: 'temporal',
+    onLine: options.onLine,
+    readyTimeoutMs: READY_TIMEOUT_MS,
+    prepare: async () => {
+      await requireFreePort({ port: options.port, purpose: 'Temporal', waitMs: 2000 });
+      await requireFreePort({ port: options.uiPort, purpose: 'Temporal Web UI', waitMs: 2000 });
+      return {
+        command,
+        args: startArgs(options),
+        // A person's own Temporal profile must not change our server.
+        env: { TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined, TEMPORAL_PROFILE: undefined },
+        stopSignal: 'SIGTERM',
+        graceMs: STOP_GRACE_MS,
+      };
+    },
+    ready: (signal) => prepareNamespace({ address, command, signal }),
+  };
+}
+
+function startArgs(options: EmbeddedTemporalOptions): string[] {
+  return [
+    'server',
+    'start-dev',
+    ...['--ip', '127.0.0.1', '--port', String(options.port)],
+    ...['--ui-ip', '127.0.0.1', '--ui-port', String(options.uiPort), '--ui-disable-news-fetch'],
+    ...['--log-format', 'json', '--log-level', 'warn'],
+    ...(options.databaseFile === null ? [] : ['--db-filename', options.databaseFile]),
+    ...Object.entries(DYNAMIC_CONFIG).flatMap(([key, value]) => [
+      '--dynamic-config-value',
+      `${key}=${value}`,
+    ]),
+    ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+    ...(options.extraArgs ?? []),
+  ];
+}
+
+/** Waits for the server, then keeps closed runs 30 days (a dev server forgets them after one). */
+async function prepareNamespace(input: {
+  address: string;
+  command: string;
+  signal: AbortSignal;
+}): Promise<void> {
+  const connection = await connectPatiently(input.address, input.signal);
+  try {
+    const { config } = await connection.workflowService.describeNamespace({ namespace: TEMPORAL_NAMESPACE });
+    const seconds = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0);
+    if (seconds === RETENTION_DAYS * 86_400) return;
+  } finally {
+    await connection.close();
+  }
+  const args = [
+    'operator',
+    'namespace',
+    'update',
+    '-n',
+    TEMPORAL_NAMESPACE,
+    '--retention',
+    `${RETENTION_DAYS}d`,
+  ];
+  await run(input.command, [...args, '--address', input.address], { timeout: 30_000 });
+}
+
+/** Connects as soon as the server knows the namespace; gives up when the signal says so. */
+async function connectPatiently(address: string, signal: AbortSignal): Promise<Connection> {
+  for (;;) {
+    let connection: Connection | null = null;
+    try {
+      connection = await Connection.connect({ address, connectTimeout: 2000 });
+      await connection.workflowService.describeNamespace({ namespace: TEMPORAL_NAMESPACE });
+      return connection;
+    } catch (error) {
+      await connection?.close();
+      if (signal.aborted) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

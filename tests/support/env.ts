@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import postgres from 'postgres';
+import { inject } from 'vitest';
+import { type Role, ROLES, roleUrl } from '../../src/db/roles.ts';
+import type {} from './global-setup.ts';
+
+/** Migrated once per test run; test databases are copies of it. */
+export const TEMPLATE_DATABASE = 'nightshift_template';
+
+export type TestDatabase = {
+  name: string;
+  /** Login URLs: the owner and each role. */
+  urls: Record<Role | 'owner', string>;
+  /** Removes the database; open connections to it are cut. */
+  drop(): Promise<void>;
+};
+
+/** A name no other test has, fit for task queues, workflow ids and databases. */
+export function uniqueName(prefix: string): string {
+  return `${prefix}-${randomBytes(6).toString('hex')}`;
+}
+
+/** Address of the Temporal server of this test run, its namespace, Web UI and the built workflow bundle. */
+export function testTemporal(): {
+  address: string;
+  namespace: string;
+  ui: string;
+  workflowBundlePath: string;
+} {
+  return {
+    address: inject('temporalAddress'),
+    namespace: 'default',
+    ui: inject('temporalUi'),
+    workflowBundlePath: inject('workflowBundlePath'),
+  };
+}
+
+/** An empty, migrated database of its own. Call `drop` at the end. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { ownerUrl, rolePasswords, templateError } = inject('postgres');
+  if (templateError !== null)
+    throw new Error(`the template database could not be migrated:\n${templateError}`);
+  const name = uniqueName('test').replace('-', '_');
+  const admin = postgres(ownerUrl, { max: 1, onnotice: () => undefined });
+  try {
+    await admin.unsafe(`create database ${name} template ${TEMPLATE_DATABASE}`);
+  } finally {
+    await admin.end();
+  }
+  const owner = new URL(ownerUrl);
+  owner.pathname = `/${name}`;
+  const roles = ROLES.map((role) => [
+    role,
+    roleUrl({ url: owner.href, role, password: rolePasswords[role] }),
+  ]);
+  return {
+    name,
+    urls: { owner: owner.href, ...Object.fromEntries(roles) } as TestDatabase['urls'],
+    drop: async () => {
+      const sql = postgres(ownerUrl, { max: 1, onnotice: () => undefined });
+      await sql.unsafe(`drop database if exists ${name} with (force)`);
+      await sql.end();
+    },
+  };
+}
