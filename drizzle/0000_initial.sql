@@ -132,12 +132,14 @@ CREATE TABLE "market"."quarantine" (
 CREATE TABLE "market"."session_overrides" (
 	"session_date" date PRIMARY KEY NOT NULL,
 	"kind" text NOT NULL,
+	"open_at" timestamp with time zone,
 	"close_at" timestamp with time zone,
 	"reason" text NOT NULL,
 	"decided_by" text NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "session_overrides_kind" CHECK ("market"."session_overrides"."kind" in ('closed', 'early_close')),
-	CONSTRAINT "session_overrides_close" CHECK (("market"."session_overrides"."kind" = 'early_close') = ("market"."session_overrides"."close_at" is not null))
+	CONSTRAINT "session_overrides_kind" CHECK ("market"."session_overrides"."kind" in ('closed', 'early_close', 'hours')),
+	CONSTRAINT "session_overrides_close" CHECK (("market"."session_overrides"."kind" = 'closed') = ("market"."session_overrides"."close_at" is null)),
+	CONSTRAINT "session_overrides_open" CHECK (("market"."session_overrides"."kind" = 'hours') = ("market"."session_overrides"."open_at" is not null))
 );
 --> statement-breakpoint
 CREATE TABLE "market"."sessions" (
@@ -316,6 +318,7 @@ CREATE TABLE "ops"."audit" (
 --> statement-breakpoint
 CREATE TABLE "ops"."config_applications" (
 	"application_id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "ops"."config_applications_application_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"name" text NOT NULL,
 	"config_hash" text COLLATE "C" NOT NULL,
 	"applied_by" text NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL
@@ -371,6 +374,7 @@ CREATE TABLE "ops"."nights" (
 CREATE TABLE "ops"."reviews" (
 	"review_id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "ops"."reviews_review_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"task_run_id" text NOT NULL,
+	"after_attempt" integer NOT NULL,
 	"decision" text NOT NULL,
 	"decided_by" text NOT NULL,
 	"why" text NOT NULL,
@@ -436,7 +440,7 @@ CREATE TABLE "ops"."task_attempts" (
 	"run_id" text NOT NULL,
 	"workflow_id" text NOT NULL,
 	"attempt" integer NOT NULL,
-	"execution_attempt" integer NOT NULL,
+	"fence_attempt" integer NOT NULL,
 	"state" text NOT NULL,
 	"started_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"completed_at" timestamp with time zone,
@@ -458,10 +462,11 @@ CREATE TABLE "ops"."task_runs" (
 	"trigger" text NOT NULL,
 	"forced" boolean DEFAULT false NOT NULL,
 	"requested_by" text,
-	"workflow_id" text,
+	"starter_workflow_id" text NOT NULL,
+	"starter_run_id" text NOT NULL,
 	"current_workflow_id" text,
 	"current_run_id" text,
-	"current_attempt" integer DEFAULT 0 NOT NULL,
+	"fence_attempt" integer DEFAULT 0 NOT NULL,
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"max_attempts" integer NOT NULL,
 	"timeout_ms" bigint NOT NULL,
@@ -473,7 +478,6 @@ CREATE TABLE "ops"."task_runs" (
 	"result" jsonb,
 	"failure" jsonb,
 	"review_deadline" timestamp with time zone,
-	"review_retries" integer DEFAULT 0 NOT NULL,
 	"config_hash" text COLLATE "C" NOT NULL,
 	CONSTRAINT "task_runs_state" CHECK ("ops"."task_runs"."state" in ('pending', 'waiting', 'running', 'succeeded', 'failed', 'skipped', 'awaiting_review', 'cancelled', 'disabled'))
 );
@@ -675,7 +679,7 @@ CREATE INDEX "events_open" ON "ops"."events" USING btree ("kind","event_id") WHE
 CREATE INDEX "liveness_beat" ON "ops"."liveness" USING btree ("process","beat_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "nights_claim" ON "ops"."nights" USING btree ("session_date","universe") WHERE "ops"."nights"."state" in ('pending', 'waiting', 'running', 'awaiting_review');--> statement-breakpoint
 CREATE INDEX "nights_session" ON "ops"."nights" USING btree ("session_date","universe");--> statement-breakpoint
-CREATE INDEX "reviews_task" ON "ops"."reviews" USING btree ("task_run_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "reviews_once" ON "ops"."reviews" USING btree ("task_run_id","after_attempt");--> statement-breakpoint
 CREATE INDEX "run_requests_open" ON "ops"."run_requests" USING btree ("requested_at") WHERE "ops"."run_requests"."taken_at" is null and "ops"."run_requests"."refused_reason" is null;--> statement-breakpoint
 CREATE INDEX "task_runs_night" ON "ops"."task_runs" USING btree ("night_workflow_id","night_run_id");--> statement-breakpoint
 CREATE INDEX "task_runs_session" ON "ops"."task_runs" USING btree ("session_date","universe","task");--> statement-breakpoint

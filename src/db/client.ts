@@ -45,6 +45,8 @@ export function createDatabase(url: string, options: DatabaseOptions = {}): Data
     connect_timeout: (options.connectTimeoutMs ?? 10_000) / 1000,
     idle_timeout: (options.idleTimeoutMs ?? 60_000) / 1000,
     types: TYPES,
+    // Rows are camelCase on our side; keys inside jsonb stay as they were written.
+    transform: { column: { from: postgres.toCamel, to: postgres.fromCamel } },
     connection: { application_name: options.applicationName ?? 'nightshift' },
     // NOTICE lines (such as "relation already exists, skipping") are not for our logs.
     onnotice: () => undefined,

@@ -55,14 +55,16 @@ export const sessionOverrides = market.table(
   {
     sessionDate: date('session_date', { mode: 'string' }).primaryKey(),
     kind: text('kind').notNull(),
+    openAt: instant('open_at'),
     closeAt: instant('close_at'),
     reason: text('reason').notNull(),
     decidedBy: text('decided_by').notNull(),
     recordedAt: recordedAt(),
   },
   (t) => [
-    check('session_overrides_kind', sql`${t.kind} in ('closed', 'early_close')`),
-    check('session_overrides_close', sql`(${t.kind} = 'early_close') = (${t.closeAt} is not null)`),
+    check('session_overrides_kind', sql`${t.kind} in ('closed', 'early_close', 'hours')`),
+    check('session_overrides_close', sql`(${t.kind} = 'closed') = (${t.closeAt} is null)`),
+    check('session_overrides_open', sql`(${t.kind} = 'hours') = (${t.openAt} is not null)`),
   ],
 );
 

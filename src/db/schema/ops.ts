@@ -21,9 +21,10 @@ export const configs = ops.table('configs', {
   recordedAt: recordedAt(),
 });
 
-/** The newest row is what a run without an explicit configuration uses. */
+/** The newest row of a name (a universe) is what a run without an explicit configuration uses. */
 export const configApplications = ops.table('config_applications', {
   applicationId: bigint('application_id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  name: text('name').notNull(),
   configHash: hashColumn('config_hash').notNull(),
   appliedBy: text('applied_by').notNull(),
   recordedAt: recordedAt(),
@@ -79,12 +80,13 @@ export const taskRuns = ops.table(
     forced: boolean('forced').notNull().default(false),
     requestedBy: text('requested_by'),
     /** The starter that waits for slot, time and review: the night's or the manual run's workflow. */
-    workflowId: text('workflow_id'),
-    /** Workflow of the current attempt; final writes of any other run are refused. */
+    starterWorkflowId: text('starter_workflow_id').notNull(),
+    starterRunId: text('starter_run_id').notNull(),
+    /** Workflow of the current attempt; final writes of any other run are refused. Null: nobody may write. */
     currentWorkflowId: text('current_workflow_id'),
     currentRunId: text('current_run_id'),
-    /** Attempt number of the current run inside its execution; back to 0 when a review starts anew. */
-    currentAttempt: integer('current_attempt').notNull().default(0),
+    /** Highest fence number seen (turn × 1000 + the execution's own attempt): it only rises. */
+    fenceAttempt: integer('fence_attempt').notNull().default(0),
     /** Attempts begun in all. */
     attempts: integer('attempts').notNull().default(0),
     maxAttempts: integer('max_attempts').notNull(),
@@ -97,8 +99,6 @@ export const taskRuns = ops.table(
     result: jsonb('result'),
     failure: jsonb('failure'),
     reviewDeadline: instant('review_deadline'),
-    /** Reviews that said retry. */
-    reviewRetries: integer('review_retries').notNull().default(0),
     configHash: hashColumn('config_hash').notNull(),
   },
   (t) => [
@@ -122,8 +122,7 @@ export const taskAttempts = ops.table(
     workflowId: text('workflow_id').notNull(),
     /** 1, 2, … over the whole task run. */
     attempt: integer('attempt').notNull(),
-    /** Attempt number of the workflow execution. */
-    executionAttempt: integer('execution_attempt').notNull(),
+    fenceAttempt: integer('fence_attempt').notNull(),
     state: text('state').notNull(),
     startedAt: instant('started_at').notNull().defaultNow(),
     completedAt: instant('completed_at'),
@@ -193,13 +192,15 @@ export const reviews = ops.table(
   {
     reviewId: bigint('review_id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
     taskRunId: text('task_run_id').notNull(),
+    /** Attempts the task run had when the decision was made: one decision per review. */
+    afterAttempt: integer('after_attempt').notNull(),
     decision: text('decision').notNull(),
     decidedBy: text('decided_by').notNull(),
     why: text('why').notNull(),
     decidedAt: instant('decided_at').notNull().defaultNow(),
   },
   (t) => [
-    index('reviews_task').on(t.taskRunId),
+    uniqueIndex('reviews_once').on(t.taskRunId, t.afterAttempt),
     check('reviews_decision', sql`${t.decision} in ('retry', 'skip', 'abort')`),
   ],
 );
