@@ -77,6 +77,15 @@ export type NightPlan = {
   tasks: TaskPlan[];
 };
 
+/** What a night's workflow returns; rows in Postgres say the same in more detail. */
+export type NightResult = {
+  sessionDate: string;
+  universe: string;
+  state: NightState;
+  reason: string | null;
+  tasks: { task: Task; taskRunId: string; state: TaskState; reason: string | null }[];
+};
+
 export type PlanNightInput = NightInput & {
   workflowId: string;
   runId: string;
@@ -125,6 +134,12 @@ export type RunActivities = {
   planNight(input: PlanNightInput): Promise<NightPlan>;
   /** Plans one manual run from its request row and marks it taken; checks dependencies again. */
   planManualRun(input: { taskRunId: string; workflowId: string; runId: string }): Promise<ManualPlan>;
+  /** Plans weekly maintenance from its schedule's nominal instant. */
+  planMaintenance(input: {
+    workflowId: string;
+    runId: string;
+    nominalInstant: string | null;
+  }): Promise<ManualPlan>;
   recordTasks(input: { transitions: TaskTransition[] }): Promise<void>;
   /** One decision of one named person: review row and audit row. */
   recordReview(input: {

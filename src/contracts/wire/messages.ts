@@ -21,6 +21,11 @@ export type ManualRunSignal = {
   trigger: Trigger;
 };
 
+/** Query of `jobQueue`. */
+export const QUEUE_STATE = 'queueState';
+type QueueEntry = { taskRunId: string; task: Task; workflowId: string };
+export type QueueSnapshot = { holders: QueueEntry[]; waiting: QueueEntry[] };
+
 /** From `jobQueue` to the starter. */
 export const SLOT_GRANTED = 'slotGranted';
 export type SlotGrant = { taskRunId: string; turn: number };

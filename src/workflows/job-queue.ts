@@ -1,0 +1,237 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  getExternalWorkflowHandle,
+  log,
+  ParentClosePolicy,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+
+import type { QueueActivities, SlotHolder } from '../contracts/activities.ts';
+import { manualRunWorkflowId } from '../contracts/wire/names.ts';
+import {
+  MANUAL_RUN,
+  type ManualRunSignal,
+  QUEUE_STATE,
+  type QueueSnapshot,
+  RELEASE_SLOT,
+  REQUEST_SLOT,
+  type SlotRelease,
+  type SlotRequest,
+} from '../contracts/wire/messages.ts';
+import { localOptions } from './lib/activity-options.ts';
+import { slotGrantedSignal } from './lib/slots.ts';
+import { manualRunAttributes } from './lib/search-attributes.ts';
+import type { manualRun } from './manual-run.ts';
+
+export const requestSlotSignal = defineSignal<[SlotRequest]>(REQUEST_SLOT);
+export const releaseSlotSignal = defineSignal<[SlotRelease]>(RELEASE_SLOT);
+export const manualRunSignal = defineSignal<[ManualRunSignal]>(MANUAL_RUN);
+export const queueStateQuery = defineQuery<QueueSnapshot>(QUEUE_STATE);
+
+/** Between two looks at whether the holders still live. */
+const CARE_MS = 60_000;
+/** Ids kept to ignore what was seen before; older ones are refused by the server (same workflow id). */
+const REMEMBERED = 500;
+/** Well under the server's limit, so that a busy day does not load a long history on each restart. */
+const MAX_HISTORY_EVENTS = 2_000;
+
+/** What a run of the queue hands to its next run. */
+export type QueueState = {
+  holders: SlotHolder[];
+  waiting: SlotRequest[];
+  manual: ManualRunSignal[];
+  seenManual: string[];
+  released: string[];
+};
+
+/**
+ * Grants slots to task runs of nights and manual runs alike, first come first served among those that fit
+ * `max_concurrent_jobs` and `max_instances`, and starts manual runs. Handlers only note; all acts are in the
+ * loop, so none is in flight when it continues as new.
+ */
+export async function jobQueue(carried?: QueueState): Promise<void> {
+  const queue = new Queue(carried ?? { holders: [], waiting: [], manual: [], seenManual: [], released: [] });
+  setHandler(requestSlotSignal, (request) => queue.request(request));
+  setHandler(releaseSlotSignal, (release) => queue.release(release));
+  setHandler(manualRunSignal, (run) => queue.manual(run));
+  setHandler(queueStateQuery, () => queue.snapshot());
+  if (carried === undefined) await queue.adoptHeldSlots();
+  await queue.run();
+  await continueAsNew<typeof jobQueue>(queue.state);
+}
+
+class Queue {
+  readonly state: QueueState;
+  readonly #care = proxyLocalActivities<QueueActivities>(localOptions('queueCare'));
+  #noted = true;
+  #inFlight = 0;
+  #caredAtMs = 0;
+
+  constructor(state: QueueState) {
+    this.state = state;
+  }
+
+  request(request: SlotRequest): void {
+    const key = keyOf(request);
+    if (this.state.released.includes(key)) return;
+    this.#noted = true;
+    const held = this.state.holders.find((holder) => keyOf(holder) === key);
+    // Asked again although granted: the answer was lost, or the starter was reset to another run.
+    if (held !== undefined) {
+      held.runId = request.runId;
+      this.#grant(held);
+      return;
+    }
+    const index = this.state.waiting.findIndex((other) => keyOf(other) === key);
+    if (index >= 0) this.state.waiting[index] = request;
+    else this.state.waiting.push(request);
+  }
+
+  release({ taskRunId, turn }: SlotRelease): void {
+    const over = (entry: SlotRelease): boolean => entry.taskRunId === taskRunId && entry.turn <= turn;
+    this.state.holders = this.state.holders.filter((holder) => !over(holder));
+    this.state.waiting = this.state.waiting.filter((request) => !over(request));
+    this.state.released = [...this.state.released, `${taskRunId}#${turn}`].slice(-REMEMBERED);
+    this.#noted = true;
+  }
+
+  manual(run: ManualRunSignal): void {
+    if (this.state.seenManual.includes(run.taskRunId)) return;
+    this.state.seenManual = [...this.state.seenManual, run.taskRunId].slice(-REMEMBERED);
+    this.state.manual.push(run);
+    this.#noted = true;
+  }
+
+  snapshot(): QueueSnapshot {
+    const entry = ({ taskRunId, task, workflowId }: SlotHolder) => ({ taskRunId, task, workflowId });
+    return { holders: this.state.holders.map(entry), waiting: this.state.waiting.map(entry) };
+  }
+
+  /** A queue that was terminated took its grants along: rows of running tasks know them. */
+  async adoptHeldSlots(): Promise<void> {
+    try {
+      const { holders } = await this.#care.findHeldSlots();
+      const known = new Set(this.state.holders.map(keyOf));
+      this.state.holders.push(...holders.filter((holder) => !known.has(keyOf(holder))));
+      if (holders.length > 0) await this.#freeClosed();
+    } catch (error) {
+      log.warn('held slots not found, starting without', { error: String(error) });
+    }
+  }
+
+  async run(): Promise<void> {
+    while (!(this.#isLong() && this.#inFlight === 0)) {
+      this.#noted = false;
+      this.#startManualRuns();
+      this.#grantAll();
+      setCurrentDetails(this.#details());
+      const busy = this.state.holders.length + this.state.waiting.length > 0;
+      const isNoted = (): boolean => this.#noted || (this.#isLong() && this.#inFlight === 0);
+      if (!busy) await condition(isNoted);
+      else if (!(await condition(isNoted, this.#msToCare()))) await this.#freeClosed();
+    }
+  }
+
+  #msToCare(): number {
+    if (this.#caredAtMs === 0) this.#caredAtMs = Date.now();
+    return Math.max(1, this.#caredAtMs + CARE_MS - Date.now());
+  }
+
+  #isLong(): boolean {
+    const { continueAsNewSuggested, historyLength } = workflowInfo();
+    return continueAsNewSuggested || historyLength > MAX_HISTORY_EVENTS;
+  }
+
+  #grantAll(): void {
+    const still: SlotRequest[] = [];
+    for (const request of this.state.waiting) {
+      const { limits, ...holder } = request;
+      const same = this.state.holders.filter((other) => other.task === holder.task).length;
+      if (this.state.holders.length >= limits.maxConcurrentJobs || same >= limits.maxInstances) {
+        still.push(request);
+        continue;
+      }
+      this.state.holders.push(holder);
+      this.#grant(holder);
+    }
+    this.state.waiting = still;
+  }
+
+  #grant(holder: SlotHolder): void {
+    const { workflowId, runId, taskRunId, turn } = holder;
+    this.#inFlight += 1;
+    getExternalWorkflowHandle(workflowId, runId)
+      .signal(slotGrantedSignal, { taskRunId, turn })
+      .catch(() => {
+        // Its run is closed: nobody will ever give this slot back.
+        this.state.holders = this.state.holders.filter((other) => keyOf(other) !== keyOf(holder));
+      })
+      .finally(() => this.#ended());
+  }
+
+  #startManualRuns(): void {
+    for (const run of this.state.manual.splice(0)) {
+      this.#inFlight += 1;
+      startChild<typeof manualRun>('manualRun', {
+        workflowId: manualRunWorkflowId(run.taskRunId),
+        args: [{ taskRunId: run.taskRunId }],
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        // The queue continues as new and may be terminated: what it started goes on.
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        typedSearchAttributes: manualRunAttributes(run),
+        staticSummary: `${run.task} of ${run.sessionDate} (${run.universe}), by hand`,
+      })
+        .then(
+          () => undefined,
+          (error: unknown) => {
+            if (error instanceof WorkflowExecutionAlreadyStartedError) return;
+            log.warn('manual run not started', { taskRunId: run.taskRunId, error: String(error) });
+            this.state.seenManual = this.state.seenManual.filter((id) => id !== run.taskRunId);
+          },
+        )
+        .finally(() => this.#ended());
+    }
+  }
+
+  async #freeClosed(): Promise<void> {
+    this.#caredAtMs = Date.now();
+    const asked = [...this.state.holders, ...this.state.waiting];
+    const runs = asked.map(({ workflowId, runId }) => ({ workflowId, runId }));
+    try {
+      const { closedRunIds } = await this.#care.findClosedRuns({ runs });
+      const open = (entry: SlotHolder): boolean => !closedRunIds.includes(entry.runId);
+      this.state.holders = this.state.holders.filter(open);
+      this.state.waiting = this.state.waiting.filter(open);
+      this.#noted = true;
+    } catch (error) {
+      log.warn('holders not looked at', { error: String(error) });
+    }
+  }
+
+  #ended(): void {
+    this.#inFlight -= 1;
+    this.#noted = true;
+  }
+
+  #details(): string {
+    const line = (word: string) => (entry: SlotHolder) => `| ${word} | ${entry.task} | ${entry.workflowId} |`;
+    return [
+      '| slot | task | asked by |',
+      '|---|---|---|',
+      ...this.state.holders.map(line('held')),
+      ...this.state.waiting.map(line('waiting')),
+    ].join('\n');
+  }
+}
+
+function keyOf(entry: SlotRelease): string {
+  return `${entry.taskRunId}#${entry.turn}`;
+}

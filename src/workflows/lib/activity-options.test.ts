@@ -1,0 +1,33 @@
+import { compileRetryPolicy } from '@temporalio/common';
+import { describe, expect, it } from 'vitest';
+
+import { DOCUMENT_TASKS } from '../../contracts/schemas/config-defaults.ts';
+import { NON_RETRYABLE_TYPES } from '../../contracts/wire/failures.ts';
+import { activityOptions, localOptions, PRESETS, type Preset, type PresetName } from './activity-options.ts';
+
+const MINUTE = 60_000;
+const timeouts = Object.values(DOCUMENT_TASKS).map((task) => task.timeoutMinutes * MINUTE);
+const names = Object.keys(PRESETS).filter((name): name is PresetName => name in PRESETS);
+
+describe.each(names)('preset %s', (name) => {
+  const preset: Preset = PRESETS[name];
+  // A second too: tests and impatient people set short timeouts.
+  it.each([...timeouts, 1000])('bounds every activity of a task of %i ms', (timeout) => {
+    const options = preset.kind === 'local' ? localOptions(name, timeout) : activityOptions(name, timeout);
+    expect(options.startToCloseTimeout).toBeGreaterThan(0);
+    expect(options.scheduleToCloseTimeout).toBeGreaterThanOrEqual(options.startToCloseTimeout);
+    expect(options.scheduleToCloseTimeout).toBeLessThanOrEqual(timeout);
+    expect(options.retry.nonRetryableErrorTypes).toEqual(expect.arrayContaining(NON_RETRYABLE_TYPES));
+    expect(() => compileRetryPolicy(options.retry)).not.toThrow();
+    const heartbeat = 'heartbeatTimeout' in options ? options.heartbeatTimeout : undefined;
+    if (options.startToCloseTimeout > MINUTE) expect(heartbeat).toBeLessThanOrEqual(MINUTE);
+    if (preset.kind === 'local') expect(options.startToCloseTimeout).toBeLessThanOrEqual(MINUTE / 2);
+  });
+
+  it('ends some day, by attempts or by time', () => {
+    if (preset.retry.maximumAttempts === null) expect(preset.totalMs).not.toBe(Number.POSITIVE_INFINITY);
+    else expect(preset.retry.maximumAttempts).toBeLessThanOrEqual(10);
+    if (preset.kind === 'activity') expect(preset.retry.maximumAttempts).not.toBeNull();
+    expect(preset.retry.maximumIntervalMs).toBeGreaterThanOrEqual(preset.retry.initialIntervalMs);
+  });
+});

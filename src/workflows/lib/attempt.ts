@@ -1,0 +1,47 @@
+import { CancellationScope, log, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+
+import type { Fence, RunActivities, TaskInput, TaskResult, TaskStep } from '../../contracts/activities.ts';
+import { localOptions } from './activity-options.ts';
+import { describeFailure, topLevelFailure } from './failure.ts';
+
+/** Attempts of one execution that keep the fence's order over the whole task run. */
+const ATTEMPTS_PER_TURN = 1000;
+
+/**
+ * One attempt of a task: opens its row, does the work with the fence in every step, closes the row, and
+ * rethrows a failure as a top-level ApplicationFailure.
+ */
+export async function runAttempt(
+  input: TaskInput,
+  work: (step: TaskStep) => Promise<TaskResult>,
+): Promise<TaskResult> {
+  const { workflowId, runId, attempt } = workflowInfo();
+  const fence: Fence = {
+    taskRunId: input.taskRunId,
+    workflowId,
+    runId,
+    attempt: input.turn * ATTEMPTS_PER_TURN + attempt,
+  };
+  const rows = proxyLocalActivities<Pick<RunActivities, 'beginAttempt' | 'finishAttempt'>>(
+    localOptions('attemptRows', input.timeoutMs),
+  );
+  const scope = CancellationScope.current();
+  try {
+    await rows.beginAttempt({ fence, task: input.task });
+    const result = await work({ ...input, fence });
+    await rows.finishAttempt({ fence, end: 'succeeded', failure: null, result });
+    return result;
+  } catch (error) {
+    const cancelled = scope.consideredCancelled;
+    const failure = describeFailure(error);
+    // The failure itself counts more than its row: the next attempt or the starter closes that too.
+    await CancellationScope.nonCancellable(async () => {
+      const end = cancelled ? 'cancelled' : 'failed';
+      await rows.finishAttempt({ fence, end, failure, result: null });
+    }).catch((rowError: unknown) => {
+      log.warn('attempt row not closed', { taskRunId: input.taskRunId, error: String(rowError) });
+    });
+    if (cancelled) throw error;
+    throw topLevelFailure(failure, attempt);
+  }
+}

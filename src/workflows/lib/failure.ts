@@ -1,0 +1,78 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TemporalFailure,
+  TerminatedFailure,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+
+import type { FailureInfo } from '../../contracts/activities.ts';
+import { NON_RETRYABLE_TYPES } from '../../contracts/wire/failures.ts';
+
+const NON_RETRYABLE = new Set<string>(NON_RETRYABLE_TYPES);
+
+/** Walks to the innermost failure: its class, its first sentence, the activity it came from. */
+export function describeFailure(error: unknown): FailureInfo {
+  let activity: string | null = null;
+  let attempt: number | null = null;
+  let root: unknown = error;
+  for (let next: unknown = error; next !== undefined && next !== null; ) {
+    root = next;
+    if (next instanceof ActivityFailure) activity = next.activityType;
+    // Our own top level keeps where it came from: a parent sees only that.
+    if (next instanceof ApplicationFailure && isOrigin(next.details?.[0])) {
+      activity = next.details[0].activity;
+      attempt = next.details[0].attempt;
+      break;
+    }
+    next = next instanceof TemporalFailure ? next.cause : undefined;
+  }
+  const type = typeOf(root, activity);
+  const nonRetryable =
+    (root instanceof ApplicationFailure && root.nonRetryable === true) || NON_RETRYABLE.has(type);
+  return { type, message: messageOf(root, activity), activity, attempt, nonRetryable };
+}
+
+type Origin = { activity: string | null; attempt: number | null };
+
+function isOrigin(value: unknown): value is Origin {
+  return typeof value === 'object' && value !== null && 'activity' in value && 'attempt' in value;
+}
+
+function typeOf(root: unknown, activity: string | null): string {
+  if (root instanceof ApplicationFailure) return root.type ?? 'Error';
+  if (root instanceof TimeoutFailure) return activity === null ? 'TaskTimeout' : 'ActivityTimeout';
+  if (root instanceof TerminatedFailure) return 'Terminated';
+  if (root instanceof CancelledFailure) return 'Cancelled';
+  return root instanceof Error ? root.name : 'Error';
+}
+
+function messageOf(root: unknown, activity: string | null): string {
+  if (root instanceof TimeoutFailure) {
+    if (activity === null) return 'the attempt took longer than its timeout';
+    return `${activity} did not answer in time (${root.timeoutType ?? 'timeout'})`;
+  }
+  if (root instanceof TerminatedFailure) return 'the workflow was terminated';
+  return root instanceof Error ? root.message : String(root);
+}
+
+/** True when the child's own run timeout ended its last attempt. */
+export function isRunTimeout(error: unknown): boolean {
+  return error instanceof ChildWorkflowFailure && error.cause instanceof TimeoutFailure;
+}
+
+/**
+ * The failure a task workflow ends with. Only the top level of a chain decides about retries (ran): so class
+ * and `nonRetryable` go there, or an impossible input would be tried again.
+ */
+export function topLevelFailure(failure: FailureInfo, executionAttempt: number): ApplicationFailure {
+  const origin: Origin = { activity: failure.activity, attempt: executionAttempt };
+  return ApplicationFailure.create({
+    message: failure.message,
+    type: failure.type,
+    nonRetryable: failure.nonRetryable,
+    details: [origin],
+  });
+}

@@ -1,0 +1,99 @@
+import {
+  CancellationScope,
+  condition,
+  defineSignal,
+  log,
+  proxyLocalActivities,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+
+import type { SlotActivities, SlotLimits } from '../../contracts/activities.ts';
+import type { Task } from '../../contracts/wire/names.ts';
+import { SLOT_GRANTED, type SlotGrant } from '../../contracts/wire/messages.ts';
+import { localOptions } from './activity-options.ts';
+
+export const slotGrantedSignal = defineSignal<[SlotGrant]>(SLOT_GRANTED);
+
+/** A free slot is granted in one round trip; whoever has none after this shows as waiting. */
+const QUIET_MS = 2_000;
+/** A lost or terminated queue heals because everyone asks again; rarely enough to keep histories short. */
+const ASK_AGAIN_MS = [28_000, 30_000, 60_000, 120_000];
+
+export type SlotWish = { taskRunId: string; turn: number; task: Task; limits: SlotLimits };
+
+export type SlotDesk = {
+  /** Resolves when the queue has granted the slot. `onWait` is called once if that takes a while. */
+  acquire(wish: SlotWish, onWait: () => Promise<void>): Promise<void>;
+  /** Gives the slot back without waiting for it to be said. */
+  release(grant: SlotGrant): void;
+  /** Resolves when everything given back has been said: wait for it before the workflow ends. */
+  settled(): Promise<void>;
+};
+
+/** A workflow's side of the queue. Registers its handler at once: call it before the first await. */
+export function createSlotDesk(): SlotDesk {
+  const { requestSlot, releaseSlot } = proxyLocalActivities<SlotActivities>(localOptions('slots'));
+  const { workflowId, runId } = workflowInfo();
+  const wanted = new Set<string>();
+  const granted = new Set<string>();
+
+  let releasing = 0;
+
+  // The queue frees the slot of a closed run by itself, so a release that cannot be said is no failure.
+  const release = (grant: SlotGrant): void => {
+    granted.delete(keyOf(grant));
+    releasing += 1;
+    CancellationScope.nonCancellable(() => releaseSlot({ taskRunId: grant.taskRunId, turn: grant.turn }))
+      .catch((error: unknown) => log.warn('slot not released', { ...grant, error: String(error) }))
+      .finally(() => {
+        releasing -= 1;
+      });
+  };
+
+  setHandler(slotGrantedSignal, (grant) => {
+    const key = keyOf(grant);
+    if (wanted.has(key)) granted.add(key);
+    // A late answer to a question nobody asks any more would hold the slot until this run closes.
+    else if (!granted.has(key)) release(grant);
+  });
+
+  const acquire = async (wish: SlotWish, onWait: () => Promise<void>): Promise<void> => {
+    const { taskRunId, turn } = wish;
+    const key = keyOf(wish);
+    const isGranted = (): boolean => granted.has(key);
+    wanted.add(key);
+    try {
+      await ask(wish);
+      if (await condition(isGranted, QUIET_MS)) return;
+      await onWait();
+      for (let round = 0; ; round += 1) {
+        if (await condition(isGranted, ASK_AGAIN_MS[round] ?? 120_000)) return;
+        await ask(wish);
+      }
+    } catch (error) {
+      release({ taskRunId, turn });
+      throw error;
+    } finally {
+      wanted.delete(key);
+    }
+  };
+
+  const ask = async (wish: SlotWish): Promise<void> => {
+    try {
+      await requestSlot({ ...wish, workflowId, runId });
+    } catch (error) {
+      if (CancellationScope.current().consideredCancelled) throw error;
+      log.warn('slot not asked for, asking again', { taskRunId: wish.taskRunId, error: String(error) });
+    }
+  };
+
+  const settled = (): Promise<void> =>
+    CancellationScope.nonCancellable(() => condition(() => releasing === 0));
+
+  return { acquire, release, settled };
+}
+
+function keyOf(grant: SlotGrant): string {
+  return `${grant.taskRunId}#${grant.turn}`;
+}

@@ -1,0 +1,185 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { CancellationScope, executeChild, log, proxyLocalActivities, sleep } from '@temporalio/workflow';
+
+import type {
+  FailureInfo,
+  RunActivities,
+  SlotLimits,
+  TaskInput,
+  TaskPlan,
+  TaskResult,
+} from '../../contracts/activities.ts';
+import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
+import type { ReviewInput } from '../../contracts/wire/messages.ts';
+import { localOptions } from './activity-options.ts';
+import { describeFailure, isRunTimeout } from './failure.ts';
+import type { ReviewDesk } from './review-desk.ts';
+import { taskAttributes } from './search-attributes.ts';
+import type { SlotDesk } from './slots.ts';
+
+/** An end of our runtime's luck, not of the task's: after so many outages someone has to look. */
+const MAX_OUTAGE_RERUNS = 20;
+/** A child of a starter that was just terminated may take this long to go. */
+const ALREADY_STARTED_WAITS_MS = [1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
+
+export type TaskOutcome = {
+  state: 'succeeded' | 'failed';
+  reason: string | null;
+  result: TaskResult | null;
+  /** A person ended the whole night. */
+  abort: ReviewInput | null;
+};
+
+export type StartOptions = {
+  plan: TaskPlan;
+  /** The child's input; its `turn` is counted here. */
+  input: TaskInput;
+  limits: SlotLimits;
+  slots: SlotDesk;
+  reviews: ReviewDesk;
+  /** Latest instant (ms) at which the task may still be started again; Infinity: no next night to respect. */
+  latestRestartMs: () => number;
+  /** For the board of the run. */
+  onState: (state: TaskState, reason: string | null) => void;
+};
+
+/**
+ * Runs one task to its end, the same way for a night and for a manual run: waits for its own time, for a slot
+ * and, after a failure of a task without retries, for a person, all outside the timed child and the last
+ * without a slot. Throws only for cancellation.
+ */
+export async function startTask(options: StartOptions): Promise<TaskOutcome> {
+  const { plan, onState } = options;
+  const rows = proxyLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  const enter = async (state: TaskState, reason: string | null, reviewDeadline?: string): Promise<void> => {
+    onState(state, reason);
+    const deadline = reviewDeadline === undefined ? {} : { reviewDeadline };
+    await rows.recordTasks({ transitions: [{ taskRunId: plan.taskRunId, state, reason, ...deadline }] });
+  };
+  const fail = async (reason: string, abort: ReviewInput | null = null): Promise<TaskOutcome> => {
+    await enter('failed', reason);
+    return { state: 'failed', reason, result: null, abort };
+  };
+
+  await waitForOwnTime(plan, enter);
+  let attempts = plan.maxAttempts;
+  for (let turn = 0, outages = 0; ; turn += 1) {
+    const run = await runOnce({ ...options, turn, attempts, enter });
+    if (run.failure === null) {
+      onState('succeeded', null);
+      return { state: 'succeeded', reason: null, result: run.result, abort: null };
+    }
+    const lost = await lostAttempts({ rows, plan, run });
+    if (lost > 0 && outages < MAX_OUTAGE_RERUNS) {
+      // Our own runtime was down: infrastructure, neither a retry of the task nor a matter for a person.
+      outages += 1;
+      attempts = lost;
+      log.warn('attempts lost to an outage are run again', { taskRunId: plan.taskRunId, lost });
+      continue;
+    }
+    const problem = `${run.failure.type}: ${run.failure.message}`;
+    if (plan.reviewWindowMs === null) return fail(problem);
+    const decision = await review({ options, problem, windowMs: plan.reviewWindowMs, enter });
+    if (decision === undefined) return fail(`review expired: ${problem}`);
+    const who = `${decision.by}: ${decision.why}`;
+    if (decision.decision === 'skip') return fail(`skipped by ${who} (${problem})`);
+    if (decision.decision === 'abort') return fail(`aborted by ${who} (${problem})`, decision);
+    attempts = plan.maxAttempts;
+    outages = 0;
+    await enter('waiting', `started again by ${who}`);
+  }
+}
+
+type Enter = (state: TaskState, reason: string | null, reviewDeadline?: string) => Promise<void>;
+
+async function waitForOwnTime(plan: TaskPlan, enter: Enter): Promise<void> {
+  if (plan.notBefore === null) return;
+  const waitMs = Date.parse(plan.notBefore) - Date.now();
+  if (waitMs <= 0) return;
+  await enter('waiting', `until ${plan.notBeforeLocal ?? plan.notBefore}`);
+  await sleep(waitMs, { summary: `${plan.task} waits for its time` });
+}
+
+type Run = { startedAtMs: number; failure: FailureInfo | null; timedOut: boolean; result: TaskResult | null };
+
+/** One execution of the child with all its attempts, inside one slot. */
+async function runOnce(
+  options: StartOptions & { turn: number; attempts: number; enter: Enter },
+): Promise<Run> {
+  const { plan, slots, turn, limits, enter } = options;
+  const { task, taskRunId } = plan;
+  await slots.acquire({ taskRunId, turn, task, limits }, () => enter('waiting', 'for a slot'));
+  const startedAtMs = Date.now();
+  options.onState('running', null);
+  try {
+    const result = await executeTask(options);
+    return { startedAtMs, failure: null, timedOut: false, result };
+  } catch (error) {
+    if (CancellationScope.current().consideredCancelled) throw error;
+    return { startedAtMs, failure: describeFailure(error), timedOut: isRunTimeout(error), result: null };
+  } finally {
+    slots.release({ taskRunId, turn });
+  }
+}
+
+async function executeTask(options: StartOptions & { turn: number; attempts: number }): Promise<TaskResult> {
+  const { plan, turn, attempts } = options;
+  const input: TaskInput = { ...options.input, turn };
+  const { task, sessionDate, universe } = input;
+  for (let round = 0; ; round += 1) {
+    try {
+      return await executeChild<(input: TaskInput) => Promise<TaskResult>>(task, {
+        workflowId: taskWorkflowId(task, sessionDate, universe),
+        taskQueue: TASK_QUEUES.pipeline,
+        args: [input],
+        workflowRunTimeout: plan.timeoutMs,
+        retry: {
+          maximumAttempts: attempts,
+          initialInterval: plan.retry.initialIntervalMs,
+          backoffCoefficient: plan.retry.backoffCoefficient,
+          maximumInterval: plan.retry.maximumIntervalMs,
+        },
+        typedSearchAttributes: taskAttributes(input),
+        staticSummary: `${task} of ${sessionDate} (${universe})`,
+      });
+    } catch (error) {
+      const waitMs = ALREADY_STARTED_WAITS_MS[round];
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError) || waitMs === undefined) throw error;
+      await sleep(waitMs, { summary: 'an earlier run of this task is still ending' });
+    }
+  }
+}
+
+async function lostAttempts(context: {
+  rows: Pick<RunActivities, 'countLostAttempts'>;
+  plan: TaskPlan;
+  run: Run;
+}): Promise<number> {
+  const { rows, plan, run } = context;
+  if (run.failure === null || run.failure.nonRetryable) return 0;
+  const { lost } = await rows.countLostAttempts({
+    taskRunId: plan.taskRunId,
+    from: new Date(run.startedAtMs).toISOString(),
+    to: new Date(Date.now()).toISOString(),
+    timeoutMs: plan.timeoutMs,
+    lastTimedOut: run.timedOut,
+  });
+  return lost;
+}
+
+async function review(context: {
+  options: StartOptions;
+  problem: string;
+  windowMs: number;
+  enter: Enter;
+}): Promise<ReviewInput | undefined> {
+  const { options, problem, windowMs, enter } = context;
+  const nowMs = Date.now();
+  const deadlineMs = Math.min(nowMs + windowMs, options.latestRestartMs());
+  if (deadlineMs <= nowMs) return undefined;
+  return options.reviews.decision({
+    taskRunId: options.plan.taskRunId,
+    deadlineMs,
+    announce: () => enter('awaiting_review', problem, new Date(deadlineMs).toISOString()),
+  });
+}
