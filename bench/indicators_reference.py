@@ -1,0 +1,91 @@
+"""TA-Lib (symbol by symbol) and pandas (wide frames) on the bars of bench/indicators.ts; prints seconds as JSON."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import talib
+
+FloatArray = np.ndarray
+
+
+def with_talib(high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray) -> None:
+    for h, l, c, v in zip(high, low, close, volume, strict=True):
+        talib.SMA(c, 30)
+        talib.EMA(c, 30)
+        talib.RSI(c, 14)
+        talib.MACD(c, 12, 26, 9)
+        talib.ATR(h, l, c, 14)
+        talib.BBANDS(c, 20, 2.0, 2.0)
+        talib.ADX(h, l, c, 14)
+        talib.OBV(c, v)
+        talib.STOCH(h, l, c, 5, 3, 0, 3, 0)
+        talib.CCI(h, l, c, 14)
+        talib.WILLR(h, l, c, 14)
+        talib.ROC(c, 10)
+        talib.MFI(h, l, c, v, 14)
+
+
+def wilder(frame: pd.DataFrame, period: int) -> pd.DataFrame:
+    return frame.ewm(alpha=1 / period, adjust=False).mean()
+
+
+def with_pandas(h: pd.DataFrame, l: pd.DataFrame, c: pd.DataFrame, v: pd.DataFrame) -> None:
+    change = c.diff()
+    c.rolling(30).mean()
+    c.ewm(span=30, adjust=False).mean()
+    gain, loss = wilder(change.clip(lower=0), 14), wilder(-change.clip(upper=0), 14)
+    100 * gain / (gain + loss)
+    line = c.ewm(span=12, adjust=False).mean() - c.ewm(span=26, adjust=False).mean()
+    line - line.ewm(span=9, adjust=False).mean()
+    before = c.shift(1)
+    true_range = np.maximum(h, before) - np.minimum(l, before)
+    average_range = wilder(true_range, 14)
+    middle, spread = c.rolling(20).mean(), 2 * c.rolling(20).std(ddof=0)
+    middle + spread, middle - spread
+    up, down = h.diff(), -l.diff()
+    plus = wilder(up.where((up > down) & (up > 0), 0.0), 14) / average_range
+    minus = wilder(down.where((down > up) & (down > 0), 0.0), 14) / average_range
+    wilder(100 * (plus - minus).abs() / (plus + minus), 14)
+    (np.sign(change).fillna(1.0) * v).cumsum()
+    low5, high5 = l.rolling(5).min(), h.rolling(5).max()
+    slow_k = (100 * (c - low5) / (high5 - low5)).rolling(3).mean()
+    slow_k.rolling(3).mean()
+    typical = (h + l + c) / 3
+    mean = typical.rolling(14).mean()
+    # The mean absolute deviation of a window has no pandas method: a sum over its 14 lags is the fast way.
+    deviation = sum((typical.shift(lag) - mean).abs() for lag in range(14)) / 14
+    (typical - mean) / (0.015 * deviation)
+    low14, high14 = l.rolling(14).min(), h.rolling(14).max()
+    -100 * (high14 - c) / (high14 - low14)
+    100 * (c / c.shift(10) - 1)
+    flow, direction = typical * v, typical.diff()
+    positive = flow.where(direction > 0, 0.0).rolling(14).sum()
+    negative = flow.where(direction < 0, 0.0).rolling(14).sum()
+    100 * positive / (positive + negative)
+
+
+def seconds_of(run: Callable[[], None], rounds: int) -> list[float]:
+    times = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return times[1:]
+
+
+def main() -> None:
+    path, symbols, sessions, rounds = sys.argv[1], *map(int, sys.argv[2:5])
+    high, low, close, volume = np.fromfile(path).reshape(4, symbols, sessions)
+    wide = [pd.DataFrame(np.ascontiguousarray(field.T)) for field in (high, low, close, volume)]
+    result = {
+        "TA-Lib, one core": seconds_of(lambda: with_talib(high, low, close, volume), rounds),
+        "pandas, wide frames": seconds_of(lambda: with_pandas(*wide), min(rounds, 3)),
+    }
+    print(json.dumps(result))
+
+
+main()
