@@ -64,13 +64,10 @@ def case(
     edges, b, c = shares(baseline, current, bins, floor, missing)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ks = stats.ks_2samp(
-            baseline[~np.isnan(baseline)], current[~np.isnan(current)], method="asymp"
-        )
+        ks = stats.ks_2samp(baseline[~np.isnan(baseline)], current[~np.isnan(current)], method="asymp")
     return {
         "name": name,
-        "inputs": inputs
-        or {"baseline": json_values(baseline), "current": json_values(current)},
+        "inputs": inputs or {"baseline": json_values(baseline), "current": json_values(current)},
         "options": {"bins": bins, "floor": floor, "missing": missing},
         "edges": json_values(edges),
         "baselineShares": b.tolist(),
@@ -117,8 +114,11 @@ def drift_cases() -> list[dict[str, Any]]:
         case("four bins", normal, rng.normal(0.3, 1.0, size=99), bins=4),
         case("twenty bins, large floor", normal, rng.normal(1.3, 1.0, size=35), bins=20, floor=0.01),
         case("tiny and huge numbers", rng.normal(size=90) * 1e-300, rng.normal(size=80) * 1e300),
-        case("float32 values", rng.normal(size=200).astype(np.float32).astype(float),
-             rng.normal(0.1, 1, size=190).astype(np.float32).astype(float)),
+        case(
+            "float32 values",
+            rng.normal(size=200).astype(np.float32).astype(float),
+            rng.normal(0.1, 1, size=190).astype(np.float32).astype(float),
+        ),
         case("negative zero", np.array([-0.0, 0.0, -0.0, 1.0]), np.array([0.0, -0.0, 2.0])),
     ]
     for n, m, squared, shift in [
@@ -142,12 +142,69 @@ def drift_cases() -> list[dict[str, Any]]:
 def kolmogorov_cases() -> list[list[float]]:
     """[n, d, kstwo.sf(d, n)] over every branch of the tail."""
     rows: list[list[float]] = []
-    for n in [1, 2, 3, 4, 5, 7, 10, 20, 37, 60, 100, 139, 140, 141, 200, 500, 1_000, 2_000, 9_524, 50_000,
-              99_999, 100_001, 400_000]:
-        scaled = np.array([0.2, 0.27, 0.35, 0.45, 0.5, 0.6, 0.7, 0.85, 0.87, 1.0, 1.2, 1.36, 1.48, 1.5, 1.9,
-                           2.01, 2.5, 3.2, 4.0, 6.0])
-        for d in [*(scaled / math.sqrt(n)), 0.4 / n, 0.5 / n, 0.8 / n, 1.0 / n, 1.7 / n, 0.5, 0.75,
-                  1 - 1 / n, 1 - 0.5 / n, 0.0, 1.0]:
+    for n in [
+        1,
+        2,
+        3,
+        4,
+        5,
+        7,
+        10,
+        20,
+        37,
+        60,
+        100,
+        139,
+        140,
+        141,
+        200,
+        500,
+        1_000,
+        2_000,
+        9_524,
+        50_000,
+        99_999,
+        100_001,
+        400_000,
+    ]:
+        scaled = np.array(
+            [
+                0.2,
+                0.27,
+                0.35,
+                0.45,
+                0.5,
+                0.6,
+                0.7,
+                0.85,
+                0.87,
+                1.0,
+                1.2,
+                1.36,
+                1.48,
+                1.5,
+                1.9,
+                2.01,
+                2.5,
+                3.2,
+                4.0,
+                6.0,
+            ]
+        )
+        for d in [
+            *(scaled / math.sqrt(n)),
+            0.4 / n,
+            0.5 / n,
+            0.8 / n,
+            1.0 / n,
+            1.7 / n,
+            0.5,
+            0.75,
+            1 - 1 / n,
+            1 - 0.5 / n,
+            0.0,
+            1.0,
+        ]:
             if 0 <= d <= 1:
                 rows.append([n, float(d), float(stats.kstwo.sf(d, n))])
     return rows

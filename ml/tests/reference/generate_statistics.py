@@ -52,13 +52,19 @@ def main() -> None:
         "normalSf": [[x, float(stats.norm.sf(x))] for x in x_values],
         "normalQuantile": [[p, float(stats.norm.ppf(p))] for p in p_values],
         "studentTSf": [
-            [t, df, float(stats.t.sf(t, df))] for t in [-3.0, -0.4, 0.0, 0.7, 2.1, 6.0, 30.0] for df in [1, 3, 18, 36, 400]
+            [t, df, float(stats.t.sf(t, df))]
+            for t in [-3.0, -0.4, 0.0, 0.7, 2.1, 6.0, 30.0]
+            for df in [1, 3, 18, 36, 400]
         ],
-        "logGamma": [[x, float(special.gammaln(x))] for x in [0.1, 0.5, 1.0, 1.5, 2.0, 3.7, 18.0, 250.5, 1e4]],
+        "logGamma": [
+            [x, float(special.gammaln(x))] for x in [0.1, 0.5, 1.0, 1.5, 2.0, 3.7, 18.0, 250.5, 1e4]
+        ],
         "correlations": correlations,
         "quantiles": {
             "sorted": sample.tolist(),
-            "pairs": [[q, float(np.quantile(sample, q))] for q in [0.0, 0.01, 0.1, 0.25, 1 / 3, 0.5, 0.9, 0.99, 1.0]],
+            "pairs": [
+                [q, float(np.quantile(sample, q))] for q in [0.0, 0.01, 0.1, 0.25, 1 / 3, 0.5, 0.9, 0.99, 1.0]
+            ],
         },
         "multiple": {
             "p": raw_p,

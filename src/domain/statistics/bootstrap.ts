@@ -1,5 +1,6 @@
 import { quantileSorted, standardDeviation } from './quantile.ts';
 import { createRng } from './rng.ts';
+import { studentTSf } from './special.ts';
 
 export interface BlockBootstrapOptions {
   /** Number of sessions, in time order. */
@@ -15,7 +16,10 @@ export interface Estimate {
   readonly low: number | null;
   readonly high: number | null;
   readonly standardError: number | null;
-  /** Two-sided bootstrap p-value against zero, never below 2/(B+1). */
+  /**
+   * Two-sided p-value against zero: Student's t of value / standard error with (blocks - 1) degrees of freedom, the
+   * error widened by n/(n - blockLength). Few blocks make the percentile interval too narrow; this one is not.
+   */
   readonly pValue: number | null;
 }
 
@@ -84,18 +88,23 @@ export function createBlockBootstrap(options: BlockBootstrapOptions): BlockBoots
 }
 
 /** Wrap replicates into an estimate; non-finite replicates are left out, too few of them give no interval. */
-export function estimateFromReplicates(value: number, replicates: Float64Array | null): Estimate {
+export function estimateFromReplicates(
+  value: number,
+  resampled: { replicates: Float64Array; bootstrap: BlockBootstrap } | null,
+): Estimate {
   if (!Number.isFinite(value)) return NO_ESTIMATE;
-  const usable = (replicates ?? new Float64Array()).filter((x) => Number.isFinite(x)).sort();
-  if (replicates === null || usable.length < replicates.length / 2) return { ...NO_ESTIMATE, value };
-  const notAbove = usable.filter((x) => x <= 0).length;
-  const notBelow = usable.filter((x) => x >= 0).length;
+  if (resampled === null) return { ...NO_ESTIMATE, value };
+  const { sessions, blockLength } = resampled.bootstrap.options;
+  const usable = resampled.replicates.filter((x) => Number.isFinite(x)).sort();
+  if (usable.length < 2 || usable.length < resampled.replicates.length / 2) return { ...NO_ESTIMATE, value };
+  const standardError = standardDeviation(usable);
+  const t = value / (standardError * Math.sqrt(sessions / (sessions - blockLength)));
   return {
     value,
     low: quantileSorted(usable, 0.025),
     high: quantileSorted(usable, 0.975),
-    standardError: usable.length > 1 ? standardDeviation(usable) : null,
-    pValue: Math.min(1, (2 * (1 + Math.min(notAbove, notBelow))) / (usable.length + 1)),
+    standardError,
+    pValue: Number.isNaN(t) ? 1 : 2 * studentTSf(Math.abs(t), sessions / blockLength - 1),
   };
 }
 
@@ -111,10 +120,8 @@ export function ratioEstimate(
   if (bootstrap === null) return estimateFromReplicates(value, null);
   const numerators = bootstrap.sums(numerator);
   const denominators = bootstrap.sums(denominator);
-  return estimateFromReplicates(
-    value,
-    numerators.map((x, i) => x / (denominators[i] as number)),
-  );
+  const replicates = numerators.map((x, i) => x / (denominators[i] as number));
+  return estimateFromReplicates(value, { replicates, bootstrap });
 }
 
 function sum(column: Float64Array): number {

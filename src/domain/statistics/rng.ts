@@ -1,13 +1,13 @@
 /** A seeded generator: the same seed gives the same numbers on every platform. */
 export interface Rng {
   /** Uniform integer in [0, 2^32). */
-  nextUint32(): number;
+  readonly nextUint32: () => number;
   /** Uniform number in [0, 1) with 53 random bits. */
-  uniform(): number;
+  readonly uniform: () => number;
   /** Unbiased integer in [0, bound); `bound` in 1..2^32. Throws RangeError otherwise. */
-  integerBelow(bound: number): number;
+  readonly integerBelow: (bound: number) => number;
   /** Standard normal deviate (Marsaglia's polar method). */
-  normal(): number;
+  readonly normal: () => number;
 }
 
 /**

@@ -1,6 +1,7 @@
 const BUCKETS = 2048;
 const DIGIT_MASK = BUCKETS - 1;
 const RADIX_MINIMUM = 1500;
+const INSERTION_MAXIMUM = 40;
 const SIGN = 0x80000000;
 
 /** Whether the values are ascending (ties allowed). NaN anywhere makes it false, except in a sample of one. */
@@ -49,7 +50,11 @@ export function argsort(values: Float64Array): Uint32Array {
     const y = values[b] as number;
     return x < y ? -1 : x > y ? 1 : a - b;
   };
-  if (n < RADIX_MINIMUM) return Uint32Array.from({ length: n }, (_, i) => i).sort(byValue);
+  if (n < RADIX_MINIMUM) {
+    const order = new Uint32Array(n);
+    for (let i = 0; i < n; i += 1) order[i] = i;
+    return n <= INSERTION_MAXIMUM ? insertionArgsort(values, order) : order.sort(byValue);
+  }
   const plain = new Float64Array(n);
   // Adding zero turns -0 into 0: the two are equal and must keep their row order.
   for (let i = 0; i < n; i += 1) plain[i] = (values[i] as number) + 0;
@@ -73,6 +78,19 @@ export function argsort(values: Float64Array): Uint32Array {
     }
     order[j + 1] = row;
     if (movesLeft < 0) return order.sort(byValue);
+  }
+  return order;
+}
+
+function insertionArgsort(values: Float64Array, order: Uint32Array): Uint32Array {
+  for (let i = 1; i < order.length; i += 1) {
+    const value = values[i] as number;
+    let j = i - 1;
+    while (j >= 0 && (values[order[j] as number] as number) > value) {
+      order[j + 1] = order[j] as number;
+      j -= 1;
+    }
+    order[j + 1] = i;
   }
   return order;
 }
