@@ -57,11 +57,11 @@ export type GuardedChild = {
 
 /** Starts a program that ends at the latest with this process. Rejects when it cannot be started. */
 export async function startGuarded(options: GuardedOptions): Promise<GuardedChild> {
-  const process_ = process.platform === 'win32' ? spawnDirect(options) : spawnGuardian(options);
-  process_.stdin?.on('error', ignore);
-  readLines(process_.stdout, (line) => options.onLine(line, 'stdout'));
-  readLines(process_.stderr, (line) => options.onLine(line, 'stderr'));
-  const report = watchReport(process_);
+  const shell = process.platform === 'win32' ? spawnDirect(options) : spawnGuardian(options);
+  shell.stdin?.on('error', ignore);
+  readLines(shell.stdout, (line) => options.onLine(line, 'stdout'));
+  readLines(shell.stderr, (line) => options.onLine(line, 'stderr'));
+  const report = watchReport(shell);
   const pid = await report.pid;
   const identity = (await identify(pid)) ?? { pid, startedAt: 'ended', host: '' };
   return {
@@ -69,12 +69,12 @@ export async function startGuarded(options: GuardedOptions): Promise<GuardedChil
     exited: report.exited,
     signal: (signal) => {
       // The guardian understands names without SIG; a closed pipe means that the child is going anyway.
-      if (process.platform === 'win32') process_.kill(signal);
-      else process_.stdin?.write(`${signal.replace('SIG', '')}\n`);
+      if (process.platform === 'win32') shell.kill(signal);
+      else shell.stdin?.write(`${signal.replace('SIG', '')}\n`);
     },
     stop: async () => {
-      if (process.platform === 'win32') process_.kill('SIGTERM');
-      process_.stdin?.end();
+      if (process.platform === 'win32') shell.kill('SIGTERM');
+      shell.stdin?.end();
       await report.exited;
     },
   };
@@ -106,8 +106,8 @@ function spawnOptions(options: GuardedOptions): { env: Record<string, string>; c
 }
 
 /** Reads `pid` and `exit` from the guardian; falls back to the guardian's own end. */
-function watchReport(process_: ChildProcess): { pid: Promise<number>; exited: Promise<number> } {
-  const control = process_.stdio[3];
+function watchReport(shell: ChildProcess): { pid: Promise<number>; exited: Promise<number> } {
+  const control = shell.stdio[3];
   let childPid: number | undefined;
   let exitCode: number | undefined;
   let tellPid: (pid: number) => void = ignore;
@@ -127,14 +127,13 @@ function watchReport(process_: ChildProcess): { pid: Promise<number>; exited: Pr
       if (word === 'exit') tellExit((exitCode = Number(value)));
     });
   } else {
-    process_.once('spawn', () => tellPid(process_.pid ?? 0));
+    shell.once('spawn', () => tellPid(shell.pid ?? 0));
   }
-  process_.once('error', failPid);
-  process_.once('close', (code) => {
+  shell.once('error', failPid);
+  shell.once('close', (code) => {
     failPid(new Error('the guardian ended before its child started'));
     // Killed without a report: its child may live on, in the group the guardian leads.
-    if (exitCode === undefined && childPid !== undefined && process_.pid !== undefined)
-      killGroup(process_.pid);
+    if (exitCode === undefined && childPid !== undefined && shell.pid !== undefined) killGroup(shell.pid);
     tellExit(code ?? 137);
   });
   return { pid, exited };

@@ -72,9 +72,13 @@ function startArgs(options: EmbeddedTemporalOptions): string[] {
   return [
     'server',
     'start-dev',
-    ...['--ip', '127.0.0.1', '--port', String(options.port)],
-    ...['--ui-ip', '127.0.0.1', '--ui-port', String(options.uiPort), '--ui-disable-news-fetch'],
-    ...['--log-format', 'json', '--log-level', 'warn'],
+    `--ip=127.0.0.1`,
+    `--port=${options.port}`,
+    `--ui-ip=127.0.0.1`,
+    `--ui-port=${options.uiPort}`,
+    '--ui-disable-news-fetch',
+    '--log-format=json',
+    '--log-level=warn',
     ...(options.databaseFile === null ? [] : ['--db-filename', options.databaseFile]),
     ...Object.entries(DYNAMIC_CONFIG).flatMap(([key, value]) => [
       '--dynamic-config-value',

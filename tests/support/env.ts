@@ -2,10 +2,7 @@ import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { inject } from 'vitest';
 import { type Role, ROLES, roleUrl } from '../../src/db/roles.ts';
-import type {} from './global-setup.ts';
-
-/** Migrated once per test run; test databases are copies of it. */
-export const TEMPLATE_DATABASE = 'nightshift_template';
+import { TEMPLATE_DATABASE } from './provided.ts';
 
 export type TestDatabase = {
   name: string;

@@ -13,7 +13,7 @@ import { chooseFreePorts } from '../../src/runtime/ports.ts';
 import { ownerUrl, postgresSpec } from '../../src/runtime/postgres.ts';
 import { Supervised, type SupervisorEvents } from '../../src/runtime/supervisor.ts';
 import { temporalSpec } from '../../src/runtime/temporal.ts';
-import { TEMPLATE_DATABASE } from './env.ts';
+import { TEMPLATE_DATABASE, type TestPostgres } from './provided.ts';
 
 const running: Supervised[] = [];
 let folder: string | undefined;
@@ -101,15 +101,4 @@ async function buildBundles(project: TestProject): Promise<void> {
   await build().catch((error: unknown) => console.error('build failed:', error));
   const path = join(projectRoot, 'dist', 'workflows.js');
   project.provide('workflowBundlePath', (await exists(path)) ? path : '');
-}
-
-export type TestPostgres = { ownerUrl: string; rolePasswords: RolePasswords; templateError: string | null };
-
-declare module 'vitest' {
-  interface ProvidedContext {
-    postgres: TestPostgres;
-    temporalAddress: string;
-    temporalUi: string;
-    workflowBundlePath: string;
-  }
 }

@@ -1,0 +1,287 @@
+import { readFile, rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { migrate } from '../db/migrate.ts';
+import { type Addresses, resolveAddresses } from './addresses.ts';
+import { type ChildEntry, childEntries, childrenWriter, endLeftovers } from './children-file.ts';
+import {
+  checkVersion,
+  createFolders,
+  type DataFolder,
+  dataFolderAt,
+  ensurePorts,
+  type Ports,
+  requireFreeDisk,
+  resolveDataDir,
+  writeVersion,
+} from './data-folder.ts';
+import { readEnv } from './env.ts';
+import { writeFileWhole } from './files.ts';
+import { type FolderLock, lockFolder } from './folder-lock.ts';
+import { LogFiles } from './log-files.ts';
+import { type LogRecord, parseLogLine } from './log-record.ts';
+import { postgresSpec } from './postgres.ts';
+import { ensureSecrets, type Secrets } from './secrets.ts';
+import { Supervised, type SupervisedSpec, type SupervisorEvents } from './supervisor.ts';
+import { temporalSpec } from './temporal.ts';
+import { pythonWorkerSpec, typescriptWorkerSpec, type WorkerOptions } from './workers.ts';
+
+export type RuntimeOptions = {
+  /** Data folder; default `.nightshift` in the project. */
+  dataDir?: string;
+  /** What this process is, for those who find the folder in use ("nightly", "up"). */
+  command: string;
+  /** Workers to start (default one each). */
+  workers?: { typescript: number; ml: number };
+  /** More variables for the workers. */
+  extraEnv?: Record<string, string>;
+  sampleDataDir?: string;
+  configPath?: string;
+  /** Every log record, as it is written to its file. */
+  onLog?: (record: LogRecord) => void;
+  /** One line for a person: what starts, died, was restarted. */
+  onNote?: (text: string) => void;
+};
+
+export type Runtime = Addresses & {
+  dataDir: string;
+  logDir: string;
+  ports: Ports;
+  /** False: another process owns the instance, and `stop` only lets go of it. */
+  owned: boolean;
+  /** Processes that run now, by name: postgres, temporal, worker-1, ml-1. */
+  children(): Promise<ChildEntry[]>;
+  /** Rejects when a child is dead for good; never resolves. */
+  failed: Promise<never>;
+  /** Stops workers, then Temporal and Postgres, and frees the folder. */
+  stop(): Promise<void>;
+};
+
+const stateSchema = z.object({
+  pid: z.number().int(),
+  command: z.string(),
+  startedAt: z.string(),
+  temporal: z.string(),
+  namespace: z.string(),
+  temporalUi: z.string().nullable(),
+  postgres: z.string(),
+  artifactUrl: z.string(),
+});
+/** What a running instance says about itself; no secrets. */
+export type RuntimeState = z.infer<typeof stateSchema>;
+
+/** The state file of a folder, or null. It may be that of an instance that is gone: ask the lock. */
+export async function readRuntimeState(folder: DataFolder): Promise<RuntimeState | null> {
+  const text = await readFile(folder.state, 'utf8').catch(() => null);
+  if (text === null) return null;
+  const parsed = stateSchema.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : null;
+}
+
+/**
+ * Starts everything that the environment does not name: Postgres (migrated), Temporal, the workers.
+ * Throws FolderLockedError when a living instance has the folder, PortTakenError, FolderVersionError.
+ */
+export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const folder = dataFolderAt(resolveDataDir(options.dataDir));
+  await createFolders(folder);
+  const lock = await lockFolder(folder.root, options.command);
+  const instance = new Instance(options, folder, lock);
+  try {
+    return await instance.start();
+  } catch (error) {
+    await instance.stop();
+    throw error;
+  }
+}
+
+class Instance {
+  private readonly options: RuntimeOptions;
+  private readonly folder: DataFolder;
+  private readonly lock: FolderLock;
+  private readonly logs: LogFiles;
+  private readonly servers: Supervised[] = [];
+  private readonly workers: Supervised[] = [];
+  private readonly writeChildren: () => Promise<void>;
+  private readonly failed: Promise<never>;
+  private fail: (error: Error) => void = () => undefined;
+  private stopping: Promise<void> | null = null;
+
+  constructor(options: RuntimeOptions, folder: DataFolder, lock: FolderLock) {
+    this.options = options;
+    this.folder = folder;
+    this.lock = lock;
+    this.logs = new LogFiles(folder.logs);
+    this.writeChildren = childrenWriter(folder.children, () => this.entries());
+    this.failed = new Promise<never>((_resolve, reject) => {
+      this.fail = reject;
+    });
+    // Whoever does not look at it must not be ended by it.
+    this.failed.catch(() => undefined);
+  }
+
+  async start(): Promise<Runtime> {
+    const { folder } = this;
+    await checkVersion(folder);
+    await requireFreeDisk(folder);
+    const [ports, secrets, left] = await Promise.all([
+      ensurePorts(folder),
+      ensureSecrets(folder.secrets),
+      endLeftovers(folder.children),
+    ]);
+    for (const name of left) this.note(`ended ${name}, left behind by an earlier start`);
+    const { rolePasswords, ...addresses } = resolveAddresses({ env: readEnv(), folder, ports, secrets });
+    await all([
+      this.startPostgres({ addresses, ports, secrets }).then(() =>
+        migrate({ ownerUrl: addresses.urls.owner, ...(rolePasswords === null ? {} : { rolePasswords }) }),
+      ),
+      this.startTemporal({ addresses, ports }),
+    ]);
+    await this.startWorkers(addresses);
+    await writeVersion(folder);
+    await this.writeState(addresses);
+    return {
+      ...addresses,
+      ports,
+      dataDir: folder.root,
+      logDir: folder.logs,
+      owned: true,
+      children: () => Promise.resolve(this.entries()),
+      failed: this.failed,
+      stop: () => this.stop(),
+    };
+  }
+
+  private async startPostgres(input: {
+    addresses: Addresses;
+    ports: Ports;
+    secrets: Secrets;
+  }): Promise<void> {
+    if (!input.addresses.embedded.postgres) return;
+    const spec = await postgresSpec({
+      dataDir: this.folder.postgres,
+      tempDir: this.folder.temp,
+      port: input.ports.postgres,
+      ownerPassword: input.secrets.owner,
+      onLine: this.lineWriter('postgres'),
+    });
+    await this.startChild(spec, this.servers);
+  }
+
+  private async startTemporal(input: { addresses: Addresses; ports: Ports }): Promise<void> {
+    if (!input.addresses.embedded.temporal) return;
+    const spec = await temporalSpec({
+      port: input.ports.temporal,
+      uiPort: input.ports.temporalUi,
+      databaseFile: this.folder.temporalDatabase,
+      onLine: this.lineWriter('temporal'),
+    });
+    await this.startChild(spec, this.servers);
+  }
+
+  private async startWorkers(addresses: Addresses): Promise<void> {
+    const { typescript, ml } = this.options.workers ?? { typescript: 1, ml: 1 };
+    const optionsFor = (name: string): WorkerOptions => ({
+      addresses,
+      folder: this.folder,
+      sampleDataDir: this.options.sampleDataDir,
+      configPath: this.options.configPath,
+      extraEnv: this.options.extraEnv ?? {},
+      onLine: this.lineWriter(name),
+    });
+    const names = (prefix: string, count: number): string[] =>
+      Array.from({ length: count }, (_, index) => `${prefix}-${index + 1}`);
+    await all([
+      ...names('worker', typescript).map((name) =>
+        this.startChild(typescriptWorkerSpec(name, optionsFor(name)), this.workers),
+      ),
+      ...names('ml', ml).map((name) =>
+        this.startChild(pythonWorkerSpec(name, optionsFor(name)), this.workers),
+      ),
+    ]);
+  }
+
+  private async startChild(spec: SupervisedSpec, list: Supervised[]): Promise<void> {
+    const child = new Supervised(spec, this.events());
+    list.push(child);
+    await child.start();
+  }
+
+  private events(): SupervisorEvents {
+    return {
+      onNote: (name, text) => this.note(`${name}: ${text}`, 'WARNING'),
+      onChange: () => void this.writeChildren(),
+      onGivenUp: (_name, error) => {
+        this.note(error.message, 'CRITICAL');
+        this.fail(error);
+      },
+    };
+  }
+
+  private lineWriter(source: string): SupervisedSpec['onLine'] {
+    return (line, stream) => this.log(parseLogLine({ line, source, stream }));
+  }
+
+  private note(text: string, level: LogRecord['level'] = 'INFO'): void {
+    this.options.onNote?.(text);
+    this.log({
+      time: new Date(),
+      level,
+      logger: 'nightshift.runtime',
+      message: text,
+      task: null,
+      fields: {},
+    });
+  }
+
+  private log(record: LogRecord): void {
+    this.options.onLog?.(record);
+    try {
+      this.logs.write(record);
+    } catch (error) {
+      // A full disk must not end the night; whoever watches the records still sees them.
+      this.options.onNote?.(
+        `log line not written: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+
+  private entries(): ChildEntry[] {
+    return childEntries([...this.servers, ...this.workers]);
+  }
+
+  private async writeState(addresses: Addresses): Promise<void> {
+    const { temporal, namespace, temporalUi, postgres, artifactUrl } = addresses;
+    const state: RuntimeState = {
+      pid: process.pid,
+      command: this.options.command,
+      startedAt: new Date().toISOString(),
+      temporal,
+      namespace,
+      temporalUi,
+      postgres,
+      artifactUrl,
+    };
+    await writeFileWhole(this.folder.state, `${JSON.stringify(state, null, 2)}\n`);
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.stopAll();
+    return this.stopping;
+  }
+
+  /** Workers first: what they do ends or is handed back while the servers still answer. */
+  private async stopAll(): Promise<void> {
+    await rm(this.folder.state, { force: true });
+    await Promise.all(this.workers.map((child) => child.stop()));
+    await Promise.all(this.servers.map((child) => child.stop()));
+    await this.writeChildren();
+    await this.lock.release();
+  }
+}
+
+/** Waits for all, then throws the first failure: nothing is left half started behind our back. */
+async function all(starts: Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(starts);
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+}

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { projectRoot, venvPython } from '../../scripts/lib/paths.mjs';
+import type { Addresses } from './addresses.ts';
+import type { DataFolder } from './data-folder.ts';
+import type { GuardedOptions } from './guardian.ts';
+import type { SupervisedSpec } from './supervisor.ts';
+
+/** A worker finishes or hands back what it does within this time, then it is killed. */
+const STOP_GRACE_MS = 20_000;
+
+export type WorkerOptions = {
+  addresses: Addresses;
+  folder: DataFolder;
+  sampleDataDir: string | undefined;
+  configPath: string | undefined;
+  /** More variables for the workers. */
+  extraEnv: Record<string, string>;
+  onLine: GuardedOptions['onLine'];
+};
+
+/** What a worker finds in its environment. */
+export function workerEnv(options: Omit<WorkerOptions, 'onLine'>): Record<string, string> {
+  const { addresses, folder } = options;
+  return {
+    // A cluster of others is described by the standard variables we pass on untouched.
+    ...(addresses.embedded.temporal
+      ? { TEMPORAL_ADDRESS: addresses.temporal, TEMPORAL_NAMESPACE: addresses.namespace }
+      : {}),
+    NIGHTSHIFT_DB_URL_OWNER: addresses.urls.owner,
+    NIGHTSHIFT_DB_URL_INGEST: addresses.urls.ingest,
+    NIGHTSHIFT_DB_URL_PIPELINE: addresses.urls.pipeline,
+    NIGHTSHIFT_DB_URL_ML: addresses.urls.ml,
+    NIGHTSHIFT_DB_URL_MAINTENANCE: addresses.urls.maintenance,
+    NIGHTSHIFT_DB_URL_API: addresses.urls.api,
+    ARTIFACT_URL: addresses.artifactUrl,
+    NIGHTSHIFT_DATA_DIR: folder.root,
+    NIGHTSHIFT_LOG_DIR: folder.logs,
+    NIGHTSHIFT_SAMPLE_DATA_DIR: options.sampleDataDir ?? join(projectRoot, 'data', 'sample'),
+    NIGHTSHIFT_CONFIG: options.configPath ?? join(projectRoot, 'config', 'scheduler_config.json'),
+    NIGHTSHIFT_PARENT_PID: String(process.pid),
+    ...options.extraEnv,
+  };
+}
+
+/** The TypeScript worker (queues `pipeline` and `market-data`). */
+export function typescriptWorkerSpec(name: string, options: WorkerOptions): SupervisedSpec {
+  return {
+    ...workerSpec(name, options),
+    prepare: async () => ({
+      command: process.execPath,
+      args: ['--enable-source-maps', join(projectRoot, 'dist', 'worker', 'main.js')],
+      env: workerEnv(options),
+      cwd: projectRoot,
+      stopSignal: 'SIGTERM',
+      graceMs: STOP_GRACE_MS,
+    }),
+  };
+}
+
+/** The Python worker (queue `ml`). */
+export function pythonWorkerSpec(name: string, options: WorkerOptions): SupervisedSpec {
+  const { NIGHTSHIFT_DB_URL_ML, ...env } = workerEnv(options);
+  const others = Object.fromEntries(
+    Object.keys(env)
+      .filter((key) => key.startsWith('NIGHTSHIFT_DB_URL_'))
+      .map((key) => [key, undefined]),
+  );
+  return {
+    ...workerSpec(name, options),
+    prepare: async () => ({
+      command: venvPython(),
+      args: ['-m', 'nightshift_ml.worker'],
+      // The model worker gets one login, its own.
+      env: {
+        ...env,
+        ...others,
+        NIGHTSHIFT_DB_URL_ML,
+        PYTHONPATH: join(projectRoot, 'ml'),
+        PYTHONUNBUFFERED: '1',
+      },
+      cwd: projectRoot,
+      stopSignal: 'SIGTERM',
+      graceMs: STOP_GRACE_MS,
+    }),
+  };
+}
+
+/** A worker counts as started once it runs: work waits on its queue until it asks for some. */
+function workerSpec(name: string, options: WorkerOptions): Omit<SupervisedSpec, 'prepare'> {
+  return { name, onLine: options.onLine, readyTimeoutMs: 60_000, ready: () => Promise.resolve() };
+}
