@@ -12,6 +12,7 @@ CREATE TABLE "market"."bar_flags" (
 	"severity" text NOT NULL,
 	"reason" text NOT NULL,
 	"available_session" date NOT NULL,
+	"resolved_session" date,
 	"task_run_id" text,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "bar_flags_symbol_session_date_kind_scope_pk" PRIMARY KEY("symbol","session_date","kind","scope"),
@@ -66,8 +67,6 @@ CREATE TABLE "market"."coverage" (
 	"symbol" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"first_session" date NOT NULL,
 	"through_session" date NOT NULL,
-	"provider" text NOT NULL,
-	"rows" bigint NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
@@ -78,7 +77,7 @@ CREATE TABLE "market"."dividends" (
 	"currency" text DEFAULT 'USD' NOT NULL,
 	"basis" text NOT NULL,
 	"provider" text NOT NULL,
-	"available_at" timestamp with time zone NOT NULL,
+	"available_on" date NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "dividends_symbol_ex_date_pk" PRIMARY KEY("symbol","ex_date"),
 	CONSTRAINT "dividends_basis" CHECK ("market"."dividends"."basis" in ('asTraded', 'adjusted'))
@@ -89,9 +88,9 @@ CREATE TABLE "market"."fundamentals" (
 	"period_end" date NOT NULL,
 	"kind" text NOT NULL,
 	"provider" text NOT NULL,
-	"filed_on" date,
-	"available_at" timestamp with time zone NOT NULL,
-	"values" jsonb NOT NULL,
+	"available_on" date NOT NULL,
+	"currency" text DEFAULT 'USD' NOT NULL,
+	"metrics" jsonb NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "fundamentals_symbol_period_end_kind_provider_pk" PRIMARY KEY("symbol","period_end","kind","provider")
 );
@@ -152,9 +151,10 @@ CREATE TABLE "market"."sessions" (
 CREATE TABLE "market"."splits" (
 	"symbol" text COLLATE "C" NOT NULL,
 	"ex_date" date NOT NULL,
-	"factor" double precision NOT NULL,
+	"new_shares" double precision NOT NULL,
+	"old_shares" double precision NOT NULL,
 	"provider" text NOT NULL,
-	"available_at" timestamp with time zone NOT NULL,
+	"available_on" date NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "splits_symbol_ex_date_pk" PRIMARY KEY("symbol","ex_date")
 );
@@ -164,7 +164,7 @@ CREATE TABLE "market"."universes" (
 	"version" text COLLATE "C" NOT NULL,
 	"members" text[] NOT NULL,
 	"as_of" date NOT NULL,
-	"survivorship" text DEFAULT 'biased' NOT NULL,
+	"survivorship" text NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "universes_universe_version_pk" PRIMARY KEY("universe","version")
 );
@@ -480,6 +480,16 @@ CREATE TABLE "ops"."task_runs" (
 	"review_deadline" timestamp with time zone,
 	"config_hash" text COLLATE "C" NOT NULL,
 	CONSTRAINT "task_runs_state" CHECK ("ops"."task_runs"."state" in ('pending', 'waiting', 'running', 'succeeded', 'failed', 'skipped', 'awaiting_review', 'cancelled', 'disabled'))
+);
+--> statement-breakpoint
+CREATE TABLE "ops"."universe_lists" (
+	"universe" text NOT NULL,
+	"version" text COLLATE "C" NOT NULL,
+	"members" text[] NOT NULL,
+	"survivorship" text NOT NULL,
+	"max_sessions" integer,
+	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "universe_lists_universe_version_pk" PRIMARY KEY("universe","version")
 );
 --> statement-breakpoint
 CREATE TABLE "turbomode"."backtest_metrics" (

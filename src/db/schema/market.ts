@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm';
 import {
-  bigint,
   boolean,
   check,
   date,
@@ -35,8 +34,9 @@ export const universes = market.table(
     universe: text('universe').notNull(),
     version: hashColumn('version').notNull(),
     members: text('members').array().notNull(),
+    /** First session from which this list holds. */
     asOf: date('as_of', { mode: 'string' }).notNull(),
-    survivorship: text('survivorship').notNull().default('biased'),
+    survivorship: text('survivorship').notNull(),
     recordedAt: recordedAt(),
   },
   (t) => [primaryKey({ columns: [t.universe, t.version] })],
@@ -139,6 +139,8 @@ export const barFlags = market.table(
     reason: text('reason').notNull(),
     /** First session at whose close the doubt could be known. */
     availableSession: date('available_session', { mode: 'string' }).notNull(),
+    /** From this session on the doubt is settled: the bar was revised. */
+    resolvedSession: date('resolved_session', { mode: 'string' }),
     taskRunId: text('task_run_id'),
     recordedAt: recordedAt(),
   },
@@ -178,10 +180,12 @@ export const splits = market.table(
   {
     symbol: symbolColumn().notNull(),
     exDate: date('ex_date', { mode: 'string' }).notNull(),
-    /** New shares per old share: 7 for 7:1, 0.125 for 1:8. */
-    factor: doublePrecision('factor').notNull(),
+    /** 7 new for 1 old, or 1 new for 8 old. */
+    newShares: doublePrecision('new_shares').notNull(),
+    oldShares: doublePrecision('old_shares').notNull(),
     provider: text('provider').notNull(),
-    availableAt: instant('available_at').notNull(),
+    /** First session whose night may know it. */
+    availableOn: date('available_on', { mode: 'string' }).notNull(),
     recordedAt: recordedAt(),
   },
   (t) => [primaryKey({ columns: [t.symbol, t.exDate] })],
@@ -197,7 +201,7 @@ export const dividends = market.table(
     /** `asTraded`, or `adjusted`: already divided by later splits. */
     basis: text('basis').notNull(),
     provider: text('provider').notNull(),
-    availableAt: instant('available_at').notNull(),
+    availableOn: date('available_on', { mode: 'string' }).notNull(),
     recordedAt: recordedAt(),
   },
   (t) => [
@@ -211,12 +215,13 @@ export const fundamentals = market.table(
   {
     symbol: symbolColumn().notNull(),
     periodEnd: date('period_end', { mode: 'string' }).notNull(),
-    /** `annual`, `quarterly` or `snapshot`. */
+    /** `annual` or `snapshot`. */
     kind: text('kind').notNull(),
     provider: text('provider').notNull(),
-    filedOn: date('filed_on', { mode: 'string' }),
-    availableAt: instant('available_at').notNull(),
-    values: jsonb('values').notNull(),
+    /** Filing date, else period end + 90 days. */
+    availableOn: date('available_on', { mode: 'string' }).notNull(),
+    currency: text('currency').notNull().default('USD'),
+    metrics: jsonb('metrics').notNull(),
     recordedAt: recordedAt(),
   },
   (t) => [primaryKey({ columns: [t.symbol, t.periodEnd, t.kind, t.provider] })],
@@ -227,7 +232,5 @@ export const coverage = market.table('coverage', {
   symbol: symbolColumn().primaryKey(),
   firstSession: date('first_session', { mode: 'string' }).notNull(),
   throughSession: date('through_session', { mode: 'string' }).notNull(),
-  provider: text('provider').notNull(),
-  rows: bigint('rows', { mode: 'number' }).notNull(),
   recordedAt: recordedAt(),
 });

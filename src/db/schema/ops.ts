@@ -272,3 +272,18 @@ export const stepTimings = ops.table(
   },
   (t) => [primaryKey({ columns: [t.taskRunId, t.step] })],
 );
+
+/** Member lists as a plan resolved them; ingestion, the only writer of master data, copies them there. */
+export const universeLists = ops.table(
+  'universe_lists',
+  {
+    universe: text('universe').notNull(),
+    version: hashColumn('version').notNull(),
+    members: text('members').array().notNull(),
+    survivorship: text('survivorship').notNull(),
+    /** Only this many sessions up to the night are used; null: all. */
+    maxSessions: integer('max_sessions'),
+    recordedAt: recordedAt(),
+  },
+  (t) => [primaryKey({ columns: [t.universe, t.version] })],
+);

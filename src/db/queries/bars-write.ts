@@ -1,0 +1,204 @@
+import type { Queryable, Tx } from '../client.ts';
+import { onlyRow } from '../client.ts';
+import { copyIn, type CopyColumn } from '../copy.ts';
+import { databaseErrorCode } from '../errors.ts';
+import { mergeRows } from '../merge.ts';
+
+/** Bars to write: rows ordered by symbol and date; `codes[row]` picks the symbol. NaN = null. */
+export type BarRows = {
+  rows: number;
+  symbols: readonly string[];
+  codes: Int32Array;
+  epochDays: Int32Array;
+  open: Float64Array;
+  high: Float64Array;
+  low: Float64Array;
+  close: Float64Array;
+  volume: Float64Array;
+  /** ms since 1970. */
+  availableAtMs: Float64Array;
+  /** Index into BAR_STATES. */
+  states: Int32Array;
+  sourceId: number;
+};
+
+function barColumns(bars: BarRows): Record<string, CopyColumn> {
+  return {
+    symbol: { type: 'dictionary', codes: bars.codes, dictionary: bars.symbols },
+    session_date: { type: 'date', values: bars.epochDays },
+    open: { type: 'float8', values: bars.open },
+    high: { type: 'float8', values: bars.high },
+    low: { type: 'float8', values: bars.low },
+    close: { type: 'float8', values: bars.close },
+    volume: { type: 'float8', values: bars.volume },
+    available_at: { type: 'timestamptz', values: bars.availableAtMs },
+    source_id: { type: 'constant', of: 'int4', value: bars.sourceId },
+    state: { type: 'int2', values: bars.states },
+  };
+}
+
+/**
+ * Stores bars that the writer saw missing. COPY goes straight into the table, twice as fast as a staging
+ * table; if somebody else stored one of them meanwhile, the same rows are merged and the stored ones
+ * stand (the next night compares them). Returns how many were new.
+ */
+export async function insertBars(tx: Tx, bars: BarRows): Promise<number> {
+  if (bars.rows === 0) return 0;
+  const columns: Record<string, CopyColumn> = {
+    ...barColumns(bars),
+    revision: { type: 'constant', of: 'int2', value: 0 },
+  };
+  try {
+    await tx.savepoint((inner) => copyIn({ tx: inner, table: 'market.bars', columns, rows: bars.rows }));
+    return bars.rows;
+  } catch (error) {
+    if (databaseErrorCode(error) !== '23505') throw error;
+    const merged = await mergeRows({
+      tx,
+      table: 'market.bars',
+      columns,
+      rows: bars.rows,
+      key: ['symbol', 'session_date'],
+    });
+    return merged.inserted;
+  }
+}
+
+export type RevisionCounts = {
+  /** Values changed after they were final. */
+  revised: number;
+  /** Provisional rows that became final (with or without other values). */
+  finalized: number;
+};
+
+/**
+ * Replaces stored bars. Other values keep their predecessor in `bar_revisions` and count one revision
+ * up; a final bar becomes `revised` and leaves an event `bar.revised`, a provisional one becomes final.
+ * Rows whose stored revision is no longer `expectedRevisions[row]` are left alone. Doubts about a
+ * replaced bar are settled as of `sessionDate`.
+ */
+export async function replaceBars(
+  tx: Tx,
+  input: { bars: BarRows; expectedRevisions: Int32Array; sessionDate: string; taskRunId: string },
+): Promise<RevisionCounts> {
+  if (input.bars.rows === 0) return { revised: 0, finalized: 0 };
+  await tx`
+    create temp table replaced_bars on commit drop as
+    select b.*, 0::smallint as expected_revision from market.bars b with no data`;
+  await copyIn({
+    tx,
+    table: 'replaced_bars',
+    rows: input.bars.rows,
+    columns: {
+      ...barColumns(input.bars),
+      expected_revision: { type: 'int2', values: input.expectedRevisions },
+    },
+  });
+  const counts = await tx<RevisionCounts[]>`
+    with old as (
+      select b.*, n.available_at as new_available_at,
+        (b.open, b.high, b.low, b.close, b.volume) is distinct from (n.open, n.high, n.low, n.close, n.volume)
+          as differs
+      from market.bars b join replaced_bars n using (symbol, session_date)
+      where b.revision = n.expected_revision
+      for update of b),
+    kept as (
+      insert into market.bar_revisions (symbol, session_date, revision, open, high, low, close, volume,
+        available_at, source_id, state, superseded_at)
+      select symbol, session_date, revision, open, high, low, close, volume, available_at, source_id, state,
+        new_available_at
+      from old where differs),
+    changed as (
+      update market.bars b set open = n.open, high = n.high, low = n.low, close = n.close, volume = n.volume,
+        available_at = case when old.differs then n.available_at else b.available_at end,
+        source_id = case when old.differs then n.source_id else b.source_id end,
+        state = case when b.state = 0 then n.state when old.differs then 2 else b.state end,
+        revision = b.revision + old.differs::int
+      from replaced_bars n, old
+      where b.symbol = n.symbol and b.session_date = n.session_date
+        and old.symbol = b.symbol and old.session_date = b.session_date
+        and (old.differs or b.state is distinct from case when b.state = 0 then n.state else b.state end)
+      returning b.symbol, b.session_date, b.revision, old.state as old_state, old.differs,
+        old.open as old_open, old.high as old_high, old.low as old_low, old.close as old_close,
+        old.volume as old_volume, b.open, b.high, b.low, b.close, b.volume),
+    told as (
+      insert into ops.events (kind, subject, session_date, details, task_run_id)
+      select 'bar.revised', symbol, session_date, jsonb_build_object('revision', revision,
+          'before', jsonb_build_object('open', old_open, 'high', old_high, 'low', old_low, 'close', old_close, 'volume', old_volume),
+          'after', jsonb_build_object('open', open, 'high', high, 'low', low, 'close', close, 'volume', volume)),
+        ${input.taskRunId}::text
+      from changed where differs and old_state > 0),
+    settled as (
+      update market.bar_flags f set resolved_session = ${input.sessionDate}
+      from changed c
+      where f.symbol = c.symbol and f.session_date = c.session_date and c.differs
+        and f.resolved_session is null)
+    select count(*) filter (where differs and old_state > 0) as revised,
+           count(*) filter (where old_state = 0) as finalized
+    from changed`;
+  await tx`drop table replaced_bars`;
+  return onlyRow(counts, 'replaced bars');
+}
+
+export type FlagRow = {
+  symbol: string;
+  sessionDate: string;
+  kind: string;
+  severity: 'doubtful' | 'note';
+  reason: string;
+  availableSession: string;
+};
+
+/** Stores doubts and notes; one that is stored stays as it was first found. Returns how many are new. */
+export async function insertFlags(
+  tx: Tx,
+  input: { flags: readonly FlagRow[]; scope: string; taskRunId: string },
+): Promise<number> {
+  const { flags } = input;
+  const dayOf = (date: string): number => Date.parse(date) / 86_400_000;
+  const merged = await mergeRows({
+    tx,
+    table: 'market.bar_flags',
+    rows: flags.length,
+    key: ['symbol', 'session_date', 'kind', 'scope'],
+    columns: {
+      symbol: { type: 'text', values: flags.map((flag) => flag.symbol) },
+      session_date: { type: 'date', values: flags.map((flag) => dayOf(flag.sessionDate)) },
+      kind: { type: 'text', values: flags.map((flag) => flag.kind) },
+      scope: { type: 'constant', of: 'text', value: input.scope },
+      severity: { type: 'text', values: flags.map((flag) => flag.severity) },
+      reason: { type: 'text', values: flags.map((flag) => flag.reason) },
+      available_session: { type: 'date', values: flags.map((flag) => dayOf(flag.availableSession)) },
+      task_run_id: { type: 'constant', of: 'text', value: input.taskRunId },
+    },
+  });
+  return merged.inserted;
+}
+
+export type CoverageRow = { symbol: string; firstSession: string; throughSession: string };
+
+/** How far each symbol was asked for already. */
+export async function readCoverage(
+  sql: Queryable,
+  symbols: readonly string[],
+): Promise<Map<string, CoverageRow>> {
+  const rows = await sql<CoverageRow[]>`
+    select symbol, first_session, through_session from market.coverage
+    where symbol = any(${[...symbols]})`;
+  return new Map(rows.map((row) => [row.symbol, row]));
+}
+
+/** Widens what is known to be asked for; it never shrinks. */
+export async function widenCoverage(tx: Tx, rows: readonly CoverageRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const symbols = rows.map((row) => row.symbol);
+  const first = rows.map((row) => row.firstSession);
+  const through = rows.map((row) => row.throughSession);
+  await tx`
+    insert into market.coverage as c (symbol, first_session, through_session)
+    select * from unnest(${symbols}::text[], ${first}::date[], ${through}::date[])
+    on conflict (symbol) do update set
+      first_session = least(c.first_session, excluded.first_session),
+      through_session = greatest(c.through_session, excluded.through_session), recorded_at = now()
+    where excluded.first_session < c.first_session or excluded.through_session > c.through_session`;
+}

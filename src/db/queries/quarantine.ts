@@ -1,0 +1,148 @@
+import type { Queryable, Sql, Tx } from '../client.ts';
+import { jsonb } from '../client.ts';
+import { insertAudit } from './requests.ts';
+
+/** A bar as delivered; null where the provider gave none. */
+export type RawBar = {
+  open: number | null;
+  high: number | null;
+  low: number | null;
+  close: number | null;
+  volume: number | null;
+};
+
+export type NewQuarantine = {
+  symbol: string;
+  sessionDate: string;
+  provider: string;
+  priceBasis: string;
+  codes: string[];
+  reason: string;
+  /** Every row delivered for that session: more than one is a duplicate. */
+  raw: RawBar[];
+  availableAt: string;
+};
+export type QuarantineStatus = 'pending' | 'released' | 'rejected';
+export type QuarantineRow = NewQuarantine & {
+  status: QuarantineStatus;
+  decidedBy: string | null;
+  decidedAt: string | null;
+  decisionReason: string | null;
+  taskRunId: string | null;
+  recordedAt: string;
+};
+
+/**
+ * Stores impossible rows. One that is known with the same raw values stays as it is, whatever was
+ * decided; other raw values make it pending again. Returns how many rows were new or changed.
+ */
+export async function storeQuarantine(
+  tx: Tx,
+  input: { rows: readonly NewQuarantine[]; taskRunId: string },
+): Promise<number> {
+  if (input.rows.length === 0) return 0;
+  const records = input.rows.map((row) => ({
+    symbol: row.symbol,
+    session_date: row.sessionDate,
+    provider: row.provider,
+    price_basis: row.priceBasis,
+    codes: row.codes,
+    reason: row.reason,
+    raw: row.raw,
+    available_at: row.availableAt,
+  }));
+  const changed = await tx`
+    insert into market.quarantine as q (symbol, session_date, provider, price_basis, codes, reason, raw,
+      available_at, task_run_id)
+    select r.symbol, r.session_date, r.provider, r.price_basis, r.codes, r.reason, r.raw, r.available_at,
+      ${input.taskRunId}
+    from jsonb_to_recordset(${tx.json(jsonb(records))}::jsonb) as r(symbol text, session_date date,
+      provider text, price_basis text, codes text[], reason text, raw jsonb, available_at timestamptz)
+    on conflict (symbol, session_date, provider) do update set raw = excluded.raw, codes = excluded.codes,
+      reason = excluded.reason, price_basis = excluded.price_basis, status = 'pending', decided_by = null,
+      decided_at = null, decision_reason = null, task_run_id = excluded.task_run_id, recorded_at = now()
+    where q.raw is distinct from excluded.raw
+    returning 1`;
+  return changed.length;
+}
+
+/** Closes pending rows for sessions that have a usable bar by now. */
+export async function settleQuarantine(
+  tx: Tx,
+  input: { keys: readonly { symbol: string; sessionDate: string }[] },
+): Promise<void> {
+  if (input.keys.length === 0) return;
+  await tx`
+    update market.quarantine q set status = 'rejected', decided_by = 'ingestion', decided_at = now(),
+      decision_reason = 'the provider delivered a usable bar later'
+    from unnest(${input.keys.map((key) => key.symbol)}::text[], ${input.keys.map((key) => key.sessionDate)}::date[])
+      as k(symbol, session_date)
+    where q.symbol = k.symbol and q.session_date = k.session_date and q.status = 'pending'`;
+}
+
+/** Rows of symbols up to a session, by symbol and date. */
+export async function readQuarantine(
+  sql: Queryable,
+  filter: { symbols?: readonly string[]; throughSession?: string; status?: QuarantineStatus; limit?: number },
+): Promise<QuarantineRow[]> {
+  return await sql<QuarantineRow[]>`
+    select * from market.quarantine
+    where ${filter.symbols === undefined ? sql`true` : sql`symbol = any(${[...filter.symbols]})`}
+      and ${filter.throughSession === undefined ? sql`true` : sql`session_date <= ${filter.throughSession}`}
+      and ${filter.status === undefined ? sql`true` : sql`status = ${filter.status}`}
+    order by symbol, session_date, provider limit ${filter.limit ?? 10_000}`;
+}
+
+/**
+ * A person's decision about one row, audited. `released` puts the first raw row into `bars`, known from
+ * now on, so that no past night changes. Throws RangeError if there is no such pending row.
+ */
+export async function decideQuarantine(
+  sql: Sql,
+  input: {
+    symbol: string;
+    sessionDate: string;
+    provider: string;
+    status: 'released' | 'rejected';
+    by: string;
+    why: string;
+  },
+): Promise<void> {
+  await sql.begin(async (tx) => {
+    const [row] = await tx<{ priceBasis: string }[]>`
+      update market.quarantine set status = ${input.status}, decided_by = ${input.by}, decided_at = now(),
+        decision_reason = ${input.why}
+      where symbol = ${input.symbol} and session_date = ${input.sessionDate} and provider = ${input.provider}
+        and status = 'pending'
+      returning price_basis`;
+    const subject = `${input.symbol} ${input.sessionDate} ${input.provider}`;
+    if (row === undefined) throw new RangeError(`no pending quarantine row: ${subject}`);
+    if (input.status === 'released') await releaseBar(tx, { ...input, priceBasis: row.priceBasis });
+    await insertAudit(tx, {
+      actor: input.by,
+      action: `quarantine.${input.status}`,
+      subject,
+      why: input.why,
+    });
+  });
+}
+
+async function releaseBar(
+  tx: Tx,
+  input: { symbol: string; sessionDate: string; provider: string; priceBasis: string },
+): Promise<void> {
+  await tx`
+    with source as (
+      insert into market.bar_sources (provider, price_basis, basis_date, fetched_at)
+      values (${input.provider}, ${input.priceBasis},
+        substring(${input.priceBasis} from '@(\\d{4}-\\d{2}-\\d{2})$')::date, now())
+      returning source_id)
+    insert into market.bars (symbol, session_date, open, high, low, close, volume, available_at, source_id,
+      state, revision)
+    select q.symbol, q.session_date, (q.raw -> 0 ->> 'open')::float8, (q.raw -> 0 ->> 'high')::float8,
+      (q.raw -> 0 ->> 'low')::float8, (q.raw -> 0 ->> 'close')::float8, (q.raw -> 0 ->> 'volume')::float8,
+      now(), source.source_id, 1, 0
+    from market.quarantine q, source
+    where q.symbol = ${input.symbol} and q.session_date = ${input.sessionDate} and q.provider = ${input.provider}
+    on conflict (symbol, session_date) do nothing`;
+}

@@ -1,0 +1,116 @@
+import { sessionDateOf } from '../../domain/bars.ts';
+import type { CalendarOverride, ExchangeSession } from '../../domain/calendar.ts';
+import type { Queryable, Tx } from '../client.ts';
+import { copyOut } from '../copy.ts';
+import { mergeRows } from '../merge.ts';
+
+/** All sessions as stored, without overrides, oldest first. */
+export async function readSessions(sql: Queryable): Promise<ExchangeSession[]> {
+  const { rows, columns } = await copyOut({
+    sql,
+    query: 'select session_date, open_at, close_at, early_close from market.sessions order by session_date',
+    columns: { day: 'date', open: 'timestamptz', close: 'timestamptz', early: 'bool' },
+    expectedRows: 14_000,
+  });
+  return Array.from({ length: rows }, (_, row) => ({
+    sessionDate: sessionDateOf(columns.day[row] ?? 0),
+    openMs: columns.open[row] ?? 0,
+    closeMs: columns.close[row] ?? 0,
+    earlyClose: columns.early[row] === 1,
+  }));
+}
+
+/** Loads the calendar file; rows that are stored already stay untouched. Returns rows that changed. */
+export async function storeSessions(tx: Tx, sessions: readonly ExchangeSession[]): Promise<number> {
+  const stored = new Map((await readSessions(tx)).map((session) => [session.sessionDate, session]));
+  const changed = sessions.filter((session) => {
+    const known = stored.get(session.sessionDate);
+    return (
+      known === undefined ||
+      known.openMs !== session.openMs ||
+      known.closeMs !== session.closeMs ||
+      known.earlyClose !== session.earlyClose
+    );
+  });
+  const result = await mergeRows({
+    tx,
+    table: 'market.sessions',
+    rows: changed.length,
+    key: ['session_date'],
+    compare: ['open_at', 'close_at', 'early_close'],
+    columns: {
+      session_date: { type: 'date', values: changed.map((s) => Date.parse(s.sessionDate) / 86_400_000) },
+      open_at: { type: 'timestamptz', values: changed.map((s) => s.openMs) },
+      close_at: { type: 'timestamptz', values: changed.map((s) => s.closeMs) },
+      early_close: { type: 'bool', values: changed.map((s) => s.earlyClose) },
+    },
+  });
+  return result.inserted + result.updated;
+}
+
+type OverrideRow = {
+  sessionDate: string;
+  kind: 'closed' | 'early_close' | 'hours';
+  openAt: string | null;
+  closeAt: string | null;
+  reason: string;
+  sessionOpenAt: string | null;
+};
+
+/** Corrections to the calendar, in the form `createCalendar` takes. */
+export async function readCalendarOverrides(sql: Queryable): Promise<CalendarOverride[]> {
+  const rows = await sql<OverrideRow[]>`
+    select o.session_date, o.kind, o.open_at, o.close_at, o.reason, s.open_at as session_open_at
+    from market.session_overrides o left join market.sessions s using (session_date)
+    order by o.session_date`;
+  return rows.map((row): CalendarOverride => {
+    const openAt = row.openAt ?? row.sessionOpenAt;
+    if (row.kind === 'closed') return { sessionDate: row.sessionDate, kind: 'closed', reason: row.reason };
+    if (openAt === null || row.closeAt === null) {
+      throw new RangeError(`override of ${row.sessionDate} has no hours and there is no such session`);
+    }
+    return {
+      sessionDate: row.sessionDate,
+      kind: 'hours',
+      openMs: Date.parse(openAt),
+      closeMs: Date.parse(row.closeAt),
+      earlyClose: row.kind === 'early_close',
+      reason: row.reason,
+    };
+  });
+}
+
+/** Stores a correction; the newest decision for a date holds. */
+export async function saveSessionOverride(
+  sql: Queryable,
+  input: {
+    sessionDate: string;
+    kind: 'closed' | 'early_close' | 'hours';
+    openAt: string | null;
+    closeAt: string | null;
+    reason: string;
+    decidedBy: string;
+  },
+): Promise<void> {
+  await sql`
+    insert into market.session_overrides (session_date, kind, open_at, close_at, reason, decided_by)
+    values (${input.sessionDate}, ${input.kind}, ${input.openAt}, ${input.closeAt}, ${input.reason}, ${input.decidedBy})
+    on conflict (session_date) do update set kind = excluded.kind, open_at = excluded.open_at,
+      close_at = excluded.close_at, reason = excluded.reason, decided_by = excluded.decided_by,
+      recorded_at = now()`;
+}
+
+/**
+ * The instant up to which the night of a session may know things: the open of the next session, when
+ * its predictions are acted on. Falls back to the end of the calendar; overrides are respected.
+ */
+export async function nightCutoff(sql: Queryable, sessionDate: string): Promise<string> {
+  const [row] = await sql<{ cutoff: string }[]>`
+    select coalesce(o.open_at, s.open_at) as cutoff
+    from market.sessions s full join market.session_overrides o using (session_date)
+    where session_date > ${sessionDate} and o.kind is distinct from 'closed'
+      and coalesce(o.open_at, s.open_at) is not null
+    order by session_date limit 1`;
+  if (row === undefined) throw new RangeError(`no session after ${sessionDate} is stored`);
+  return row.cutoff;
+}
