@@ -1,0 +1,127 @@
+import type { Queryable, Tx } from '../client.ts';
+import { jsonb } from '../client.ts';
+import { mergeRows } from '../merge.ts';
+
+export type BacktestRun = {
+  /** Hash of inputs and parameters: the same backtest is stored once. */
+  backtestId: string;
+  taskRunId: string;
+  sessionDate: string;
+  universe: string;
+  universeVersion: string;
+  featureSetVersion: string;
+  datasetHash: string;
+  oofHash: string;
+  metaHash: string;
+  survivorship: string;
+  parameters: unknown;
+  summary: unknown;
+};
+
+/** Stores a backtest once. Returns whether it was new. */
+export async function insertBacktestRun(tx: Tx, run: BacktestRun): Promise<boolean> {
+  const inserted = await tx`
+    insert into turbomode.backtest_runs (backtest_id, task_run_id, session_date, universe, universe_version,
+      feature_set_version, dataset_hash, oof_hash, meta_hash, survivorship, parameters, summary)
+    values (${run.backtestId}, ${run.taskRunId}, ${run.sessionDate}, ${run.universe}, ${run.universeVersion},
+      ${run.featureSetVersion}, ${run.datasetHash}, ${run.oofHash}, ${run.metaHash}, ${run.survivorship},
+      ${tx.json(jsonb(run.parameters))}, ${tx.json(jsonb(run.summary))})
+    on conflict (backtest_id) do nothing returning 1`;
+  return inserted.length > 0;
+}
+
+export type BacktestMetric = {
+  model: string;
+  /** `all`, `allWithFlagged`, `month`, `sector`, `decile`, `portfolio`, `track`. */
+  dimension: string;
+  bucket: string;
+  metric: string;
+  value: number | null;
+  lower: number | null;
+  upper: number | null;
+  n: number | null;
+};
+
+/** Metrics of one backtest; what is known stays. */
+export async function insertBacktestMetrics(
+  tx: Tx,
+  input: { backtestId: string; metrics: readonly BacktestMetric[] },
+): Promise<void> {
+  const column = <T>(pick: (row: BacktestMetric) => T): T[] => input.metrics.map(pick);
+  await mergeRows({
+    tx,
+    table: 'turbomode.backtest_metrics',
+    rows: input.metrics.length,
+    columns: {
+      backtest_id: { type: 'constant', of: 'text', value: input.backtestId },
+      model: { type: 'text', values: column((row) => row.model) },
+      dimension: { type: 'text', values: column((row) => row.dimension) },
+      bucket: { type: 'text', values: column((row) => row.bucket) },
+      metric: { type: 'text', values: column((row) => row.metric) },
+      value: { type: 'float8', values: column((row) => row.value) },
+      lower: { type: 'float8', values: column((row) => row.lower) },
+      upper: { type: 'float8', values: column((row) => row.upper) },
+      n: { type: 'int4', values: column((row) => row.n) },
+    },
+    key: ['backtest_id', 'model', 'dimension', 'bucket', 'metric'],
+  });
+}
+
+export type EquityPoint = {
+  series: string;
+  sessionDate: string;
+  grossReturn: number | null;
+  netReturn: number | null;
+  equityGross: number | null;
+  equityNet: number | null;
+  turnover: number | null;
+  exposure: number | null;
+  drawdown: number | null;
+};
+
+/** Equity curves of one backtest; what is known stays. */
+export async function insertEquityCurves(
+  tx: Tx,
+  input: { backtestId: string; points: readonly EquityPoint[] },
+): Promise<void> {
+  const column = <T>(pick: (row: EquityPoint) => T): T[] => input.points.map(pick);
+  await mergeRows({
+    tx,
+    table: 'turbomode.equity_curves',
+    rows: input.points.length,
+    columns: {
+      backtest_id: { type: 'constant', of: 'text', value: input.backtestId },
+      series: { type: 'text', values: column((row) => row.series) },
+      session_date: {
+        type: 'date',
+        values: column((row) => Date.parse(`${row.sessionDate}T00:00:00Z`) / 86_400_000),
+      },
+      gross_return: { type: 'float8', values: column((row) => row.grossReturn) },
+      net_return: { type: 'float8', values: column((row) => row.netReturn) },
+      equity_gross: { type: 'float8', values: column((row) => row.equityGross) },
+      equity_net: { type: 'float8', values: column((row) => row.equityNet) },
+      turnover: { type: 'float8', values: column((row) => row.turnover) },
+      exposure: { type: 'float8', values: column((row) => row.exposure) },
+      drawdown: { type: 'float8', values: column((row) => row.drawdown) },
+    },
+    key: ['backtest_id', 'series', 'session_date'],
+  });
+}
+
+/** The newest backtest of a session and universe; null if there is none. */
+export async function findBacktest(
+  sql: Queryable,
+  input: { sessionDate: string; universe: string },
+): Promise<(BacktestRun & { recordedAt: string }) | null> {
+  const [row] = await sql<(BacktestRun & { recordedAt: string })[]>`
+    select * from turbomode.backtest_runs
+    where session_date = ${input.sessionDate} and universe = ${input.universe}
+    order by recorded_at desc limit 1`;
+  return row ?? null;
+}
+
+export async function readBacktestMetrics(sql: Queryable, backtestId: string): Promise<BacktestMetric[]> {
+  return await sql<BacktestMetric[]>`
+    select model, dimension, bucket, metric, value, lower, upper, n from turbomode.backtest_metrics
+    where backtest_id = ${backtestId} order by model, dimension, bucket, metric`;
+}

@@ -1,0 +1,260 @@
+import type { Queryable, Tx } from '../client.ts';
+import { jsonb } from '../client.ts';
+import { mergeRows } from '../merge.ts';
+
+export type BaselineKind = 'rolling' | 'anchored';
+
+export type DriftBaselineRow = {
+  baselineId: string;
+  feature: string;
+  kind: BaselineKind;
+  sessionDate: string;
+  universe: string;
+  universeVersion: string;
+  featureSetVersion: string;
+  firstSession: string;
+  lastSession: string;
+  rows: number;
+  edges: readonly number[];
+  shares: readonly number[];
+  calibration: unknown;
+};
+
+/** Baselines by content: what is known stays. */
+export async function insertDriftBaselines(tx: Tx, rows: readonly DriftBaselineRow[]): Promise<void> {
+  const column = <T>(pick: (row: DriftBaselineRow) => T): T[] => rows.map(pick);
+  await mergeRows({
+    tx,
+    table: 'turbomode.drift_baselines',
+    rows: rows.length,
+    columns: {
+      baseline_id: { type: 'text', values: column((row) => row.baselineId) },
+      feature: { type: 'text', values: column((row) => row.feature) },
+      kind: { type: 'text', values: column((row) => row.kind) },
+      session_date: { type: 'date', values: column((row) => epochDay(row.sessionDate)) },
+      universe: { type: 'text', values: column((row) => row.universe) },
+      universe_version: { type: 'text', values: column((row) => row.universeVersion) },
+      feature_set_version: { type: 'text', values: column((row) => row.featureSetVersion) },
+      first_session: { type: 'date', values: column((row) => epochDay(row.firstSession)) },
+      last_session: { type: 'date', values: column((row) => epochDay(row.lastSession)) },
+      rows: { type: 'int4', values: column((row) => row.rows) },
+      edges: { type: 'float8[]', values: column((row) => row.edges) },
+      shares: { type: 'float8[]', values: column((row) => row.shares) },
+      calibration: { type: 'jsonb', values: column((row) => jsonb(row.calibration)) },
+    },
+    key: ['baseline_id', 'feature'],
+  });
+}
+
+export type DriftAnchor = {
+  universe: string;
+  baselineId: string;
+  effectiveFromSession: string;
+  kind: string;
+  decidedBy: string;
+  why: string;
+};
+
+/** The anchor in force as of a session; null before the first one. */
+export async function findDriftAnchor(
+  sql: Queryable,
+  input: { universe: string; universeVersion: string; featureSetVersion: string; sessionDate: string },
+): Promise<(DriftAnchor & { firstSession: string; lastSession: string }) | null> {
+  const [row] = await sql<(DriftAnchor & { firstSession: string; lastSession: string })[]>`
+    select a.universe, a.baseline_id, a.effective_from_session, a.kind, a.decided_by, a.why,
+      b.first_session, b.last_session
+    from turbomode.drift_anchors a
+    join lateral (
+      select first_session, last_session from turbomode.drift_baselines b
+      where b.baseline_id = a.baseline_id and b.universe_version = ${input.universeVersion}
+        and b.feature_set_version = ${input.featureSetVersion} limit 1) b on true
+    where a.universe = ${input.universe} and a.effective_from_session <= ${input.sessionDate}
+    order by a.effective_from_session desc, a.anchor_id desc limit 1`;
+  return row ?? null;
+}
+
+/** Appends an anchor; the same decision for the same session again adds no row. */
+export async function insertDriftAnchor(tx: Tx, anchor: DriftAnchor): Promise<boolean> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`drift_anchors/${anchor.universe}`}, 0))`;
+  const inserted = await tx`
+    insert into turbomode.drift_anchors (universe, baseline_id, effective_from_session, kind, decided_by, why)
+    select ${anchor.universe}, ${anchor.baselineId}, ${anchor.effectiveFromSession}::date, ${anchor.kind},
+      ${anchor.decidedBy}, ${anchor.why}
+    where not exists (
+      select 1 from turbomode.drift_anchors
+      where universe = ${anchor.universe} and baseline_id = ${anchor.baselineId}
+        and effective_from_session = ${anchor.effectiveFromSession} and kind = ${anchor.kind})
+    returning 1`;
+  return inserted.length > 0;
+}
+
+export type DriftLogRow = {
+  feature: string;
+  baselineKind: BaselineKind;
+  baselineId: string | null;
+  baselineRows: number | null;
+  currentRows: number | null;
+  windows: number | null;
+  psi: number | null;
+  klCurrentGivenBaseline: number | null;
+  klBaselineGivenCurrent: number | null;
+  jensenShannon: number | null;
+  ksStatistic: number | null;
+  ksPValue: number | null;
+  psiCritical: number | null;
+  klCritical: number | null;
+  ksCritical: number | null;
+  pValue: number | null;
+  qValue: number | null;
+  exceeded: boolean;
+  alarm: boolean;
+  status: string;
+  details: unknown;
+};
+export type DriftLogHeader = {
+  sessionDate: string;
+  universe: string;
+  universeVersion: string;
+  featureSetVersion: string;
+  taskRunId: string;
+};
+
+const MEASURES = [
+  'psi',
+  'kl_current_given_baseline',
+  'kl_baseline_given_current',
+  'jensen_shannon',
+  'ks_statistic',
+  'ks_p_value',
+  'psi_critical',
+  'kl_critical',
+  'ks_critical',
+  'p_value',
+  'q_value',
+];
+
+/** Writes a night's drift log by COPY; the same numbers again change no row. */
+export async function mergeDriftLog(
+  tx: Tx,
+  header: DriftLogHeader,
+  rows: readonly DriftLogRow[],
+): Promise<void> {
+  const column = <T>(pick: (row: DriftLogRow) => T): T[] => rows.map(pick);
+  await mergeRows({
+    tx,
+    table: 'turbomode.drift_log',
+    rows: rows.length,
+    columns: {
+      session_date: { type: 'date', values: rows.map(() => epochDay(header.sessionDate)) },
+      universe: { type: 'constant', of: 'text', value: header.universe },
+      universe_version: { type: 'constant', of: 'text', value: header.universeVersion },
+      feature_set_version: { type: 'constant', of: 'text', value: header.featureSetVersion },
+      baseline_kind: { type: 'text', values: column((row) => row.baselineKind) },
+      feature: { type: 'text', values: column((row) => row.feature) },
+      baseline_id: { type: 'text', values: column((row) => row.baselineId) },
+      baseline_rows: { type: 'int4', values: column((row) => row.baselineRows) },
+      current_rows: { type: 'int4', values: column((row) => row.currentRows) },
+      windows: { type: 'int4', values: column((row) => row.windows) },
+      psi: { type: 'float8', values: column((row) => row.psi) },
+      kl_current_given_baseline: { type: 'float8', values: column((row) => row.klCurrentGivenBaseline) },
+      kl_baseline_given_current: { type: 'float8', values: column((row) => row.klBaselineGivenCurrent) },
+      jensen_shannon: { type: 'float8', values: column((row) => row.jensenShannon) },
+      ks_statistic: { type: 'float8', values: column((row) => row.ksStatistic) },
+      ks_p_value: { type: 'float8', values: column((row) => row.ksPValue) },
+      psi_critical: { type: 'float8', values: column((row) => row.psiCritical) },
+      kl_critical: { type: 'float8', values: column((row) => row.klCritical) },
+      ks_critical: { type: 'float8', values: column((row) => row.ksCritical) },
+      p_value: { type: 'float8', values: column((row) => row.pValue) },
+      q_value: { type: 'float8', values: column((row) => row.qValue) },
+      exceeded: { type: 'bool', values: column((row) => row.exceeded) },
+      alarm: { type: 'bool', values: column((row) => row.alarm) },
+      status: { type: 'text', values: column((row) => row.status) },
+      details: { type: 'jsonb', values: column((row) => jsonb(row.details)) },
+      task_run_id: { type: 'constant', of: 'text', value: header.taskRunId },
+    },
+    key: ['session_date', 'universe', 'universe_version', 'feature_set_version', 'baseline_kind', 'feature'],
+    compare: [
+      'baseline_id',
+      'baseline_rows',
+      'current_rows',
+      'windows',
+      ...MEASURES,
+      'exceeded',
+      'alarm',
+      'status',
+      'details',
+    ],
+    alsoSet: ['task_run_id'],
+  });
+}
+
+export type PastExceedance = { sessionDate: string; baselineKind: BaselineKind; feature: string };
+
+/** Which features exceeded their bound in past nights, for the rule of consecutive nights. */
+export async function readPastExceedances(
+  sql: Queryable,
+  input: {
+    universe: string;
+    universeVersion: string;
+    featureSetVersion: string;
+    sessions: readonly string[];
+  },
+): Promise<PastExceedance[]> {
+  if (input.sessions.length === 0) return [];
+  return await sql<PastExceedance[]>`
+    select session_date, baseline_kind, feature from turbomode.drift_log
+    where universe = ${input.universe} and universe_version = ${input.universeVersion}
+      and feature_set_version = ${input.featureSetVersion}
+      and session_date = any(${[...input.sessions]}::date[]) and exceeded
+    order by session_date desc, baseline_kind, feature`;
+}
+
+export type StoredDriftRow = DriftLogRow & { sessionDate: string };
+
+/** A night's drift log, alarms first. */
+export async function readDriftLog(
+  sql: Queryable,
+  input: { sessionDate: string; universe: string },
+): Promise<StoredDriftRow[]> {
+  return await sql<StoredDriftRow[]>`
+    select * from turbomode.drift_log
+    where session_date = ${input.sessionDate} and universe = ${input.universe}
+    order by alarm desc, exceeded desc, baseline_kind, feature`;
+}
+
+export type RetrainingFlag = {
+  sessionDate: string;
+  universe: string;
+  universeVersion: string;
+  modelVersion: string;
+  reasons: unknown;
+  taskRunId: string;
+};
+
+/** A flag is a row with reasons; it starts nothing. Reasons that changed replace the old ones. */
+export async function mergeRetrainingFlag(tx: Tx, flag: RetrainingFlag): Promise<void> {
+  await tx`
+    insert into turbomode.retraining_flags as f
+      (session_date, universe, universe_version, model_version, reasons, task_run_id)
+    values (${flag.sessionDate}, ${flag.universe}, ${flag.universeVersion}, ${flag.modelVersion},
+      ${tx.json(jsonb(flag.reasons))}, ${flag.taskRunId})
+    on conflict (session_date, universe, universe_version, model_version)
+    do update set reasons = excluded.reasons, task_run_id = excluded.task_run_id
+      where f.reasons is distinct from excluded.reasons`;
+}
+
+export async function findRetrainingFlag(
+  sql: Queryable,
+  input: { sessionDate: string; universe: string },
+): Promise<RetrainingFlag | null> {
+  const [row] = await sql<RetrainingFlag[]>`
+    select session_date, universe, universe_version, model_version, reasons, task_run_id
+    from turbomode.retraining_flags
+    where session_date = ${input.sessionDate} and universe = ${input.universe}
+    order by recorded_at desc limit 1`;
+  return row ?? null;
+}
+
+function epochDay(date: string): number {
+  return Date.parse(`${date}T00:00:00Z`) / 86_400_000;
+}
