@@ -1,0 +1,54 @@
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NIGHT_TASKS, type NightTask } from '../../src/contracts/wire/names.ts';
+import { chaosFolder, differingTables, type NightRun, runNight, VICTIMS, type Victim } from './harness.ts';
+
+type Case = { victim: Victim; task: NightTask };
+
+const MATRIX: Case[] = VICTIMS.flatMap((victim) => NIGHT_TASKS.map((task) => ({ victim, task })));
+/** Each victim once, each task once. */
+const FIVE: Case[] = [
+  { victim: 'postgres', task: 'ingestion' },
+  { victim: 'ml', task: 'training' },
+  { victim: 'temporal', task: 'overnightScan' },
+  { victim: 'worker', task: 'backtest' },
+  { victim: 'all', task: 'driftMonitoring' },
+];
+const cases = process.env['NIGHTSHIFT_CHAOS'] === 'all' ? MATRIX : FIVE;
+
+describe('a night survives kill -9', () => {
+  const rows: string[] = [];
+  let undisturbed: NightRun;
+
+  beforeAll(async () => {
+    const folder = await chaosFolder();
+    undisturbed = await runNight({ dataDir: folder.path });
+    await folder.dispose();
+  });
+
+  afterAll(() => {
+    if (process.env['NIGHTSHIFT_CHAOS_TABLE'] === undefined) return;
+    writeFileSync(process.env['NIGHTSHIFT_CHAOS_TABLE'], `${rows.join('\n')}\n`);
+  });
+
+  it('runs undisturbed with every task succeeded', () => {
+    expect(undisturbed.report.tasks.map(({ task, status }) => [task, status])).toEqual(
+      NIGHT_TASKS.map((task) => [task, 'succeeded']),
+    );
+  });
+
+  it.each(cases)('of $victim during $task', async ({ victim, task }) => {
+    const folder = await chaosFolder();
+    try {
+      const night = await runNight({ dataDir: folder.path, kill: { victim, task } });
+      const attempts = night.report.tasks.map((entry) => `${entry.task} ${entry.attempts}`).join(', ');
+      rows.push(
+        `| ${victim} | ${task} | ${night.report.status} | ${(night.wallMs / 1000).toFixed(1)} s | ${attempts} |`,
+      );
+      expect(night.report.status).toBe('succeeded');
+      expect(differingTables(undisturbed, night)).toEqual([]);
+    } finally {
+      await folder.dispose();
+    }
+  });
+});
