@@ -1,0 +1,57 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { openRuntime } from '../../runtime/attach.ts';
+import type { Runtime } from '../../runtime/embedded.ts';
+
+type UpOptions = { dataDir?: string; mlWorkers: number; workers: boolean };
+
+/** `nightshift up`: starts everything and stays until Ctrl-C, SIGTERM or `nightshift down`. */
+export function upCommand(): Command {
+  return new Command('up')
+    .description('start Postgres, Temporal and the workers, and stay')
+    .option('--data-dir <dir>', 'data folder (default .nightshift)')
+    .option('--ml-workers <count>', 'number of Python workers', parseCount, 1)
+    .option('--no-workers', 'servers only')
+    .action(async (options: UpOptions) => {
+      const interrupted = untilSignal();
+      const runtime = await openRuntime({
+        ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+        command: 'up',
+        workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
+        onNote: (text) => console.error(text),
+      });
+      printAddresses(runtime);
+      if (!runtime.owned) {
+        console.log('Already running; nothing was started. `nightshift down` stops it.');
+        await runtime.stop();
+        return;
+      }
+      console.log('Running. Ctrl-C stops it.');
+      try {
+        await Promise.race([interrupted, runtime.failed]);
+      } finally {
+        await runtime.stop();
+      }
+    });
+}
+
+/** Resolves at the first SIGINT or SIGTERM; from then on they no longer end the process by themselves. */
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.on('SIGINT', resolve);
+    process.on('SIGTERM', resolve);
+  });
+}
+
+function printAddresses(runtime: Runtime): void {
+  console.log(`Temporal Web UI  ${runtime.temporalUi ?? '(external cluster)'}`);
+  console.log(`Temporal         ${runtime.temporal} (namespace ${runtime.namespace})`);
+  console.log(`Postgres         ${runtime.postgres}`);
+  console.log(`Artifacts        ${runtime.artifactUrl}`);
+  console.log(`Logs             ${runtime.logDir}`);
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0) throw new InvalidArgumentError('must be a whole number');
+  return count;
+}
