@@ -1,0 +1,114 @@
+import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import type { NightInput } from '../contracts/activities.ts';
+import {
+  DECIDE_REVIEW,
+  MANUAL_RUN,
+  type ManualRunSignal,
+  type ReviewInput,
+} from '../contracts/wire/messages.ts';
+import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
+import type { Sql } from '../db/client.ts';
+import { insertRunRequest, type NewRunRequest } from '../db/queries/requests.ts';
+
+/** The acts that CLI and API share. Each is safe to repeat. */
+
+const CALL_MS = 15_000;
+
+export type RunHandle = { workflowId: string; runId: string };
+
+/** Starts a night, or finds the open one of the same session and universe. */
+export async function startNight(client: Client, input: NightInput): Promise<RunHandle> {
+  const session = input.sessionDate ?? 'newest';
+  const universe = input.universe ?? 'default';
+  const handle = await client.withDeadline(Date.now() + CALL_MS, () =>
+    client.workflow.start('nightlyPipeline', {
+      workflowId: nightWorkflowId(session, universe),
+      taskQueue: TASK_QUEUES.pipeline,
+      args: [input],
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      staticSummary: `night of ${session}, ${universe}`,
+    }),
+  );
+  return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
+}
+
+/** Whether a workflow run is closed; one that is not known (any more) is. */
+export async function isRunClosed(client: Client, run: RunHandle): Promise<boolean> {
+  try {
+    const { status } = await client.withDeadline(Date.now() + CALL_MS, () =>
+      client.workflow.getHandle(run.workflowId, run.runId).describe(),
+    );
+    return status.name !== 'RUNNING' && status.name !== 'PAUSED';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return true;
+    throw error;
+  }
+}
+
+/** Stores the request row, then signals the queue; a lost signal is sent again by the reconciler. */
+export async function requestManualRun(options: {
+  client: Client;
+  sql: Sql;
+  request: NewRunRequest;
+}): Promise<{ isNew: boolean }> {
+  const { client, sql, request } = options;
+  const isNew = await insertRunRequest(sql, request);
+  await signalManualRun(client, request);
+  return { isNew };
+}
+
+/** Tells the queue about a stored request; ids it has seen are ignored. */
+export async function signalManualRun(client: Client, request: NewRunRequest): Promise<void> {
+  const { requestId, task, sessionDate, universe, trigger } = request;
+  const payload: ManualRunSignal = { taskRunId: requestId, task, sessionDate, universe, trigger };
+  await client.withDeadline(Date.now() + CALL_MS, () =>
+    client.workflow.signalWithStart('jobQueue', {
+      workflowId: JOB_QUEUE_WORKFLOW_ID,
+      taskQueue: TASK_QUEUES.pipeline,
+      args: [],
+      signal: MANUAL_RUN,
+      signalArgs: [payload],
+      staticSummary: 'slots for task runs',
+    }),
+  );
+}
+
+/** A decision that was refused: nothing waits, or somebody decided before. */
+export class ReviewRefusedError extends Error {
+  override name = 'ReviewRefusedError';
+}
+
+/** Decides about a task that waits for a person. Throws ReviewRefusedError when it does not (any more). */
+export async function decideReview(options: {
+  client: Client;
+  /** Workflow that waits: the night or the manual run. */
+  workflowId: string;
+  review: ReviewInput;
+}): Promise<void> {
+  const { client, workflowId, review } = options;
+  try {
+    await client.withDeadline(Date.now() + CALL_MS, () =>
+      client.workflow.getHandle(workflowId).executeUpdate(DECIDE_REVIEW, { args: [review] }),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError) {
+      throw new ReviewRefusedError(error.cause?.message ?? error.message, { cause: error });
+    }
+    if (error instanceof WorkflowNotFoundError) {
+      throw new ReviewRefusedError(`${workflowId} is not running`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Asks a run to stop cleanly; one that is closed already is left alone. */
+export async function cancelRun(client: Client, run: RunHandle): Promise<void> {
+  try {
+    await client.withDeadline(Date.now() + CALL_MS, () =>
+      client.workflow.getHandle(run.workflowId, run.runId).cancel(),
+    );
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}
