@@ -39,6 +39,7 @@ CREATE TABLE "market"."bar_revisions" (
 CREATE TABLE "market"."bar_sources" (
 	"source_id" integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "market"."bar_sources_source_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 2147483647 START WITH 1 CACHE 1),
 	"provider" text NOT NULL,
+	"dataset" text NOT NULL,
 	"price_basis" text NOT NULL,
 	"basis_date" date,
 	"fetched_at" timestamp with time zone NOT NULL,
@@ -63,13 +64,6 @@ CREATE TABLE "market"."bars" (
 	CONSTRAINT "bars_state" CHECK ("market"."bars"."state" between 0 and 2)
 );
 --> statement-breakpoint
-CREATE TABLE "market"."coverage" (
-	"symbol" text COLLATE "C" PRIMARY KEY NOT NULL,
-	"first_session" date NOT NULL,
-	"through_session" date NOT NULL,
-	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL
-);
---> statement-breakpoint
 CREATE TABLE "market"."dividends" (
 	"symbol" text COLLATE "C" NOT NULL,
 	"ex_date" date NOT NULL,
@@ -91,8 +85,18 @@ CREATE TABLE "market"."fundamentals" (
 	"available_on" date NOT NULL,
 	"currency" text DEFAULT 'USD' NOT NULL,
 	"metrics" jsonb NOT NULL,
+	"content_hash" text COLLATE "C" NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "fundamentals_symbol_period_end_kind_provider_pk" PRIMARY KEY("symbol","period_end","kind","provider")
+);
+--> statement-breakpoint
+CREATE TABLE "market"."gaps" (
+	"symbol" text COLLATE "C" NOT NULL,
+	"session_date" date NOT NULL,
+	"provider" text NOT NULL,
+	"task_run_id" text,
+	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "gaps_symbol_session_date_pk" PRIMARY KEY("symbol","session_date")
 );
 --> statement-breakpoint
 CREATE TABLE "market"."instruments" (
@@ -167,6 +171,14 @@ CREATE TABLE "market"."universes" (
 	"survivorship" text NOT NULL,
 	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "universes_universe_version_pk" PRIMARY KEY("universe","version")
+);
+--> statement-breakpoint
+CREATE TABLE "market"."validation_state" (
+	"symbol" text COLLATE "C" NOT NULL,
+	"scope" text COLLATE "C" DEFAULT '' NOT NULL,
+	"revealed_through" date NOT NULL,
+	"recorded_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "validation_state_symbol_scope_pk" PRIMARY KEY("symbol","scope")
 );
 --> statement-breakpoint
 CREATE TABLE "turbomode"."datasets" (

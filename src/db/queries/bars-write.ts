@@ -175,30 +175,102 @@ export async function insertFlags(
   return merged.inserted;
 }
 
-export type CoverageRow = { symbol: string; firstSession: string; throughSession: string };
-
-/** How far each symbol was asked for already. */
-export async function readCoverage(
-  sql: Queryable,
-  symbols: readonly string[],
-): Promise<Map<string, CoverageRow>> {
-  const rows = await sql<CoverageRow[]>`
-    select symbol, first_session, through_session from market.coverage
-    where symbol = any(${[...symbols]})`;
-  return new Map(rows.map((row) => [row.symbol, row]));
+/** Remembers sessions for which a provider had nothing. */
+export async function insertGaps(
+  tx: Tx,
+  input: { gaps: readonly { symbol: string; sessionDate: string }[]; provider: string; taskRunId: string },
+): Promise<void> {
+  const { gaps } = input;
+  await mergeRows({
+    tx,
+    table: 'market.gaps',
+    rows: gaps.length,
+    key: ['symbol', 'session_date'],
+    columns: {
+      symbol: { type: 'text', values: gaps.map((gap) => gap.symbol) },
+      session_date: { type: 'date', values: gaps.map((gap) => Date.parse(gap.sessionDate) / 86_400_000) },
+      provider: { type: 'constant', of: 'text', value: input.provider },
+      task_run_id: { type: 'constant', of: 'text', value: input.taskRunId },
+    },
+  });
 }
 
-/** Widens what is known to be asked for; it never shrinks. */
-export async function widenCoverage(tx: Tx, rows: readonly CoverageRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  const symbols = rows.map((row) => row.symbol);
-  const first = rows.map((row) => row.firstSession);
-  const through = rows.map((row) => row.throughSession);
+export type SessionNeed = {
+  symbol: string;
+  /** First and last session without bar, quarantined row or known gap; null if there is none. */
+  firstMissing: string | null;
+  lastMissing: string | null;
+  missing: number;
+  /** Newest stored session up to the night's. */
+  newest: string | null;
+  /** A later night has stored bars already: this one is a replay for the symbol. */
+  hasLater: boolean;
+};
+
+/** What each symbol still needs between its own first session and the night's. */
+export async function readSessionNeeds(
+  sql: Queryable,
+  input: { symbols: readonly { symbol: string; fromSession: string }[]; throughSession: string },
+): Promise<SessionNeed[]> {
+  const symbols = input.symbols.map((one) => one.symbol);
+  const from = input.symbols.map((one) => one.fromSession);
+  return await sql<SessionNeed[]>`
+    with asked as (
+      select symbol collate "C" as symbol, from_session
+      from unnest(${symbols}::text[], ${from}::date[]) as a(symbol, from_session)),
+    known as (
+      select symbol, session_date from market.bars where symbol = any(${symbols})
+      union all select symbol, session_date from market.quarantine where symbol = any(${symbols})
+      union all select symbol, session_date from market.gaps where symbol = any(${symbols})),
+    missing as (
+      select a.symbol, min(s.session_date) as first_missing, max(s.session_date) as last_missing,
+        count(*) as missing
+      from asked a
+      join market.sessions s on s.session_date between a.from_session and ${input.throughSession}
+      left join known k on k.symbol = a.symbol and k.session_date = s.session_date
+      where k.symbol is null
+        and not exists (select 1 from market.session_overrides o
+          where o.session_date = s.session_date and o.kind = 'closed')
+      group by a.symbol),
+    newest as (
+      select symbol, max(session_date) filter (where session_date <= ${input.throughSession}) as newest,
+        max(session_date) > ${input.throughSession} as has_later
+      from market.bars where symbol = any(${symbols}) group by symbol)
+    select a.symbol, m.first_missing, m.last_missing, coalesce(m.missing, 0) as missing, n.newest,
+      coalesce(n.has_later, false) as has_later
+    from asked a left join missing m on m.symbol = a.symbol left join newest n on n.symbol = a.symbol
+    order by a.symbol`;
+}
+
+/** The session up to which the doubts of each symbol are known, by symbol; absent: none yet. */
+export async function readValidationState(
+  sql: Queryable,
+  input: { symbols: readonly string[]; scope: string },
+): Promise<Map<string, string>> {
+  const rows = await sql<{ symbol: string; revealedThrough: string }[]>`
+    select symbol, revealed_through from market.validation_state
+    where symbol = any(${[...input.symbols]}) and scope = ${input.scope}`;
+  return new Map(rows.map((row) => [row.symbol, row.revealedThrough]));
+}
+
+/** Raises the mark of each symbol to `through`; a higher one stays. */
+export async function raiseValidationState(
+  tx: Tx,
+  input: { symbols: readonly string[]; scope: string; through: string },
+): Promise<void> {
   await tx`
-    insert into market.coverage as c (symbol, first_session, through_session)
-    select * from unnest(${symbols}::text[], ${first}::date[], ${through}::date[])
-    on conflict (symbol) do update set
-      first_session = least(c.first_session, excluded.first_session),
-      through_session = greatest(c.through_session, excluded.through_session), recorded_at = now()
-    where excluded.first_session < c.first_session or excluded.through_session > c.through_session`;
+    insert into market.validation_state as v (symbol, scope, revealed_through)
+    select symbol, ${input.scope}, ${input.through}::date from unnest(${[...input.symbols]}::text[]) as s(symbol)
+    on conflict (symbol, scope) do update set revealed_through = excluded.revealed_through, recorded_at = now()
+    where excluded.revealed_through > v.revealed_through`;
+}
+
+/** Sets marks back to before the first session written, so that doubts there are looked for again. */
+export async function lowerValidationState(tx: Tx, firstWritten: ReadonlyMap<string, string>): Promise<void> {
+  if (firstWritten.size === 0) return;
+  await tx`
+    update market.validation_state v set revealed_through = w.first_written - 1, recorded_at = now()
+    from unnest(${[...firstWritten.keys()]}::text[], ${[...firstWritten.values()]}::date[])
+      as w(symbol, first_written)
+    where v.symbol = w.symbol and v.revealed_through >= w.first_written`;
 }

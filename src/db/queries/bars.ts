@@ -85,6 +85,28 @@ export async function readBars(
   return { symbols, sources: await readBarSources(sql), rows };
 }
 
+/**
+ * Bars as they are stored now, whatever a past night may see: what a writer compares with.
+ * Rows of `[fromSession, throughSession]` only; `flagged` is not filled.
+ */
+export async function readCurrentBars(
+  sql: Queryable,
+  input: { symbols: readonly string[]; fromSession: string; throughSession: string },
+): Promise<BarsAsOf> {
+  const { rows, columns } = await copyOut({
+    sql,
+    query: `
+      select symbol, session_date, open, high, low, close, volume, source_id, state, revision
+      from market.bars
+      where symbol = any(${textArrayLiteral(input.symbols)})
+        and session_date between ${dateLiteral(input.fromSession)} and ${dateLiteral(input.throughSession)}
+      order by symbol, session_date`,
+    columns: BAR_COLUMNS,
+    expectedRows: input.symbols.length * 16,
+  });
+  return { symbols: splitBySymbol(rows, columns), sources: await readBarSources(sql), rows };
+}
+
 const BAR_COLUMNS = {
   symbol: 'text',
   day: 'date',
@@ -155,6 +177,7 @@ export async function insertBarSource(
   tx: Tx,
   source: {
     provider: string;
+    dataset: string;
     basis: PriceBasis;
     fetchedAt: string;
     nightSession: string;
@@ -162,8 +185,8 @@ export async function insertBarSource(
   },
 ): Promise<number> {
   const rows = await tx<{ sourceId: number }[]>`
-    insert into market.bar_sources (provider, price_basis, basis_date, fetched_at, night_session, task_run_id)
-    values (${source.provider}, ${priceBasisKey(source.basis)}, ${source.basis.asOf}, ${source.fetchedAt},
+    insert into market.bar_sources (provider, dataset, price_basis, basis_date, fetched_at, night_session, task_run_id)
+    values (${source.provider}, ${source.dataset}, ${priceBasisKey(source.basis)}, ${source.basis.asOf}, ${source.fetchedAt},
       ${source.nightSession}, ${source.taskRunId})
     returning source_id`;
   return onlyRow(rows, 'bar source').sourceId;

@@ -133,8 +133,8 @@ async function releaseBar(
 ): Promise<void> {
   await tx`
     with source as (
-      insert into market.bar_sources (provider, price_basis, basis_date, fetched_at)
-      values (${input.provider}, ${input.priceBasis},
+      insert into market.bar_sources (provider, dataset, price_basis, basis_date, fetched_at)
+      values (${input.provider}, 'quarantine', ${input.priceBasis},
         substring(${input.priceBasis} from '@(\\d{4}-\\d{2}-\\d{2})$')::date, now())
       returning source_id)
     insert into market.bars (symbol, session_date, open, high, low, close, volume, available_at, source_id,

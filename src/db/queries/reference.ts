@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type {
   CorporateActions,
   DividendAction,
@@ -121,29 +122,48 @@ export async function readCorporateActions(
   return bySymbol;
 }
 
-/** Stores statements and snapshots; unchanged rows stay untouched. Returns rows that changed. */
+/** Stores statements and snapshots; a record whose content is stored already is not sent. Returns rows that changed. */
 export async function storeFundamentals(
   tx: Tx,
   input: { records: readonly FundamentalRecord[]; provider: string },
 ): Promise<number> {
   if (input.records.length === 0) return 0;
-  const rows = input.records.map((record) => ({
-    symbol: record.symbol,
-    period_end: record.periodEnd,
-    kind: record.kind,
-    available_on: record.availableAt,
-    currency: record.currency,
-    metrics: record.metrics,
-  }));
+  const symbols = [...new Set(input.records.map((record) => record.symbol))];
+  const stored = await tx<{ key: string; contentHash: string }[]>`
+    select concat_ws(' ', symbol, period_end, kind) as key, content_hash from market.fundamentals
+    where symbol = any(${symbols}) and provider = ${input.provider}`;
+  const hashes = new Map(stored.map((row) => [row.key, row.contentHash]));
+  const rows = input.records
+    .map((record) => ({
+      symbol: record.symbol,
+      period_end: record.periodEnd,
+      kind: record.kind,
+      available_on: record.availableAt,
+      currency: record.currency,
+      metrics: record.metrics,
+      content_hash: contentHashOf(record),
+    }))
+    .filter((row) => hashes.get(`${row.symbol} ${row.period_end} ${row.kind}`) !== row.content_hash);
+  if (rows.length === 0) return 0;
   const changed = await tx`
-    insert into market.fundamentals as f (symbol, period_end, kind, provider, available_on, currency, metrics)
-    select r.symbol, r.period_end, r.kind, ${input.provider}, r.available_on, r.currency, r.metrics
+    insert into market.fundamentals as f (symbol, period_end, kind, provider, available_on, currency, metrics,
+      content_hash)
+    select r.symbol, r.period_end, r.kind, ${input.provider}, r.available_on, r.currency, r.metrics,
+      r.content_hash
     from jsonb_to_recordset(${tx.json(jsonb(rows))}::jsonb) as r(symbol text, period_end date, kind text,
-      available_on date, currency text, metrics jsonb)
+      available_on date, currency text, metrics jsonb, content_hash text)
     on conflict (symbol, period_end, kind, provider) do update set available_on = excluded.available_on,
-      currency = excluded.currency, metrics = excluded.metrics, recorded_at = now()
-    where (f.available_on, f.currency, f.metrics) is distinct from
-      (excluded.available_on, excluded.currency, excluded.metrics)
+      currency = excluded.currency, metrics = excluded.metrics, content_hash = excluded.content_hash,
+      recorded_at = now()
+    where f.content_hash is distinct from excluded.content_hash
     returning 1`;
   return changed.length;
+}
+
+function contentHashOf(record: FundamentalRecord): string {
+  const { availableAt, currency, metrics } = record;
+  const ordered = Object.entries(metrics).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256')
+    .update(JSON.stringify([availableAt, currency, ordered]))
+    .digest('hex');
 }

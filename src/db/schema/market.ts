@@ -72,6 +72,7 @@ export const sessionOverrides = market.table(
 export const barSources = market.table('bar_sources', {
   sourceId: integer('source_id').primaryKey().generatedAlwaysAsIdentity(),
   provider: text('provider').notNull(),
+  dataset: text('dataset').notNull(),
   /** `priceBasisKey` of the batch, e.g. `split-adjusted@2018-02-07`. */
   priceBasis: text('price_basis').notNull(),
   /** Last date whose corporate actions are in the prices; null: as traded. */
@@ -222,15 +223,34 @@ export const fundamentals = market.table(
     availableOn: date('available_on', { mode: 'string' }).notNull(),
     currency: text('currency').notNull().default('USD'),
     metrics: jsonb('metrics').notNull(),
+    /** Hash of availability, currency and metrics: an unchanged record is not sent again. */
+    contentHash: hashColumn('content_hash').notNull(),
     recordedAt: recordedAt(),
   },
   (t) => [primaryKey({ columns: [t.symbol, t.periodEnd, t.kind, t.provider] })],
 );
 
-/** How far a symbol was asked for: a session without a bar is then a known gap, not one to fetch again. */
-export const coverage = market.table('coverage', {
-  symbol: symbolColumn().primaryKey(),
-  firstSession: date('first_session', { mode: 'string' }).notNull(),
-  throughSession: date('through_session', { mode: 'string' }).notNull(),
-  recordedAt: recordedAt(),
-});
+/** Sessions a symbol was asked for and the provider had nothing: a known gap is not fetched every night. */
+export const gaps = market.table(
+  'gaps',
+  {
+    symbol: symbolColumn().notNull(),
+    sessionDate: date('session_date', { mode: 'string' }).notNull(),
+    provider: text('provider').notNull(),
+    taskRunId: text('task_run_id'),
+    recordedAt: recordedAt(),
+  },
+  (t) => [primaryKey({ columns: [t.symbol, t.sessionDate] })],
+);
+
+/** Doubts are known up to this session; a write at or before it sets it back. */
+export const validationState = market.table(
+  'validation_state',
+  {
+    symbol: symbolColumn().notNull(),
+    scope: hashColumn('scope').notNull().default(''),
+    revealedThrough: date('revealed_through', { mode: 'string' }).notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [primaryKey({ columns: [t.symbol, t.scope] })],
+);
