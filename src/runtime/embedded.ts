@@ -228,6 +228,7 @@ class Instance {
       level,
       logger: 'nightshift.runtime',
       message: text,
+      source: 'runtime',
       task: null,
       fields: {},
     });

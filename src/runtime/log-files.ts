@@ -17,6 +17,8 @@ export const TASK_LOG_FILES: Record<Task, string> = {
   weeklyMaintenance: 'task_6_weekly_maintenance.log',
 };
 export const SCHEDULER_LOG_FILE = 'scheduler.log';
+/** The servers' own lines would bury the scheduler's. */
+const SERVER_LOG_FILES: Record<string, string> = { postgres: 'postgres.log', temporal: 'temporal.log' };
 
 export type RotationOptions = { maxBytes: number; backups: number };
 
@@ -61,10 +63,11 @@ export class LogFiles {
     this.maxBytes = options.maxBytes ?? MAX_BYTES;
   }
 
-  /** Appends a record to the file of its task; everything else is the scheduler's. */
+  /** Appends a record to the file of its task, or of its server; everything else is the scheduler's. */
   write(record: LogRecord): void {
-    const name = record.task === null ? SCHEDULER_LOG_FILE : TASK_LOG_FILES[record.task];
-    const backups = record.task === null ? SCHEDULER_BACKUPS : TASK_BACKUPS;
+    const other = SERVER_LOG_FILES[record.source] ?? SCHEDULER_LOG_FILE;
+    const name = record.task === null ? other : TASK_LOG_FILES[record.task];
+    const backups = name === SCHEDULER_LOG_FILE ? SCHEDULER_BACKUPS : TASK_BACKUPS;
     const file = new RotatingFile(join(this.folder, name), { maxBytes: this.maxBytes, backups });
     file.writeLine(formatRecord(record));
   }

@@ -11,6 +11,8 @@ export type LogRecord = {
   level: LogLevel;
   logger: string;
   message: string;
+  /** The child that wrote it (`postgres`, `temporal`, `worker-1`, …), or `runtime`. */
+  source: string;
   /** The task whose file it belongs to; null: the scheduler's. */
   task: Task | null;
   /** What else the process said, small values only. */
@@ -61,6 +63,7 @@ export function parseLogLine(input: {
     time: new Date(),
     level,
     logger: input.source,
+    source: input.source,
     message: text ?? input.line,
     task: null,
     fields: {},
@@ -83,6 +86,7 @@ function fromJson(json: z.infer<typeof lineSchema>, source: string): LogRecord {
     time: Number.isNaN(at.getTime()) ? new Date() : at,
     level: LEVEL_NAMES[level?.toLowerCase() ?? ''] ?? 'INFO',
     logger: logger ?? source,
+    source,
     message: message ?? msg ?? '',
     task: TASKS.find((name) => name === task) ?? null,
     fields,

@@ -15,6 +15,8 @@ export type SupervisedSpec = {
   ready: (signal: AbortSignal) => Promise<void>;
   readyTimeoutMs: number;
   onLine: GuardedOptions['onLine'];
+  /** Pauses before restarts instead of ours, for tests. */
+  backoffMs?: number[];
 };
 
 export type SupervisorEvents = {
@@ -36,6 +38,8 @@ export class Supervised {
   private stopping = false;
   private readonly stopped = new AbortController();
   private restarting: Promise<void> = Promise.resolve();
+  /** The last lines of the child, for the message when it is dead for good. */
+  private lines: string[] = [];
 
   constructor(spec: SupervisedSpec, events: SupervisorEvents) {
     this.name = spec.name;
@@ -50,14 +54,14 @@ export class Supervised {
 
   /** Starts it and waits until it answers. Throws with the last lines it wrote when it does not. */
   async start(): Promise<void> {
-    const lines: string[] = [];
+    this.lines = [];
     const options = await this.spec.prepare();
     if (this.stopping) return;
     const child = await startGuarded({
       ...options,
       onLine: (line, stream) => {
-        lines.push(line);
-        if (lines.length > 20) lines.shift();
+        this.lines.push(line);
+        if (this.lines.length > 20) this.lines.shift();
         this.spec.onLine(line, stream);
       },
     });
@@ -69,7 +73,7 @@ export class Supervised {
       await child.stop();
       this.child = null;
       const text = error instanceof Error ? error.message : String(error);
-      throw new Error([`${this.name} did not start: ${text}`, ...lines].join('\n  '), { cause: error });
+      throw new Error([`${this.name} did not start: ${text}`, ...this.lines].join('\n  '), { cause: error });
     }
     const since = Date.now();
     void child.exited.then((code) => this.onExit(child, code, Date.now() - since));
@@ -102,20 +106,19 @@ export class Supervised {
   }
 
   private async restart(firstCode: number): Promise<void> {
-    let reason = `it ended with code ${firstCode}`;
+    const pauses = this.spec.backoffMs ?? BACKOFF_MS;
+    let reason = [`it ended with code ${firstCode}`, ...this.lines].join('\n  ');
     while (!this.stopping) {
-      const pauseMs = BACKOFF_MS[this.restarts];
+      const pauseMs = pauses[this.restarts];
       if (pauseMs === undefined) {
-        this.events.onGivenUp(
-          this.name,
-          new Error(`${this.name} died ${this.restarts + 1} times; last: ${reason}`),
-        );
+        const text = `${this.name} died ${this.restarts + 1} times; last: ${reason}`;
+        this.events.onGivenUp(this.name, new Error(text));
         return;
       }
       this.restarts += 1;
       this.events.onNote(
         this.name,
-        `${reason}; restart ${this.restarts} of ${BACKOFF_MS.length} in ${pauseMs} ms`,
+        `${reason}; restart ${this.restarts} of ${pauses.length} in ${pauseMs} ms`,
       );
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       if (this.stopping) return;

@@ -1,0 +1,103 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LogFiles, RotatingFile } from './log-files.ts';
+import { formatRecord, newYorkTimestamp, parseLogLine } from './log-record.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nightshift-logs-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const parse = (line: string, source = 'worker-1') => parseLogLine({ line, source, stream: 'stdout' });
+const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
+
+describe('lines', () => {
+  it('has the form of the documents, in New York time', () => {
+    const record = parse(
+      '{"time":"2026-01-07T03:45:00.123Z","level":"info","logger":"ingestion","message":"done"}',
+    );
+    expect(formatRecord(record)).toBe('[2026-01-06 22:45:00,123] ingestion - INFO - done');
+  });
+
+  it.each([
+    ['2027-03-14T06:59:59.000Z', '2027-03-14 01:59:59,000'],
+    ['2027-03-14T07:00:00.000Z', '2027-03-14 03:00:00,000'],
+    ['2027-11-07T05:30:00.000Z', '2027-11-07 01:30:00,000'],
+    ['2027-11-07T06:30:00.000Z', '2027-11-07 01:30:00,000'],
+    ['2027-07-01T04:00:00.000Z', '2027-07-01 00:00:00,000'],
+  ])('knows daylight saving: %s is %s', (utc, local) => {
+    expect(newYorkTimestamp(new Date(utc))).toBe(local);
+  });
+
+  it('keeps what else a process says, and indents further lines', () => {
+    const record = parse('{"time":0,"level":"warn","logger":"a","msg":"x\\ny","symbol":"AAPL"}');
+    expect(formatRecord(record)).toBe('[1969-12-31 19:00:00,000] a - WARNING - x\n    y {"symbol":"AAPL"}');
+  });
+
+  it.each([
+    ['LOG:  checkpoint starting', 'INFO', 'checkpoint starting'],
+    ['FATAL:  the database system is starting up', 'CRITICAL', 'the database system is starting up'],
+    ['WARNING:  x', 'WARNING', 'x'],
+    ['Traceback (most recent call last):', 'INFO', 'Traceback (most recent call last):'],
+    ['{"not closed', 'INFO', '{"not closed'],
+  ])('reads %s', (line, level, message) => {
+    expect(parse(line, 'postgres')).toMatchObject({ level, message, logger: 'postgres', task: null });
+  });
+});
+
+describe('files', () => {
+  it('gives each task its file; servers have their own; the rest is the scheduler', () => {
+    const logs = new LogFiles(folder);
+    logs.write(parse('{"message":"a","task":"ingestion"}'));
+    logs.write(parse('{"message":"b","task":"weeklyMaintenance"}'));
+    logs.write(parse('{"message":"c","task":"unknown"}'));
+    logs.write(parse('LOG:  d', 'postgres'));
+    logs.write(parse('{"msg":"e"}', 'temporal'));
+    expect(readdirSync(folder).sort()).toEqual([
+      'postgres.log',
+      'scheduler.log',
+      'task_1_master_market_data_ingestion.log',
+      'task_6_weekly_maintenance.log',
+      'temporal.log',
+    ]);
+    expect(read('scheduler.log')).toMatch(/^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] worker-1 - INFO - c\n$/);
+  });
+
+  it('rotates at the limit and keeps the given number of backups, no line cut or lost between them', () => {
+    const file = new RotatingFile(join(folder, 'x.log'), { maxBytes: 100, backups: 3 });
+    for (let number = 0; number < 50; number += 1)
+      file.writeLine(`line ${String(number).padStart(3, '0')} 0123456789`);
+    expect(readdirSync(folder).sort()).toEqual(['x.log', 'x.log.1', 'x.log.2', 'x.log.3']);
+    for (const name of readdirSync(folder))
+      expect(statSync(join(folder, name)).size).toBeLessThanOrEqual(100);
+    const kept = ['x.log.3', 'x.log.2', 'x.log.1', 'x.log'].map(read).join('');
+    const numbers = [...kept.matchAll(/line (\d+)/g)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(
+      Array.from({ length: numbers.length }, (_, index) => 50 - numbers.length + index),
+    );
+  });
+
+  it('rotates task files at 10 MB with 5 backups, the scheduler with 10', () => {
+    const logs = new LogFiles(folder, { maxBytes: 300 });
+    for (let number = 0; number < 60; number += 1) {
+      logs.write(parse(`{"message":"${'x'.repeat(200)}","task":"training"}`));
+      logs.write(parse(`{"message":"${'x'.repeat(200)}"}`));
+    }
+    const names = readdirSync(folder);
+    expect(names.filter((name) => name.startsWith('task_2_training_orchestrator.log.'))).toHaveLength(5);
+    expect(names.filter((name) => name.startsWith('scheduler.log.'))).toHaveLength(10);
+  });
+
+  it('goes on after a restart, and after its file was archived and removed', () => {
+    new LogFiles(folder).write(parse('{"message":"one"}'));
+    const logs = new LogFiles(folder);
+    logs.write(parse('{"message":"two"}'));
+    expect(read('scheduler.log').split('\n')).toHaveLength(3);
+    rmSync(join(folder, 'scheduler.log'));
+    logs.write(parse('{"message":"three"}'));
+    expect(read('scheduler.log')).toContain('three');
+  });
+});
