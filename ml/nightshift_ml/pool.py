@@ -1,0 +1,220 @@
+"""Pool of preloaded processes: a fit can be killed at any moment, and the next one finds a warm process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from .artifacts import ArtifactCorrupt
+from .errors import FAILURES, DataDefect, FitFailed
+from .hashing import PACKAGE
+
+_log = logging.getLogger("nightshift.ml.pool")
+_LINE_BYTES = 64 * 1024 * 1024
+
+OnProgress = Callable[[dict[str, Any]], None]
+
+
+class PoolProcess:
+    """One process and the socket to it."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._ready = False
+
+    @classmethod
+    async def start(cls, artifact_url: str, threads: int) -> PoolProcess:
+        """Starts a process; its libraries load while the caller goes on."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "nightshift_ml.pool_child",
+                str(theirs.fileno()),
+                str(os.getpid()),
+                artifact_url,
+                pass_fds=[theirs.fileno()],
+                env=_child_env(threads),
+                stdin=asyncio.subprocess.DEVNULL,
+                # Standard output carries the worker's JSON lines only; a library's stray line goes to stderr.
+                stdout=2,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
+        return cls(process, reader, writer)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """False once it ended."""
+        return self._process.returncode is None
+
+    async def run(
+        self, job: str, payload: Any, on_progress: OnProgress, quiet_seconds: float | None
+    ) -> dict[str, Any]:
+        """Runs one job; its progress goes to `on_progress`. Raises MlError, FitFailed when the process dies.
+
+        `quiet_seconds`: how long the process may show no progress before it counts as hung.
+        """
+        if not self._ready:
+            on_progress({"phase": "start", "done": 0, "total": 1})
+            ready = await self._receive(job, None)
+            self._ready = True
+            _log.info("pool process %d loaded in %s s", self.pid, ready["ready"]["seconds"])
+        self._writer.write(json.dumps({"job": job, "input": payload}).encode() + b"\n")
+        while True:
+            message = await self._receive(job, quiet_seconds)
+            if "progress" in message:
+                on_progress(message["progress"])
+            elif "output" in message:
+                output: dict[str, Any] = message["output"]
+                return output
+            else:
+                raise _failure(message["error"])
+
+    async def kill(self) -> None:
+        """Kills the process and waits until it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._writer.close()
+        await self._process.wait()
+
+    async def _receive(self, job: str, quiet_seconds: float | None) -> dict[str, Any]:
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), quiet_seconds)
+        except TimeoutError:
+            raise FitFailed(f"{job}: no progress for {quiet_seconds:.0f} s; its process was killed") from None
+        except ConnectionError:
+            line = b""
+        if not line:
+            code = await self._process.wait()
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise FitFailed(f"{job}: its process ended with {how} (out of memory?)")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+
+class Pool:
+    """`size` processes; one that was killed or died is replaced at once."""
+
+    def __init__(self, artifact_url: str, *, size: int, threads: int) -> None:
+        self._artifact_url = artifact_url
+        self._size = size
+        self._threads = threads
+        self._free: asyncio.Queue[asyncio.Task[PoolProcess]] = asyncio.Queue()
+        self._all: set[PoolProcess] = set()
+        self._closed = False
+
+    async def __aenter__(self) -> Pool:
+        for _ in range(self._size):
+            self._spawn()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        while not self._free.empty():
+            with contextlib.suppress(Exception):
+                await self._free.get_nowait()
+        await asyncio.gather(*(process.kill() for process in self._all))
+        self._all.clear()
+
+    @property
+    def pids(self) -> list[int]:
+        """Ids of the processes that are up."""
+        return [process.pid for process in self._all if process.alive]
+
+    async def run(
+        self, job: str, payload: Any, on_progress: OnProgress, quiet_seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Runs a job in a free process. Cancelling the call kills the process that runs it."""
+        async with self._lease() as process:
+            return await process.run(job, payload, on_progress, quiet_seconds)
+
+    @asynccontextmanager
+    async def _lease(self) -> AsyncIterator[PoolProcess]:
+        waiting = await self._free.get()
+        try:
+            # Shielded: a cancelled call must not cancel the start of a process that others wait for.
+            process = await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            self._free.put_nowait(waiting)
+            raise
+        except OSError as error:
+            self._spawn()
+            raise FitFailed(f"cannot start a pool process: {error}") from error
+        if not process.alive:
+            self._all.discard(process)
+            process = await self._start()
+        clean = False
+        try:
+            yield process
+            clean = True
+        except tuple(FAILURES.values()) as failure:
+            # The job failed in good order; only a dead or hung process is not used again.
+            clean = process.alive and not isinstance(failure, FitFailed)
+            raise
+        finally:
+            if clean:
+                self._free.put_nowait(_done(process))
+            else:
+                self._all.discard(process)
+                await asyncio.shield(process.kill())
+                self._spawn()
+
+    def _spawn(self) -> None:
+        if not self._closed:
+            self._free.put_nowait(asyncio.create_task(self._start()))
+
+    async def _start(self) -> PoolProcess:
+        process = await PoolProcess.start(self._artifact_url, self._threads)
+        self._all.add(process)
+        return process
+
+
+def _done(process: PoolProcess) -> asyncio.Task[PoolProcess]:
+    async def itself() -> PoolProcess:
+        return process
+
+    return asyncio.create_task(itself())
+
+
+def _failure(error: dict[str, Any]) -> Exception:
+    if error["trace"]:
+        _log.error("job failed: %s", error["trace"])
+    kind = FAILURES.get(error["type"])
+    if kind is None:
+        kind = DataDefect if error["type"] == ArtifactCorrupt.__name__ else FitFailed
+    return kind(error["message"])
+
+
+def _child_env(threads: int) -> dict[str, str]:
+    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+    return {
+        **os.environ,
+        **one,
+        "OMP_NUM_THREADS": str(threads),
+        "POLARS_MAX_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,50 @@
+"""The worker's environment, read in one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`TEMPORAL_*` is read by the SDK itself (temporalio.envconfig)."""
+
+    artifact_url: str
+    #: Activities at a time; each fit uses its own `threads`, so slots x threads should not exceed the cores.
+    slots: int
+    #: Default OpenMP threads of a pool process.
+    threads: int
+    task_queue: str
+    #: How long running activities may go on after SIGTERM.
+    grace_seconds: float
+    #: The process whose death ends this one.
+    parent_pid: int | None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """Raises InvalidInput that names the variable."""
+        url = env.get("ARTIFACT_URL", "")
+        if not url:
+            raise InvalidInput("ARTIFACT_URL is not set (file:///folder or s3://bucket/prefix)")
+        parent = _number(env, "NIGHTSHIFT_PARENT_PID", 0, 0)
+        return cls(
+            artifact_url=url,
+            slots=_number(env, "NIGHTSHIFT_ML_SLOTS", 1, 1),
+            threads=_number(env, "NIGHTSHIFT_ML_THREADS", 2, 1),
+            task_queue=env.get("NIGHTSHIFT_ML_TASK_QUEUE", "ml"),
+            grace_seconds=_number(env, "NIGHTSHIFT_ML_GRACE_SECONDS", 5, 0),
+            parent_pid=parent or None,
+        )
+
+
+def _number(env: Mapping[str, str], name: str, default: int, low: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdigit() or int(text) < low:
+        raise InvalidInput(f"{name} must be a whole number from {low} on, not {text!r}")
+    return int(text)

@@ -1,0 +1,109 @@
+"""Composition root of the model worker: `python -m nightshift_ml.worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from .activities import MlActivities
+from .errors import InvalidInput
+from .hashing import code_hash, lock_hash
+from .logs import configure_logging
+from .pool import Pool
+from .process import die_with_parent, watch_parent
+from .settings import Settings
+
+_log = logging.getLogger("nightshift.ml")
+_FIRST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 5.0
+
+
+async def run(settings: Settings) -> None:
+    """Serves the `ml` queue until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with Pool(settings.artifact_url, size=settings.slots, threads=settings.threads) as pool:
+        client = await _until_stopped(_connect(), stop)
+        if client is None:
+            return
+        worker = Worker(
+            client,
+            task_queue=settings.task_queue,
+            activities=MlActivities(pool, threads=settings.threads).all(),
+            max_concurrent_activities=settings.slots,
+            graceful_shutdown_timeout=timedelta(seconds=settings.grace_seconds),
+            # A cancellation comes as the answer to a heartbeat: the default throttle would delay it by 30 s.
+            max_heartbeat_throttle_interval=timedelta(seconds=1),
+            default_heartbeat_throttle_interval=timedelta(seconds=1),
+        )
+        _log.info(
+            "serving queue %s of %s, %d slot(s), code %.12s, lock %.12s",
+            settings.task_queue,
+            client.namespace,
+            settings.slots,
+            code_hash(),
+            lock_hash(),
+        )
+        async with worker:
+            await stop.wait()
+            _log.info("stopping: running activities have %s s", settings.grace_seconds)
+    _log.info("stopped")
+
+
+async def _connect() -> Client:
+    """Connects by the standard environment (address, namespace, API key, TLS, profile); retries for ever."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
+    wait = _FIRST_WAIT_SECONDS
+    while True:
+        try:
+            return await Client.connect(**config, identity=f"ml@{socket.gethostname()}:{os.getpid()}")
+        except (RuntimeError, RPCError) as error:
+            _log.warning(
+                "cannot reach Temporal at %s (%s), next try in %.1f s", config["target_host"], error, wait
+            )
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, Client], stop: asyncio.Event) -> Client | None:
+    task = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    return None
+
+
+def main() -> None:
+    """Exit codes: 0 stopped, 1 failed or orphaned, 2 wrong environment."""
+    configure_logging()
+    try:
+        settings = Settings.from_env()
+    except InvalidInput as error:
+        _log.error("%s", error)
+        sys.exit(2)
+    if settings.parent_pid is not None:
+        die_with_parent(settings.parent_pid)
+        watch_parent(settings.parent_pid, lambda: os._exit(1))
+    asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()
