@@ -16,9 +16,15 @@ export type FollowOptions = {
   output: NodeJS.WriteStream;
   now: () => number;
   signal: AbortSignal;
+  /** True: keep watching while a review is pending (somebody sits at the terminal). */
+  waitForReview: boolean;
 };
 
 const OPEN_STATES = new Set(['pending', 'waiting', 'running']);
+
+function isOpen(report: RunReport, waitForReview: boolean): boolean {
+  return OPEN_STATES.has(report.status) || (waitForReview && report.status === 'awaiting_review');
+}
 
 /**
  * Shows a running night until it is over or waits for a person: a live block on a terminal, one plain
@@ -31,10 +37,10 @@ export async function followNight(options: FollowOptions): Promise<RunReport | n
   for (let frame = 0; !options.signal.aborted; frame += 1) {
     report = (await options.readReport()) ?? report;
     if (report !== null) {
-      const progress = OPEN_STATES.has(report.status) ? await options.readProgress(report) : [];
+      const progress = isOpen(report, options.waitForReview) ? await options.readProgress(report) : [];
       printer(report, progress);
       if (live) logUpdate(liveBlock(report, progress, frame, options.now()).join('\n'));
-      if (!OPEN_STATES.has(report.status)) break;
+      if (!isOpen(report, options.waitForReview)) break;
       if (await options.isClosed()) {
         report = (await options.readReport()) ?? report;
         break;

@@ -1,26 +1,46 @@
 import { Command, CommanderError } from 'commander';
+import { ReviewRefusedError } from '../temporal/verbs.ts';
+import { configCommand } from './commands/config.ts';
 import { downCommand } from './commands/down.ts';
+import { explainCommand } from './commands/explain.ts';
+import { modelCommand } from './commands/model.ts';
+import { nightlyCommand } from './commands/nightly.ts';
+import { reviewCommand } from './commands/review.ts';
+import { runTaskCommand } from './commands/run-task.ts';
+import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
-
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
+import { EXIT, UsageError } from './exit-codes.ts';
 
 /** Runs one `nightshift` command line and sets the exit code. */
 export async function main(argv: string[]): Promise<void> {
   const program = new Command('nightshift')
     .description("A quant desk's night, durable, on Temporal.")
-    .exitOverride()
+    .addCommand(nightlyCommand())
     .addCommand(upCommand())
-    .addCommand(downCommand());
-  for (const command of program.commands) command.exitOverride();
+    .addCommand(downCommand())
+    .addCommand(statusCommand())
+    .addCommand(runTaskCommand())
+    .addCommand(reviewCommand())
+    .addCommand(modelCommand())
+    .addCommand(explainCommand())
+    .addCommand(configCommand());
+  overrideExit(program);
   try {
     await program.parseAsync(argv);
   } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
-      return;
-    }
-    console.error(`nightshift: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = EXIT_FAILED;
+    process.exitCode = explainFailure(error);
   }
+}
+
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) overrideExit(child);
+}
+
+/** One line for a person; commander has printed its own already. */
+function explainFailure(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const text = error instanceof Error ? error.message : String(error);
+  console.error(`nightshift: ${text}`);
+  return error instanceof UsageError || error instanceof ReviewRefusedError ? EXIT.usage : EXIT.failed;
 }

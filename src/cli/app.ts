@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import type { Client } from '@temporalio/client';
+import {
+  ConfigError,
+  type ConfigFile,
+  effectiveConfig,
+  parseConfigFile,
+} from '../contracts/schemas/config.ts';
+import { createDatabase, type Database } from '../db/client.ts';
+import { attachRuntime, openRuntime } from '../runtime/attach.ts';
+import type { Runtime } from '../runtime/embedded.ts';
+import { connectClient, type TemporalClient } from '../temporal/connection.ts';
+import { UsageError } from './exit-codes.ts';
+
+export type App = {
+  runtime: Runtime;
+  database: Database;
+  client: Client;
+  /** Lets go of what this command opened; stops the instance if this process started it. */
+  close(): Promise<void>;
+};
+
+/** Starts the instance of the data folder, or attaches to the one that runs. */
+export async function openApp(options: {
+  dataDir?: string;
+  command: string;
+  mlWorkers?: number;
+  configPath?: string;
+  onNote?: (text: string) => void;
+}): Promise<App> {
+  const runtime = await openRuntime({
+    command: options.command,
+    workers: { typescript: 1, ml: options.mlWorkers ?? 1 },
+    ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+    ...(options.configPath === undefined ? {} : { configPath: options.configPath }),
+    ...(options.onNote === undefined ? {} : { onNote: options.onNote }),
+  });
+  return connect(runtime);
+}
+
+/** Attaches to a running instance. Throws UsageError when none runs on this folder. */
+export async function attachApp(dataDir: string | undefined): Promise<App> {
+  const runtime = await attachRuntime(dataDir);
+  if (runtime === null)
+    throw new UsageError('nothing runs on this data folder: start it with `nightshift up`');
+  return connect(runtime);
+}
+
+function connect(runtime: Runtime): App {
+  const database = createDatabase(runtime.urls.api, { max: 4 });
+  const temporal: TemporalClient = connectClient({ address: runtime.temporal, namespace: runtime.namespace });
+  return {
+    runtime,
+    database,
+    client: temporal.client,
+    close: async () => {
+      await temporal.close();
+      await database.close();
+      await runtime.stop();
+    },
+  };
+}
+
+/** Reads and checks a configuration file. Throws UsageError with one line per problem. */
+export async function readConfig(path: string): Promise<ConfigFile> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
+  });
+  try {
+    const file = parseConfigFile(JSON.parse(text));
+    effectiveConfig(file);
+    return file;
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof SyntaxError) {
+      throw new UsageError(`${path}: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,64 @@
+import { join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { projectRoot } from '../../../scripts/lib/paths.mjs';
+import { configHash, effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
+import { TASKS } from '../../contracts/wire/names.ts';
+import { applySchedules } from '../../temporal/schedules.ts';
+import { attachApp, readConfig } from '../app.ts';
+import { actor } from '../options.ts';
+
+const DEFAULT_CONFIG = join(projectRoot, 'config', 'scheduler_config.json');
+
+/** `nightshift config check|apply`: is the file right, what does it mean; make the schedules follow it. */
+export function configCommand(): Command {
+  const config = new Command('config').description('the scheduler configuration');
+  config
+    .command('check')
+    .description('check a file and print what it means')
+    .argument('[file]', 'configuration', DEFAULT_CONFIG)
+    .action(check);
+  config
+    .command('apply')
+    .description('make the schedules of the running instance follow the file')
+    .argument('[file]', 'configuration', DEFAULT_CONFIG)
+    .option('--by <name>', 'who applies it (default: login name)')
+    .option('--data-dir <dir>', 'data folder (default .nightshift)')
+    .action(apply);
+  return config;
+}
+
+async function check(path: string): Promise<void> {
+  const file = await readConfig(resolve(path));
+  for (const warning of file.warnings) console.log(`warning: ${warning}`);
+  for (const universe of knownUniverses(file)) {
+    console.log(
+      `universe ${universe}: configuration ${configHash(effectiveConfig(file, universe)).slice(0, 12)}`,
+    );
+  }
+  const { tasks, timezone } = effectiveConfig(file);
+  for (const task of TASKS) {
+    const { enabled, hour, minute, timeoutMs, maxAttempts, dependsOn } = tasks[task];
+    const time = `${String(hour).padStart(2, '0')}:${String(minute).padStart(2, '0')} ${timezone}`;
+    const needs = dependsOn.length === 0 ? '' : `, needs ${dependsOn.join(' and ')}`;
+    const state = enabled ? '' : ' (disabled)';
+    console.log(`${task}${state}: ${time}, ${timeoutMs / 60_000} min, ${maxAttempts} attempt(s)${needs}`);
+  }
+  console.log('The configuration is valid.');
+}
+
+async function apply(path: string, options: { by?: string; dataDir?: string }): Promise<void> {
+  const file = await readConfig(resolve(path));
+  for (const warning of file.warnings) console.log(`warning: ${warning}`);
+  const app = await attachApp(options.dataDir);
+  try {
+    const changes = await applySchedules({
+      client: app.client,
+      sql: app.database.sql,
+      file,
+      by: actor(options.by),
+    });
+    for (const change of changes) console.log(change);
+  } finally {
+    await app.close();
+  }
+}

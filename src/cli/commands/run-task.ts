@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { findRunRequest } from '../../db/queries/requests.ts';
+import { listNights } from '../../db/queries/nights.ts';
+import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
+import { requestManualRun } from '../../temporal/verbs.ts';
+import { type App, openApp } from '../app.ts';
+import { exitCodeOf, UsageError } from '../exit-codes.ts';
+import { untilInterrupted } from '../interrupt.ts';
+import { actor, requireDate, requireTask } from '../options.ts';
+
+type RunTaskOptions = {
+  session?: string;
+  universe?: string;
+  force?: boolean;
+  by?: string;
+  wait: boolean;
+  dataDir?: string;
+};
+
+const CLOSED = new Set(['succeeded', 'failed', 'skipped', 'cancelled', 'disabled', 'awaiting_review']);
+const POLL_MS = 300;
+
+/** `nightshift run-task TASK`: one task through the same queue as the night; needs are checked unless forced. */
+export function runTaskCommand(): Command {
+  return new Command('run-task')
+    .description('run one task by hand: its own time is ignored, its needs are not')
+    .argument('<task>', 'name, or the number 1 to 6')
+    .option('--session <date>', 'session (default: that of the newest night)')
+    .option('--universe <name>', 'universe (default: that of the newest night)')
+    .option('--force', 'run although a need is not met; recorded')
+    .option('--by <name>', 'who asks (default: login name)')
+    .option('--no-wait', 'return once the run is requested')
+    .option('--data-dir <dir>', 'data folder (default .nightshift)')
+    .action(async (name: string, options: RunTaskOptions) => {
+      process.exitCode = await runTask(name, options);
+    });
+}
+
+async function runTask(name: string, options: RunTaskOptions): Promise<number> {
+  const task = requireTask(name);
+  const interrupt = untilInterrupted();
+  const app = await openApp({
+    command: 'run-task',
+    onNote: (text) => console.error(text),
+    ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+  });
+  try {
+    const [newest] = await listNights(app.database.sql, { limit: 1 });
+    const sessionDate =
+      options.session === undefined ? newest?.sessionDate : requireDate('--session', options.session);
+    if (sessionDate === undefined) throw new UsageError('--session: needed, no night has run here yet');
+    const requestId = randomUUID();
+    await requestManualRun({
+      client: app.client,
+      sql: app.database.sql,
+      request: {
+        requestId,
+        task,
+        sessionDate,
+        universe: options.universe ?? newest?.universe ?? 'sample',
+        force: options.force ?? false,
+        trigger: 'manual',
+        configHash: null,
+        requestedBy: actor(options.by),
+      },
+    });
+    console.log(`Requested ${task} of ${sessionDate}: run ${requestId}`);
+    if (!options.wait) return 0;
+    const row = await untilClosed(app, requestId, interrupt.signal);
+    if (row === null) return 130;
+    console.log(`${task} ${row.state}${row.reason === null ? '' : `: ${row.reason}`}`);
+    if (row.result !== null) console.log(JSON.stringify(row.result, null, 2));
+    return exitCodeOf(row.state);
+  } finally {
+    await app.close();
+  }
+}
+
+async function untilClosed(app: App, requestId: string, signal: AbortSignal): Promise<TaskRunRow | null> {
+  const { sql } = app.database;
+  while (!signal.aborted) {
+    const row = await findTaskRun(sql, requestId);
+    if (row !== null && CLOSED.has(row.state)) return row;
+    const request = await findRunRequest(sql, requestId);
+    if (request !== null && request.refusedReason !== null)
+      throw new UsageError(`refused: ${request.refusedReason}`);
+    await sleep(POLL_MS);
+  }
+  return null;
+}
