@@ -36,8 +36,9 @@ export const releaseSlotSignal = defineSignal<[SlotRelease]>(RELEASE_SLOT);
 export const manualRunSignal = defineSignal<[ManualRunSignal]>(MANUAL_RUN);
 export const queueStateQuery = defineQuery<QueueSnapshot>(QUEUE_STATE);
 
-/** Between two looks at whether the holders still live. */
+/** Between two looks at whether the holders still live; sooner while somebody waits for what they hold. */
 const CARE_MS = 60_000;
+const WAITED_FOR_CARE_MS = 15_000;
 /** Ids kept to ignore what was seen before; older ones are refused by the server (same workflow id). */
 const REMEMBERED = 500;
 /** Well under the server's limit, so that a busy day does not load a long history on each restart. */
@@ -142,7 +143,8 @@ class Queue {
 
   #msToCare(): number {
     if (this.#caredAtMs === 0) this.#caredAtMs = Date.now();
-    return Math.max(1, this.#caredAtMs + CARE_MS - Date.now());
+    const everyMs = this.state.waiting.length > 0 ? WAITED_FOR_CARE_MS : CARE_MS;
+    return Math.max(1, this.#caredAtMs + everyMs - Date.now());
   }
 
   #isLong(): boolean {

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { temporal } from '@temporalio/proto';
 import {
   DefaultLogger,
@@ -11,6 +10,7 @@ import {
   Worker,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { createQueueActivities } from '../../src/activities/queue.ts';
 import type {
@@ -31,16 +31,12 @@ import {
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../../src/contracts/wire/names.ts';
 import { registerSearchAttributes } from '../../src/temporal/search-attributes.ts';
 import { testTemporal, uniqueName } from './env.ts';
-import { type AllActivities, SESSION, UNIVERSE } from './fakes.ts';
+import { type AllActivities, createFakes, SESSION, UNIVERSE } from './fakes.ts';
 
 export type History = temporal.api.history.v1.IHistory;
-export type RecordedHistory = { workflowId: string; workflowType: string; history: History };
+export type RecordedHistory = { workflowId: string; runId: string; workflowType: string; history: History };
 
-type RigOptions = {
-  activities: Partial<AllActivities & SlotActivities & QueueActivities>;
-  /** What a new queue finds in the rows. */
-  heldSlots?: () => Promise<SlotHolder[]>;
-};
+type WorkerActivities = Partial<AllActivities & SlotActivities & QueueActivities>;
 
 /** Waits until `read` gives something else than undefined or false. Throws after `timeoutMs`. */
 export async function eventually<T>(
@@ -58,33 +54,31 @@ export async function eventually<T>(
 }
 
 /**
- * A worker for all queues in a namespace of its own on the real server of the test run, with the given
- * activities and the real signals to the queue. `close` replays every history that was made.
+ * A worker for all queues in a namespace of its own on the real server of the test run. Each test sets its
+ * activities with `use`; signals to the queue are real. `endTest` replays every history the test made.
  */
 export class Rig {
   readonly client: Client;
   readonly namespace: string;
   readonly #connection: Connection;
   readonly #native: NativeConnection;
-  readonly #bundle: WorkflowBundleWithSourceMap | { codePath: string };
-  readonly #options: RigOptions;
+  readonly #bundle = { codePath: testTemporal().workflowBundlePath };
+  readonly #replayed = new Set<string>();
+  #current: WorkerActivities = {};
   #workers: { worker: Worker; run: Promise<void> }[] = [];
+  /** A universe no other test of the file has: ids of nights and tasks contain it. */
+  universe = uniqueName(UNIVERSE);
+  /** What a new queue finds in the rows. */
+  heldSlots: SlotHolder[] = [];
 
-  private constructor(parts: {
-    connection: Connection;
-    native: NativeConnection;
-    namespace: string;
-    options: RigOptions;
-  }) {
+  private constructor(parts: { connection: Connection; native: NativeConnection; namespace: string }) {
     this.#connection = parts.connection;
     this.#native = parts.native;
     this.namespace = parts.namespace;
-    this.#options = parts.options;
     this.client = new Client({ connection: parts.connection, namespace: parts.namespace });
-    this.#bundle = { codePath: testTemporal().workflowBundlePath };
   }
 
-  static async start(options: RigOptions): Promise<Rig> {
+  static async start(): Promise<Rig> {
     quietRuntime();
     const { address } = testTemporal();
     const namespace = uniqueName('test');
@@ -97,18 +91,27 @@ export class Rig {
       workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
     });
     await registerSearchAttributes(connection, namespace);
-    const rig = new Rig({ connection, native, namespace, options });
+    const rig = new Rig({ connection, native, namespace });
     await rig.startWorkers();
     return rig;
   }
 
-  async startWorkers(): Promise<void> {
+  /** The activities of this test. */
+  use(activities: WorkerActivities): void {
     const queue = createQueueActivities({
       client: this.client,
-      findSlotHolders: this.#options.heldSlots ?? (async () => []),
+      findSlotHolders: async () => this.heldSlots,
     });
+    this.#current = { ...queue, ...activities };
+  }
+
+  async startWorkers(): Promise<void> {
+    this.use({});
     const common = { connection: this.#native, namespace: this.namespace, shutdownGraceTime: 0 };
-    const activities = { ...queue, ...this.#options.activities };
+    const names = [...Object.keys(createFakes().activities), ...Object.keys(this.#current)];
+    const activities = Object.fromEntries(
+      names.map((name) => [name, (input: never) => this.#call(name, input)]),
+    );
     const workers = await Promise.all([
       Worker.create({
         ...common,
@@ -123,6 +126,13 @@ export class Rig {
     this.#workers = workers.map((worker) => ({ worker, run: worker.run() }));
   }
 
+  async #call(name: string, input: never): Promise<unknown> {
+    const activity: unknown = Reflect.get(this.#current, name);
+    if (typeof activity !== 'function') throw new TypeError(`no activity ${name} in this test`);
+    const result: unknown = await activity(input);
+    return result;
+  }
+
   async stopWorkers(): Promise<void> {
     for (const { worker } of this.#workers) if (worker.getState() === 'RUNNING') worker.shutdown();
     await Promise.allSettled(this.#workers.map(({ run }) => run));
@@ -130,16 +140,17 @@ export class Rig {
   }
 
   async startNight(input: Partial<NightInput> = {}): Promise<WorkflowHandle<() => Promise<NightResult>>> {
-    const workflowId = nightWorkflowId(input.sessionDate ?? SESSION, input.universe ?? UNIVERSE);
-    const options = { workflowId, taskQueue: TASK_QUEUES.pipeline, args: [{ trigger: 'manual', ...input }] };
+    const workflowId = nightWorkflowId(input.sessionDate ?? SESSION, input.universe ?? this.universe);
     return this.client.workflow.start<(input: NightInput) => Promise<NightResult>>('nightlyPipeline', {
-      ...options,
-      args: [{ trigger: 'manual', ...input }],
+      workflowId,
+      taskQueue: TASK_QUEUES.pipeline,
+      args: [{ trigger: 'manual', universe: this.universe, ...input }],
     });
   }
 
   async night(input: Partial<NightInput> = {}): Promise<NightResult> {
-    return (await this.startNight(input)).result();
+    const handle = await this.startNight(input);
+    return handle.result();
   }
 
   async signalManualRun(run: ManualRunSignal): Promise<void> {
@@ -174,54 +185,73 @@ export class Rig {
     }
   }
 
-  /** Every execution of this rig with its history. */
+  /** Every execution of this rig with its history, except those that were replayed before. */
   async histories(): Promise<RecordedHistory[]> {
     const found: RecordedHistory[] = [];
     for await (const run of this.client.workflow.list()) {
+      if (this.#replayed.has(run.runId)) continue;
       const history = await this.client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
-      found.push({ workflowId: run.workflowId, workflowType: run.type, history });
+      found.push({ workflowId: run.workflowId, runId: run.runId, workflowType: run.type, history });
     }
     return found;
   }
 
-  /** Replays every history; throws the first non-determinism. Returns how many there were. */
+  /** Replays every new history; throws the first non-determinism. Returns how many there were. */
   async replayAll(): Promise<number> {
     const recorded = await this.histories();
-    for (const { workflowId, history } of recorded) {
-      await Worker.runReplayHistory(
-        { workflowBundle: this.#bundle, replayName: workflowId },
-        history,
-        workflowId,
-      );
+    const histories = recorded.map(({ workflowId, history }) => ({ workflowId, history }));
+    for await (const replay of Worker.runReplayHistories({ workflowBundle: this.#bundle }, histories)) {
+      if (replay.error !== undefined) throw replay.error;
     }
+    for (const { runId } of recorded) this.#replayed.add(runId);
     return recorded.length;
   }
 
-  /** Replays what was made, ends what is still open, closes connections. */
-  async close(options: { replay?: boolean } = {}): Promise<void> {
-    try {
-      await this.stopWorkers();
-      if (options.replay !== false) await this.replayAll();
-    } finally {
+  /** Ends what the test left open, replays what it made. */
+  async endTest(): Promise<void> {
+    for (let left = 1; left > 0; ) {
+      left = 0;
       for await (const run of this.client.workflow.list({ query: 'ExecutionStatus = "Running"' })) {
-        await this.client.workflow
-          .getHandle(run.workflowId, run.runId)
-          .terminate('end of test')
-          .catch(() => undefined);
+        const handle = this.client.workflow.getHandle(run.workflowId, run.runId);
+        await handle.terminate('end of test').then(
+          () => {
+            left += 1;
+          },
+          () => undefined,
+        );
       }
-      await this.#native.close();
-      await this.#connection.close();
     }
+    await this.replayAll();
+    this.universe = uniqueName(UNIVERSE);
+    this.heldSlots = [];
   }
+
+  async close(): Promise<void> {
+    await this.stopWorkers();
+    await this.#native.close();
+    await this.#connection.close();
+  }
+}
+
+/** A rig for all tests of a file: started before them, histories replayed after each. */
+export function useRig(): { readonly current: Rig } {
+  let rig: Rig | undefined;
+  beforeAll(async () => {
+    rig = await Rig.start();
+  });
+  afterEach(async () => rig?.endTest());
+  afterAll(async () => rig?.close());
+  return {
+    get current() {
+      if (rig === undefined) throw new Error('the rig starts before the first test');
+      return rig;
+    },
+  };
 }
 
 /** History as JSON text that replays (`JSON.stringify` of a history does not, ts#1362). */
 export function historyText(history: History): string {
   return `${JSON.stringify(historyToJSON(history), null, 1)}\n`;
-}
-
-export async function workflowBundle(): Promise<{ code: string }> {
-  return { code: await readFile(testTemporal().workflowBundlePath, 'utf8') };
 }
 
 let quiet = false;

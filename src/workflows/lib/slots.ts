@@ -39,6 +39,8 @@ export function createSlotDesk(): SlotDesk {
   const granted = new Set<string>();
 
   let releasing = 0;
+  // One question after the other: tasks of a night get their slots in the order in which they became ready.
+  let asked: Promise<void> = Promise.resolve();
 
   // The queue frees the slot of a closed run by itself, so a release that cannot be said is no failure.
   const release = (grant: SlotGrant): void => {
@@ -79,7 +81,13 @@ export function createSlotDesk(): SlotDesk {
     }
   };
 
-  const ask = async (wish: SlotWish): Promise<void> => {
+  const ask = (wish: SlotWish): Promise<void> => {
+    const mine = asked.then(() => askNow(wish));
+    asked = mine.catch(() => undefined);
+    return mine;
+  };
+
+  const askNow = async (wish: SlotWish): Promise<void> => {
     try {
       await requestSlot({ ...wish, workflowId, runId });
     } catch (error) {
