@@ -1,0 +1,303 @@
+import {
+  dispositionOf,
+  NotFoundError,
+  type ProviderError,
+  type ProviderErrorCode,
+  RateLimitedError,
+  toProviderError,
+} from './errors.ts';
+import type {
+  BarsValue,
+  MarketDataProvider,
+  ProviderAttempt,
+  ProviderCoverage,
+  RangeRequest,
+  SymbolResult,
+  SymbolsRequest,
+} from './port.ts';
+
+interface ChainOptions {
+  readonly id?: string;
+  /** In the order of preference, at least one. */
+  readonly providers: readonly MarketDataProvider[];
+}
+
+/** A chain knows each member's coverage as well as its own. */
+export interface ProviderChain extends MarketDataProvider {
+  readonly providers: readonly MarketDataProvider[];
+  coverages(): Promise<readonly ProviderCoverage[]>;
+}
+
+/** Failures that the next provider may answer: the first one will not, however often we ask. */
+const FALLS_THROUGH: ReadonlySet<ProviderErrorCode> = new Set(['notFound', 'badData', 'actionRequired']);
+
+/**
+ * Asks the first provider, then for the symbols it has no answer for the next one, and so on. Never
+ * mixes two sources within one symbol's answer. What stops and what falls through:
+ *
+ * - not found, bad data, a person is needed, range not covered: the next provider is asked;
+ * - rate limited, transient: stops, the caller asks again later (switching sources for a hiccup would
+ *   mix price bases); with `finalAttempt` the next provider is asked;
+ * - an abort (`signal`) always ends the request.
+ *
+ * If nobody answers, the result is the failure that leaves most hope: retryable, then a person, then none.
+ */
+export function createProviderChain(options: ChainOptions): ProviderChain {
+  const { providers } = options;
+  const id = options.id ?? providers.map((provider) => provider.id).join('+');
+  const first = providers[0];
+  if (first === undefined) throw new RangeError('a provider chain needs at least one provider');
+
+  const ask = async <Value, Request extends SymbolsRequest>(input: {
+    readonly request: Request;
+    readonly call: (
+      provider: MarketDataProvider,
+      request: Request,
+    ) => Promise<readonly SymbolResult<Value>[]>;
+    /** Null if the provider can have it, else why not. */
+    readonly gapOf: (coverage: ProviderCoverage) => string | null;
+    readonly isEmpty: (value: Value) => boolean;
+  }): Promise<SymbolResult<Value>[]> => {
+    const { request, call, gapOf, isEmpty } = input;
+    const pending = new Map(request.symbols.map((symbol) => [symbol, newTrail<Value>()]));
+    const answers = new Map<string, SymbolResult<Value>>();
+    const total = pending.size;
+
+    for (const provider of providers) {
+      if (pending.size === 0) break;
+      request.signal?.throwIfAborted();
+      const open = [...pending.keys()];
+      const gap = await coverageGap(provider, gapOf, request.signal);
+      if (gap !== null) {
+        for (const trail of pending.values()) trail.attempts.push(gap);
+        continue;
+      }
+      const offset = answers.size;
+      const onProgress = request.onProgress;
+      const results = await callProvider(provider, request.signal, () =>
+        call(provider, {
+          ...request,
+          symbols: open,
+          onProgress: onProgress && (({ done }) => onProgress({ done: offset + done, total })),
+        }),
+      );
+      for (const symbol of open) {
+        const trail = pending.get(symbol) ?? newTrail<Value>();
+        const result = results.get(symbol) ?? missingAnswer(provider.id, symbol);
+        const answer = settle({
+          result,
+          trail,
+          provider,
+          isEmpty,
+          finalAttempt: request.finalAttempt === true,
+        });
+        if (answer === null) continue;
+        answers.set(symbol, answer);
+        pending.delete(symbol);
+      }
+    }
+    for (const [symbol, trail] of pending) answers.set(symbol, giveUp({ symbol, trail, chain: id }));
+    return request.symbols.map((symbol) => answers.get(symbol) ?? missingAnswer(id, symbol));
+  };
+
+  const rangeGap =
+    (request: RangeRequest) =>
+    (coverage: ProviderCoverage): string | null => {
+      const to = request.to < request.asOfSession ? request.to : request.asOfSession;
+      const { firstSession, lastSession } = coverage;
+      if (lastSession !== null && request.from > lastSession) return `has data until ${lastSession} only`;
+      if (firstSession !== null && to < firstSession) return `has data from ${firstSession} on only`;
+      return null;
+    };
+
+  return {
+    id,
+    providers,
+    coverages: () => Promise.all(providers.map((provider) => provider.coverage())),
+    async coverage() {
+      const results = await Promise.allSettled(providers.map((provider) => provider.coverage()));
+      const known = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      const failure = results.find((result) => result.status === 'rejected');
+      if (known.length === 0) throw toProviderError(failure?.reason, first.id);
+      return mergeCoverage(id, known);
+    },
+    bars: (request) =>
+      ask<BarsValue, RangeRequest>({
+        request,
+        call: (provider, part) => provider.bars(part),
+        gapOf: rangeGap(request),
+        // A known symbol without one bar in the range: perhaps the next source has them.
+        isEmpty: (value) => value.bars.epochDays.length === 0,
+      }),
+    corporateActions: (request) =>
+      ask({
+        request,
+        call: (provider, part) => provider.corporateActions(part),
+        gapOf: (coverage) =>
+          coverage.has.corporateActions ? rangeGap(request)(coverage) : 'has no corporate actions',
+        isEmpty: () => false,
+      }),
+    fundamentals: (request) =>
+      ask({
+        request,
+        call: (provider, part) => provider.fundamentals(part),
+        gapOf: (coverage) => (coverage.has.fundamentals ? null : 'has no fundamentals'),
+        isEmpty: () => false,
+      }),
+    instruments: (request) =>
+      ask({
+        request,
+        call: (provider, part) => provider.instruments(part),
+        gapOf: (coverage) => (coverage.has.instruments ? null : 'has no instrument data'),
+        isEmpty: () => false,
+      }),
+  };
+}
+
+/** What happened to a symbol so far. */
+interface Trail<Value> {
+  readonly attempts: ProviderAttempt[];
+  readonly errors: ProviderError[];
+  /** The first answer without content, kept in case nobody has more. */
+  empty: (SymbolResult<Value> & { readonly ok: true }) | null;
+}
+
+function newTrail<Value>(): Trail<Value> {
+  return { attempts: [], errors: [], empty: null };
+}
+
+function missingAnswer(provider: string, symbol: string): SymbolResult<never> {
+  const error = new NotFoundError(`${provider} gave no answer for ${symbol}`, { provider, symbol });
+  return { ok: false, symbol, error, attempts: [] };
+}
+
+/** The symbol's final result, or null if the next provider is to be asked. */
+function settle<Value>(input: {
+  readonly result: SymbolResult<Value>;
+  readonly trail: Trail<Value>;
+  readonly provider: MarketDataProvider;
+  readonly isEmpty: (value: Value) => boolean;
+  readonly finalAttempt: boolean;
+}): SymbolResult<Value> | null {
+  const { result, trail, provider, isEmpty, finalAttempt } = input;
+  if (result.ok) {
+    const provenance = { ...result.provenance, fallbackFrom: [...trail.attempts] };
+    const answer = { ...result, provenance };
+    if (!isEmpty(result.value)) return answer;
+    trail.empty ??= answer;
+    const message = `${provider.id} has no data for ${result.symbol} in the range`;
+    trail.attempts.push({ provider: provider.id, outcome: 'notCovered', message });
+    return null;
+  }
+  const { error } = result;
+  trail.attempts.push({ provider: provider.id, outcome: error.code, message: error.message });
+  trail.errors.push(error);
+  if (finalAttempt || FALLS_THROUGH.has(error.code)) return null;
+  return { ok: false, symbol: result.symbol, error, attempts: [...trail.attempts] };
+}
+
+function giveUp<Value>(input: {
+  readonly symbol: string;
+  readonly trail: Trail<Value>;
+  readonly chain: string;
+}): SymbolResult<Value> {
+  const { symbol, trail, chain } = input;
+  const hope = (error: ProviderError): number =>
+    ['notRetryable', 'needsPerson', 'retryable'].indexOf(dispositionOf(error.code));
+  const best = trail.errors.reduce<ProviderError | null>(
+    (before, error) => (before === null || hope(error) > hope(before) ? error : before),
+    null,
+  );
+  // "Nothing in this range" is an answer, unless someone who might have had it failed.
+  if (trail.empty !== null && (best === null || hope(best) === 0)) return trail.empty;
+  const message = `no provider of ${chain} has ${symbol}: ${trail.attempts.map((one) => one.message).join('; ')}`;
+  const error = best ?? new NotFoundError(message, { provider: chain, symbol });
+  return { ok: false, symbol, error, attempts: [...trail.attempts] };
+}
+
+/** Calls a provider; if the whole source fails, every symbol has that failure. An abort goes through. */
+async function callProvider<Value>(
+  provider: MarketDataProvider,
+  signal: AbortSignal | undefined,
+  call: () => Promise<readonly SymbolResult<Value>[]>,
+): Promise<ReadonlyMap<string, SymbolResult<Value>>> {
+  try {
+    return new Map((await call()).map((result) => [result.symbol, result]));
+  } catch (cause) {
+    signal?.throwIfAborted();
+    const error = toProviderError(cause, provider.id);
+    return new FailedSource<Value>(error);
+  }
+}
+
+/** Answers every symbol with the failure of the whole source. */
+class FailedSource<Value> extends Map<string, SymbolResult<Value>> {
+  private readonly failure: ProviderError;
+
+  constructor(failure: ProviderError) {
+    super();
+    this.failure = failure;
+  }
+
+  override get(symbol: string): SymbolResult<Value> {
+    return { ok: false, symbol, error: this.failure, attempts: [] };
+  }
+}
+
+async function coverageGap(
+  provider: MarketDataProvider,
+  gapOf: (coverage: ProviderCoverage) => string | null,
+  signal: AbortSignal | undefined,
+): Promise<ProviderAttempt | null> {
+  try {
+    const gap = gapOf(await provider.coverage());
+    return gap === null
+      ? null
+      : { provider: provider.id, outcome: 'notCovered', message: `${provider.id} ${gap}` };
+  } catch {
+    // Whether it can answer is unknown: ask it, its answer carries the failure.
+    signal?.throwIfAborted();
+    return null;
+  }
+}
+
+/** The union: what at least one provider has. Basis and survivorship are the first one's. */
+function mergeCoverage(id: string, coverages: readonly ProviderCoverage[]): ProviderCoverage {
+  const [first] = coverages;
+  if (first === undefined) throw new RangeError('no coverage to merge');
+  const symbols = new Set<string>();
+  for (const coverage of coverages) for (const symbol of coverage.symbols ?? []) symbols.add(symbol);
+  return {
+    provider: id,
+    dataset: coverages.map((coverage) => coverage.dataset).join('+'),
+    firstSession: widest(
+      coverages.map((coverage) => coverage.firstSession),
+      (a, b) => a < b,
+    ),
+    lastSession: widest(
+      coverages.map((coverage) => coverage.lastSession),
+      (a, b) => a > b,
+    ),
+    symbols: coverages.some((coverage) => coverage.symbols === null) ? null : [...symbols].sort(),
+    basis: first.basis,
+    survivorship: first.survivorship,
+    has: {
+      corporateActions: coverages.some((coverage) => coverage.has.corporateActions),
+      fundamentals: coverages.some((coverage) => coverage.has.fundamentals),
+      instruments: coverages.some((coverage) => coverage.has.instruments),
+    },
+  };
+}
+
+/** The outermost of some ends; an open one (null) is the widest. */
+function widest(ends: readonly (string | null)[], isWider: (a: string, b: string) => boolean): string | null {
+  return ends.reduce((best, end) => (best === null || end === null ? null : isWider(end, best) ? end : best));
+}
+
+/** How long to wait before asking again: the longest wish of the rate-limited results, null if none. */
+export function retryAfterMs(results: readonly SymbolResult<unknown>[]): number | null {
+  const waits = results.flatMap((result) =>
+    !result.ok && result.error instanceof RateLimitedError ? [result.error.retryAfterMs] : [],
+  );
+  return waits.length === 0 ? null : Math.max(...waits);
+}
