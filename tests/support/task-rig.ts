@@ -144,15 +144,18 @@ export class TaskRig {
   }
 }
 
+type AnyActivities<N extends string, I, O> = Record<N, (input: I) => Promise<O>>;
+
 /** Runs one activity as a worker would; returns its result and the heartbeats it sent. */
-export async function runActivity<I, O>(
-  activity: (input: I) => Promise<O>,
+export async function runActivity<N extends string, I, O>(
+  activities: AnyActivities<N, I, O>,
+  name: N,
   input: I,
 ): Promise<{ result: O; heartbeats: unknown[] }> {
   // Expected failures would fill the output otherwise.
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   const heartbeats: unknown[] = [];
   environment.on('heartbeat', (details: unknown) => heartbeats.push(details));
-  const result = (await environment.run(activity as (input: I) => Promise<O>, input)) as O;
+  const result: O = await environment.run((given: I) => activities[name](given), input);
   return { result, heartbeats };
 }
