@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkProviderContract } from '../../../tests/support/provider-contract.ts';
 import { writeArchiveFolder } from '../../../tests/support/archive-folder.ts';
 import { priceBasisKey, sessionDateOf } from '../../domain/bars.ts';
 import { ActionRequiredError, BadDataError } from '../errors.ts';
@@ -20,6 +21,17 @@ function valueOf<Value>(results: readonly SymbolResult<Value>[], symbol: string)
 
 describe('the bundled archive', () => {
   const archive = createArchiveProvider({ directory: SAMPLE });
+
+  it('keeps the contract of the port', async () => {
+    await checkProviderContract({
+      provider: archive,
+      known: 'AAPL',
+      unknown: 'NOPE',
+      from: '2014-01-02',
+      asOfSession: '2014-06-09',
+      later: '2014-08-08',
+    });
+  });
 
   it('says what it covers', async () => {
     const coverage = await archive.coverage();
