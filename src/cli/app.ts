@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
 import {
   ConfigError,
   type ConfigFile,
@@ -9,8 +11,12 @@ import {
 import { createDatabase, type Database } from '../db/client.ts';
 import { attachRuntime, openRuntime } from '../runtime/attach.ts';
 import type { Runtime } from '../runtime/embedded.ts';
+import { applySchedules } from '../temporal/schedules.ts';
 import { connectClient, type TemporalClient } from '../temporal/connection.ts';
 import { UsageError } from './exit-codes.ts';
+
+/** The configuration a clone brings. */
+export const DEFAULT_CONFIG = join(projectRoot, 'config', 'scheduler_config.json');
 
 export type App = {
   runtime: Runtime;
@@ -75,5 +81,42 @@ export async function readConfig(path: string): Promise<ConfigFile> {
       throw new UsageError(`${path}: ${error.message}`, { cause: error });
     }
     throw error;
+  }
+}
+
+/** Runs `work` with a connection of the role that may write operational rows. */
+export async function withPipelineRole<T>(app: App, work: (database: Database) => Promise<T>): Promise<T> {
+  const database = createDatabase(app.runtime.urls.pipeline, { max: 1 });
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * Makes the schedules follow the configuration; `enable` lifts the pause of a schedule nobody has switched on
+ * yet. Returns one line per change.
+ */
+export async function ensureSchedules(options: {
+  runtime: Runtime;
+  enable: boolean;
+  configPath?: string;
+}): Promise<string[]> {
+  const { runtime, enable, configPath = DEFAULT_CONFIG } = options;
+  const file = await readConfig(configPath);
+  const database = createDatabase(runtime.urls.pipeline, { max: 1 });
+  const temporal = connectClient({ address: runtime.temporal, namespace: runtime.namespace });
+  try {
+    return await applySchedules({
+      client: temporal.client,
+      sql: database.sql,
+      file,
+      by: enable ? 'nightshift up' : 'nightshift nightly',
+      enable,
+    });
+  } finally {
+    await temporal.close();
+    await database.close();
   }
 }

@@ -1,13 +1,10 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { projectRoot } from '../../../scripts/lib/paths.mjs';
 import { configHash, effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
 import { TASKS } from '../../contracts/wire/names.ts';
 import { applySchedules } from '../../temporal/schedules.ts';
-import { attachApp, readConfig } from '../app.ts';
+import { attachApp, DEFAULT_CONFIG, readConfig, withPipelineRole } from '../app.ts';
 import { actor } from '../options.ts';
-
-const DEFAULT_CONFIG = join(projectRoot, 'config', 'scheduler_config.json');
 
 /** `nightshift config check|apply`: is the file right, what does it mean; make the schedules follow it. */
 export function configCommand(): Command {
@@ -51,12 +48,10 @@ async function apply(path: string, options: { by?: string; dataDir?: string }): 
   for (const warning of file.warnings) console.log(`warning: ${warning}`);
   const app = await attachApp(options.dataDir);
   try {
-    const changes = await applySchedules({
-      client: app.client,
-      sql: app.database.sql,
-      file,
-      by: actor(options.by),
-    });
+    const changes = await withPipelineRole(app, ({ sql }) =>
+      applySchedules({ client: app.client, sql, file, by: actor(options.by) }),
+    );
+    if (changes.length === 0) console.log('The schedules follow this configuration already.');
     for (const change of changes) console.log(change);
   } finally {
     await app.close();

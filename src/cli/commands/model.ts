@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { createDatabase } from '../../db/client.ts';
 import { insertAudit } from '../../db/queries/requests.ts';
 import {
   findCurrentVersion,
@@ -8,7 +7,7 @@ import {
   listModelVersions,
   lockCurrentVersion,
 } from '../../db/queries/training.ts';
-import { type App, attachApp } from '../app.ts';
+import { type App, attachApp, withPipelineRole } from '../app.ts';
 import { UsageError } from '../exit-codes.ts';
 import { formatTable } from '../render/format.ts';
 
@@ -111,9 +110,8 @@ async function setCurrent(
 ): Promise<void> {
   const { universe, version, kind, by, why } = act;
   const effectiveFromSession = await newestSession(app, universe);
-  const database = createDatabase(app.runtime.urls.pipeline, { max: 1 });
-  try {
-    await database.sql.begin(async (tx) => {
+  await withPipelineRole(app, ({ sql }) =>
+    sql.begin(async (tx) => {
       await lockCurrentVersion(tx, universe);
       await insertPromotion(tx, { universe, version, effectiveFromSession, kind, decidedBy: by, why });
       await insertAudit(tx, {
@@ -123,8 +121,6 @@ async function setCurrent(
         why,
         details: { universe },
       });
-    });
-  } finally {
-    await database.close();
-  }
+    }),
+  );
 }

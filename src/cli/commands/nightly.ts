@@ -10,7 +10,7 @@ import { createCalendar } from '../../domain/calendar.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
 import { readActivityProgress } from '../../temporal/progress.ts';
 import { cancelRun, isRunClosed, type RunHandle, startNight } from '../../temporal/verbs.ts';
-import { type App, openApp } from '../app.ts';
+import { type App, ensureSchedules, openApp } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
 import { followNight } from '../follow.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -87,6 +87,11 @@ async function nightly(options: NightlyOptions): Promise<number> {
     ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
   });
   try {
+    await ensureSchedules({
+      runtime: app.runtime,
+      enable: false,
+      ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
+    });
     const code = await Promise.race([
       runNights({ app, options, signal: interrupt.signal }),
       app.runtime.failed,

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
+import { ensureSchedules } from '../app.ts';
 
 type UpOptions = { dataDir?: string; mlWorkers: number; workers: boolean };
 
@@ -19,6 +20,7 @@ export function upCommand(): Command {
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
         onNote: (text) => console.error(text),
       });
+      await ensureSchedules({ runtime, enable: true });
       printAddresses(runtime);
       if (!runtime.owned) {
         console.log('Already running; nothing was started. `nightshift down` stops it.');

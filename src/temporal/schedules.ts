@@ -1,0 +1,316 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type Client, isGrpcServiceError, ScheduleNotFoundError } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import type { temporal } from '@temporalio/proto';
+import type { NightInput } from '../contracts/activities.ts';
+import { type ConfigFile, effectiveConfig, type TaskSettings } from '../contracts/schemas/config.ts';
+import { SCHEDULE_IDS, TASK_QUEUES } from '../contracts/wire/names.ts';
+import type { Sql } from '../db/client.ts';
+import { insertAudit } from '../db/queries/requests.ts';
+import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
+
+/** Note of a schedule that nobody has switched on yet; only this pause is lifted by `up`. */
+export const NOT_YET_ENABLED = 'not enabled yet: `nightshift up` enables it';
+
+const CALL_MS = 15_000;
+const UPDATE_TRIES = 5;
+/** Sunday as APScheduler counts. */
+const SUNDAY = 6;
+const MARCH = 3;
+/** `temporal.api.enums.v1.ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP`. */
+const SKIP = 1;
+const FAILED_PRECONDITION = 9;
+
+type Schedule = temporal.api.schedule.v1.ISchedule;
+type Spec = temporal.api.schedule.v1.IScheduleSpec;
+
+type Definition = {
+  scheduleId: string;
+  workflowType: string;
+  args: NightInput[];
+  settings: TaskSettings;
+  summary: string;
+};
+
+/** Our schedules as data: the night starts at task 1's time, maintenance at its own. */
+function definitions(tasks: { ingestion: TaskSettings; weeklyMaintenance: TaskSettings }): Definition[] {
+  return [
+    {
+      scheduleId: SCHEDULE_IDS.nightly,
+      workflowType: 'nightlyPipeline',
+      args: [{ trigger: 'schedule' }],
+      settings: tasks.ingestion,
+      summary: 'the night after the US close',
+    },
+    {
+      scheduleId: SCHEDULE_IDS.weekly,
+      workflowType: 'maintenanceRun',
+      args: [],
+      settings: tasks.weeklyMaintenance,
+      summary: 'weekly maintenance',
+    },
+  ];
+}
+
+const exactly = (value: number) => [{ start: value, end: value, step: 1 }];
+
+/**
+ * Calendar of a task's local time. On the Sunday in March when 02:00–02:59 does not exist the server would
+ * skip that day in silence, so such times get one more entry: the first valid instant of that day.
+ */
+export function scheduleSpec(
+  settings: Pick<TaskSettings, 'hour' | 'minute' | 'daysOfWeek'>,
+  timezone: string,
+): Spec {
+  const { hour, minute } = settings;
+  const dayOfWeek = settings.daysOfWeek
+    .map((day) => (day + 1) % 7)
+    .map((day) => ({ start: day, end: day, step: 1 }));
+  const everyDay = { start: 1, end: 31, step: 1 };
+  const calendar = {
+    second: exactly(0),
+    minute: exactly(minute),
+    hour: exactly(hour),
+    dayOfMonth: [everyDay],
+    month: [{ start: 1, end: 12, step: 1 }],
+    dayOfWeek,
+  };
+  const skippedInMarch = hour === 2 && settings.daysOfWeek.includes(SUNDAY);
+  const springForward = {
+    ...calendar,
+    minute: exactly(0),
+    hour: exactly(3),
+    dayOfMonth: [{ start: 8, end: 14, step: 1 }],
+    month: exactly(MARCH),
+    dayOfWeek: exactly(0),
+  };
+  return {
+    structuredCalendar: skippedInMarch ? [calendar, springForward] : [calendar],
+    timezoneName: timezone,
+  };
+}
+
+/**
+ * Creates or updates the schedules so that they follow the configuration. A pause stays; a schedule that is
+ * new begins paused unless `enable`. Returns one line per change. `sql` is logged in as `pipeline`.
+ * Throws when the server keeps refusing an update because somebody else changes the schedule.
+ */
+export async function applySchedules(options: {
+  client: Client;
+  sql: Sql;
+  file: ConfigFile;
+  by: string;
+  enable?: boolean;
+}): Promise<string[]> {
+  const { client, sql, file, by, enable } = options;
+  const { tasks, timezone, misfireGraceTimeMs } = effectiveConfig(file);
+  const states = new Map((await scheduleStates(sql)).map((state) => [state.scheduleId, state]));
+  const changes: string[] = [];
+  for (const definition of definitions(tasks)) {
+    const { scheduleId, settings } = definition;
+    if (!settings.enabled && definition.scheduleId === SCHEDULE_IDS.weekly) {
+      if (await remove(client, scheduleId)) changes.push(`${scheduleId}: removed, its task is disabled`);
+      continue;
+    }
+    const spec = scheduleSpec(settings, timezone);
+    const specHash = hashOf({ spec, misfireGraceTimeMs, workflowType: definition.workflowType });
+    const stored = states.get(scheduleId);
+    const current = await describe(client, scheduleId);
+    const wanted = (state: temporal.api.schedule.v1.IScheduleState): Schedule => ({
+      spec,
+      action: startAction(definition),
+      policies: {
+        overlapPolicy: SKIP,
+        catchupWindow: msToTs(misfireGraceTimeMs),
+        pauseOnFailure: false,
+      },
+      state,
+    });
+    const before = current?.schedule?.state ?? {
+      paused: stored?.paused ?? true,
+      notes: stored?.note ?? NOT_YET_ENABLED,
+    };
+    const lifts = enable === true && before.paused === true && before.notes === NOT_YET_ENABLED;
+    const state = lifts ? { ...before, paused: false, notes: `enabled by ${by}` } : before;
+    if (current === null) {
+      await create(client, scheduleId, wanted(state));
+      changes.push(`${scheduleId}: created${state.paused === true ? ', paused' : ''}`);
+    } else if (lifts || stored?.specHash !== specHash) {
+      await update(client, { scheduleId, wanted, lifts, by });
+      changes.push(`${scheduleId}: ${lifts ? 'enabled' : 'updated'}`);
+    }
+    const note = state.notes ?? null;
+    await saveScheduleState(sql, { scheduleId, paused: state.paused === true, note, specHash });
+  }
+  if (changes.length > 0) {
+    await insertAudit(sql, {
+      actor: by,
+      action: 'schedules.apply',
+      subject: 'schedules',
+      details: { changes },
+    });
+  }
+  return changes;
+}
+
+function hashOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
+function startAction(definition: Definition): temporal.api.schedule.v1.IScheduleAction {
+  const { scheduleId, workflowType, args, summary } = definition;
+  return {
+    startWorkflow: {
+      // The server appends the nominal instant: ids of scheduled nights read `nightly-2027-03-13T03:45:00Z`.
+      workflowId: scheduleId,
+      workflowType: { name: workflowType },
+      taskQueue: { name: TASK_QUEUES.pipeline },
+      input: { payloads: args.map((arg) => defaultPayloadConverter.toPayload(arg)) },
+      userMetadata: { summary: defaultPayloadConverter.toPayload(summary) },
+    },
+  };
+}
+
+type Described = temporal.api.workflowservice.v1.IDescribeScheduleResponse;
+
+async function describe(client: Client, scheduleId: string): Promise<Described | null> {
+  try {
+    return (
+      await client.withDeadline(Date.now() + CALL_MS, () => client.schedule.getHandle(scheduleId).describe())
+    ).raw;
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return null;
+    throw error;
+  }
+}
+
+async function create(client: Client, scheduleId: string, schedule: Schedule): Promise<void> {
+  const { namespace, identity } = client.options;
+  await client.workflowService.createSchedule({
+    namespace,
+    scheduleId,
+    schedule,
+    identity,
+    requestId: randomUUID(),
+  });
+}
+
+async function remove(client: Client, scheduleId: string): Promise<boolean> {
+  try {
+    await client.schedule.getHandle(scheduleId).delete();
+    return true;
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Replaces spec, action and policies and keeps the state. The server may drop an update with a stale token
+ * without an error, so what it has then is read back and compared.
+ */
+async function update(
+  client: Client,
+  change: {
+    scheduleId: string;
+    wanted: (state: temporal.api.schedule.v1.IScheduleState) => Schedule;
+    lifts: boolean;
+    by: string;
+  },
+): Promise<void> {
+  const { scheduleId, wanted, lifts, by } = change;
+  const { namespace, identity } = client.options;
+  for (let attempt = 1; attempt <= UPDATE_TRIES; attempt += 1) {
+    const found = await describe(client, scheduleId);
+    if (found === null) throw new Error(`schedule ${scheduleId} was deleted meanwhile`);
+    const state = found.schedule?.state ?? {};
+    const lift = lifts && state.notes === NOT_YET_ENABLED ? { paused: false, notes: `enabled by ${by}` } : {};
+    const schedule = wanted({ ...state, ...lift });
+    try {
+      await client.workflowService.updateSchedule({
+        namespace,
+        scheduleId,
+        schedule,
+        conflictToken: found.conflictToken ?? null,
+        identity,
+        requestId: randomUUID(),
+      });
+    } catch (error) {
+      if (!isGrpcServiceError(error) || error.code !== FAILED_PRECONDITION) throw error;
+      continue;
+    }
+    if (await arrived(client, scheduleId, schedule)) return;
+  }
+  throw new Error(`schedule ${scheduleId} keeps being changed by somebody else: not updated`);
+}
+
+/** Updates reach the scheduler as a signal: what `describe` says may lag for a moment. */
+async function arrived(client: Client, scheduleId: string, wanted: Schedule): Promise<boolean> {
+  const key = (schedule: Schedule | null | undefined) =>
+    JSON.stringify([
+      schedule?.spec?.structuredCalendar?.map(({ hour, minute, dayOfWeek }) => [
+        hour?.map(({ start }) => start ?? 0),
+        minute?.map(({ start }) => start ?? 0),
+        dayOfWeek?.map(({ start }) => start ?? 0),
+      ]),
+      Number(schedule?.policies?.catchupWindow?.seconds ?? 0),
+      schedule?.action?.startWorkflow?.workflowType?.name,
+    ]);
+  for (let look = 0; look < 20; look += 1) {
+    const found = await describe(client, scheduleId);
+    if (key(found?.schedule) === key(wanted)) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return false;
+}
+
+export type ScheduleSummary = {
+  scheduleId: string;
+  paused: boolean;
+  note: string | null;
+  /** Next instants, UTC, at most ten. */
+  nextTimes: string[];
+};
+
+/** Our schedules as the server has them; those that do not exist are left out. */
+export async function describeSchedules(client: Client): Promise<ScheduleSummary[]> {
+  const summaries: ScheduleSummary[] = [];
+  for (const scheduleId of Object.values(SCHEDULE_IDS)) {
+    const found = await describe(client, scheduleId);
+    if (found === null) continue;
+    const state = found.schedule?.state;
+    summaries.push({
+      scheduleId,
+      paused: state?.paused ?? false,
+      note: state?.notes || null,
+      nextTimes: (found.info?.futureActionTimes ?? []).map(({ seconds }) =>
+        new Date(Number(seconds) * 1000).toISOString(),
+      ),
+    });
+  }
+  return summaries;
+}
+
+/** Pauses or unpauses one schedule, with who and why in its note, and keeps that for a new server. */
+export async function setSchedulePaused(options: {
+  client: Client;
+  sql: Sql;
+  scheduleId: string;
+  paused: boolean;
+  by: string;
+  why: string;
+}): Promise<void> {
+  const { client, sql, scheduleId, paused, by, why } = options;
+  const note = `${paused ? 'paused' : 'unpaused'} by ${by}: ${why}`;
+  const handle = client.schedule.getHandle(scheduleId);
+  await client.withDeadline(Date.now() + CALL_MS, () => (paused ? handle.pause(note) : handle.unpause(note)));
+  const stored = (await scheduleStates(sql)).find((state) => state.scheduleId === scheduleId);
+  await saveScheduleState(sql, { scheduleId, paused, note, specHash: stored?.specHash ?? null });
+  await insertAudit(sql, {
+    actor: by,
+    action: `schedule.${paused ? 'pause' : 'unpause'}`,
+    subject: scheduleId,
+    why,
+  });
+}

@@ -1,0 +1,29 @@
+import { DefaultLogger, type LogEntry, type Logger } from '@temporalio/worker';
+import { TASKS } from '../contracts/wire/names.ts';
+
+/** Workflow types of tasks carry the task's name: their lines go to the task's file. */
+function taskOf(meta: Record<string, unknown>): string | undefined {
+  const type = meta['task'] ?? meta['workflowType'];
+  return TASKS.find((task) => task === type);
+}
+
+/** JSON lines (UTC) on standard output: whoever started this process decides where they go. */
+export function createJsonLogger(level: 'DEBUG' | 'INFO' | 'WARN' = 'INFO'): Logger {
+  return new DefaultLogger(level, (entry: LogEntry) => {
+    const meta: Record<string, unknown> = { ...entry.meta };
+    const { error } = meta;
+    if (error instanceof Error)
+      meta['error'] = { name: error.name, message: error.message, stack: error.stack };
+    const line = {
+      ts: new Date(Number(entry.timestampNanos / 1_000_000n)).toISOString(),
+      level: entry.level,
+      logger: 'nightshift.worker',
+      msg: entry.message,
+      ...meta,
+      task: taskOf(meta),
+    };
+    process.stdout.write(
+      `${JSON.stringify(line, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}\n`,
+    );
+  });
+}

@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { type Logger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { TASK_QUEUES } from '../contracts/wire/names.ts';
+import { readWorkerEnv } from '../runtime/env.ts';
+import { registerSearchAttributes } from '../temporal/search-attributes.ts';
+import { connectClient } from '../temporal/connection.ts';
+import { logActivities } from './activity-log.ts';
+import { composeActivities } from './compose.ts';
+import { createJsonLogger } from './json-log.ts';
+import { beatWhileAlive, whenParentDies } from './liveness.ts';
+
+const CONNECT_LIMIT_MS = 120_000;
+const SHUTDOWN_GRACE = '15s';
+const MAX_CACHED_WORKFLOWS = 100;
+
+/** The TypeScript worker: workflows and activities of `pipeline`, activities of `market-data`. */
+async function main(): Promise<void> {
+  const logger = createJsonLogger();
+  Runtime.install({
+    logger,
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
+  });
+  const env = readWorkerEnv();
+  const temporal = connectClient();
+  const connection = await connectPatiently(logger);
+  await registerSearchAttributes(temporal.connection, temporal.client.options.namespace);
+  const house = composeActivities({ env, client: temporal.client, logger });
+  const common: Omit<WorkerOptions, 'taskQueue'> = {
+    connection,
+    namespace: temporal.client.options.namespace,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    interceptors: { activity: [logActivities] },
+  };
+  const workers = await Promise.all([
+    Worker.create({
+      ...common,
+      taskQueue: TASK_QUEUES.pipeline,
+      workflowBundle: { code: await readFile(join(projectRoot, 'dist', 'workflows.js'), 'utf8') },
+      maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
+      maxConcurrentActivityTaskExecutions: 20,
+      activities: house.pipeline,
+    }),
+    Worker.create({
+      ...common,
+      taskQueue: TASK_QUEUES.marketData,
+      maxConcurrentActivityTaskExecutions: 4,
+      activities: house.marketData,
+    }),
+  ]);
+  const stopBeating = beatWhileAlive({ sql: house.sql, process: 'worker', logger });
+  const stopWatching = whenParentDies(env.parentPid, () => {
+    logger.error('the process that started this worker is gone');
+    process.exit(1);
+  });
+  logger.info('worker is ready', { queues: [TASK_QUEUES.pipeline, TASK_QUEUES.marketData] });
+  try {
+    await Promise.all(workers.map((worker) => worker.run()));
+  } finally {
+    stopWatching();
+    stopBeating();
+    await connection.close();
+    await temporal.close();
+    await house.close();
+  }
+}
+
+/** The SDK does not wait for a server that is not there yet; a worker that gives up at once stays down. */
+async function connectPatiently(logger: Logger): Promise<NativeConnection> {
+  const { connectionOptions } = loadClientConnectConfig();
+  const deadline = Date.now() + CONNECT_LIMIT_MS;
+  for (;;) {
+    try {
+      return await NativeConnection.connect(connectionOptions);
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      logger.warn('Temporal does not answer yet', { address: connectionOptions.address });
+      await sleep(500);
+    }
+  }
+}
+
+await main();
