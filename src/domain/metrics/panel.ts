@@ -21,25 +21,30 @@ export interface SessionGroups {
   readonly order: Uint32Array;
 }
 
-/** Group rows by session; within a session rows keep their order. */
+/** Group rows by session; within a session rows keep their order. Rows that come by session cost one pass. */
 export function groupBySession(session: Int32Array): SessionGroups {
-  const sessions = Int32Array.from(new Set(session)).sort();
-  const groupOf = new Map<number, number>();
-  sessions.forEach((value, group) => groupOf.set(value, group));
-  const starts = new Uint32Array(sessions.length + 1);
-  const group = Uint32Array.from(session, (value) => groupOf.get(value) ?? 0);
-  for (const g of group) starts[g + 1] = (starts[g + 1] as number) + 1;
-  for (let g = 0; g < sessions.length; g += 1) {
-    starts[g + 1] = (starts[g + 1] as number) + (starts[g] as number);
-  }
-  const next = starts.slice();
   const order = new Uint32Array(session.length);
-  group.forEach((g, row) => {
-    const position = next[g] as number;
-    order[position] = row;
-    next[g] = position + 1;
-  });
-  return { sessions, starts, order };
+  for (let row = 0; row < order.length; row += 1) order[row] = row;
+  let ascending = true;
+  for (let row = 1; row < session.length && ascending; row += 1) {
+    ascending = (session[row - 1] as number) <= (session[row] as number);
+  }
+  if (!ascending) {
+    order.sort((a, b) => (session[a] as number) - (session[b] as number) || a - b);
+  }
+  const sessions: number[] = [];
+  const starts: number[] = [];
+  for (let i = 0; i < order.length; i += 1) {
+    const value = session[order[i] as number] as number;
+    if (value === sessions.at(-1)) continue;
+    sessions.push(value);
+    starts.push(i);
+  }
+  return {
+    sessions: Int32Array.from(sessions),
+    starts: Uint32Array.from([...starts, order.length]),
+    order,
+  };
 }
 
 /** The panel with only the given rows, in that order. */

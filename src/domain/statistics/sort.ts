@@ -1,6 +1,7 @@
 const BUCKETS = 2048;
 const DIGIT_MASK = BUCKETS - 1;
 const RADIX_MINIMUM = 1500;
+const ARGSORT_RADIX_MINIMUM = 150;
 const INSERTION_MAXIMUM = 40;
 const SIGN = 0x80000000;
 
@@ -50,7 +51,7 @@ export function argsort(values: Float64Array): Uint32Array {
     const y = values[b] as number;
     return x < y ? -1 : x > y ? 1 : a - b;
   };
-  if (n < RADIX_MINIMUM) {
+  if (n < ARGSORT_RADIX_MINIMUM) {
     const order = new Uint32Array(n);
     for (let i = 0; i < n; i += 1) order[i] = i;
     return n <= INSERTION_MAXIMUM ? insertionArgsort(values, order) : order.sort(byValue);
