@@ -1,0 +1,130 @@
+/**
+ * Local clock times as instants, daylight saving included. Pure: every function gets its instant.
+ * Instants are ms since 1970 (UTC), dates are `YYYY-MM-DD` of the time zone, weekdays 0 = Monday.
+ */
+
+/** A task's own time: on these weekdays (judged on the date on which the time falls) at this clock time. */
+export type LocalSchedule = { hour: number; minute: number; daysOfWeek: readonly number[] };
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** Within this many days every weekly schedule comes by, on skipped days too. */
+const SEARCH_DAYS = 15;
+
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function formatterOf(timezone: string): Intl.DateTimeFormat {
+  const known = formatters.get(timezone);
+  if (known !== undefined) return known;
+  const made = new Intl.DateTimeFormat('en-US', {
+    timeZone: timezone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  });
+  formatters.set(timezone, made);
+  return made;
+}
+
+/** The local clock read as if it were UTC (ms): its difference to the instant is the offset. */
+function localMs(instantMs: number, timezone: string): number {
+  const parts = new Map(
+    formatterOf(timezone)
+      .formatToParts(instantMs)
+      .map((part) => [part.type, part.value]),
+  );
+  const at = (type: Intl.DateTimeFormatPartTypes): number => Number(parts.get(type));
+  const whole = Date.UTC(at('year'), at('month') - 1, at('day'), at('hour'), at('minute'), at('second'));
+  return whole + (instantMs - Math.floor(instantMs / 1000) * 1000);
+}
+
+/** Date in a time zone at an instant. */
+export function localDate(instantMs: number, timezone: string): string {
+  return new Date(localMs(instantMs, timezone)).toISOString().slice(0, 10);
+}
+
+/** `HH:MM` in a time zone at an instant. */
+export function localClock(instantMs: number, timezone: string): string {
+  return new Date(localMs(instantMs, timezone)).toISOString().slice(11, 16);
+}
+
+/** ISO text with the zone's offset, as the documents write it: `2026-01-06T22:45:00-05:00`. */
+export function localIso(instantMs: number, timezone: string): string {
+  const local = localMs(instantMs, timezone);
+  const offsetMinutes = Math.round((local - instantMs) / MINUTE_MS);
+  const sign = offsetMinutes < 0 ? '-' : '+';
+  const size = Math.abs(offsetMinutes);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${new Date(local).toISOString().slice(0, 19)}${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+}
+
+/** 0 = Monday … 6 = Sunday. */
+export function weekdayOf(date: string): number {
+  return (new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7;
+}
+
+export function addDays(date: string, days: number): string {
+  return new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
+}
+
+/**
+ * Instant of a local clock time. A time that does not exist on that day (spring) is the first valid instant
+ * after it; one that exists twice (autumn) is the first of the two.
+ */
+export function instantOf(options: { date: string; hour: number; minute: number; timezone: string }): number {
+  const { date, hour, minute, timezone } = options;
+  const wanted = Date.parse(`${date}T00:00:00Z`) + hour * HOUR_MS + minute * MINUTE_MS;
+  const offsets = [wanted - DAY_MS, wanted + DAY_MS].map((probe) => localMs(probe, timezone) - probe);
+  const candidates = offsets
+    .map((offset) => wanted - offset)
+    .filter((ms) => localMs(ms, timezone) === wanted);
+  if (candidates.length > 0) return Math.min(...candidates);
+  // In the gap: the clock jumps over the wanted time at one instant between the two probes.
+  let before = wanted - DAY_MS;
+  let after = wanted + DAY_MS;
+  while (after - before > 1000) {
+    const middle = Math.floor((before + after) / 2000) * 1000;
+    if (localMs(middle, timezone) < wanted) before = middle;
+    else after = middle;
+  }
+  return after;
+}
+
+/** The first run strictly after an instant; null for a schedule without days. */
+export function nextRun(schedule: LocalSchedule, timezone: string, afterMs: number): number | null {
+  const from = addDays(localDate(afterMs, timezone), -1);
+  for (let day = 0; day <= SEARCH_DAYS; day += 1) {
+    const date = addDays(from, day);
+    if (!schedule.daysOfWeek.includes(weekdayOf(date))) continue;
+    const runMs = instantOf({ date, hour: schedule.hour, minute: schedule.minute, timezone });
+    if (runMs > afterMs) return runMs;
+  }
+  return null;
+}
+
+/** True when the schedule itself starts at this instant: what else a schedule starts, a person triggered. */
+export function isNominal(schedule: LocalSchedule, timezone: string, instantMs: number): boolean {
+  return nextRun(schedule, timezone, instantMs - 1) === instantMs;
+}
+
+/**
+ * A task's own time in the night that began on `startDate` at the first task's time: a clock time before
+ * that belongs to the next date.
+ */
+export function instantInNight(options: {
+  task: LocalSchedule;
+  first: LocalSchedule;
+  startDate: string;
+  timezone: string;
+}): { date: string; instantMs: number; runsThatDay: boolean } {
+  const { task, first, startDate, timezone } = options;
+  const minutes = (schedule: LocalSchedule): number => schedule.hour * 60 + schedule.minute;
+  const date = minutes(task) < minutes(first) ? addDays(startDate, 1) : startDate;
+  const instantMs = instantOf({ date, hour: task.hour, minute: task.minute, timezone });
+  return { date, instantMs, runsThatDay: task.daysOfWeek.includes(weekdayOf(date)) };
+}
