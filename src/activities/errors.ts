@@ -3,12 +3,13 @@ import { ArtifactDamagedError, ArtifactMissingError } from '../artifacts/store.t
 import { ConfigError } from '../contracts/schemas/config.ts';
 import { FAILURE_TYPES, type FailureType } from '../contracts/wire/failures.ts';
 import { isTransientDatabaseError, SupersededAttempt } from '../db/errors.ts';
+import { ProviderError, type ProviderErrorCode, RateLimitedError } from '../providers/errors.ts';
 
 /** A failure as it goes over the wire: its class decides whether an attempt may repeat it. */
 export function failure(
   type: FailureType,
   message: string,
-  options: { cause?: unknown; details?: unknown } = {},
+  options: { cause?: unknown; details?: unknown; nextRetryDelayMs?: number } = {},
 ): ApplicationFailure {
   return ApplicationFailure.create({
     type,
@@ -16,6 +17,23 @@ export function failure(
     nonRetryable: FAILURE_TYPES[type] !== 'retry',
     ...(options.cause instanceof Error ? { cause: options.cause } : {}),
     ...(options.details === undefined ? {} : { details: [options.details] }),
+    ...(options.nextRetryDelayMs === undefined ? {} : { nextRetryDelay: options.nextRetryDelayMs }),
+  });
+}
+
+/** Class on the wire of each failure of a provider that concerns the whole source. */
+const PROVIDER_FAILURES = {
+  notFound: 'ProviderNotFound',
+  rateLimited: 'ProviderRateLimited',
+  transient: 'ProviderTransient',
+  badData: 'ProviderBadData',
+  actionRequired: 'ProviderBadData',
+} as const satisfies Record<ProviderErrorCode, FailureType>;
+
+function providerFailure(error: ProviderError): ApplicationFailure {
+  return failure(PROVIDER_FAILURES[error.code], `${error.provider}: ${error.message}`, {
+    cause: error,
+    ...(error instanceof RateLimitedError ? { nextRetryDelayMs: error.retryAfterMs } : {}),
   });
 }
 
@@ -29,6 +47,7 @@ export function toFailure(error: unknown): unknown {
     return failure('ArtifactMissing', error.message, { cause: error });
   }
   if (error instanceof ArtifactDamagedError) return failure('DataDefect', error.message, { cause: error });
+  if (error instanceof ProviderError) return providerFailure(error);
   if (error instanceof ConfigError) {
     return failure('InvalidConfiguration', error.message, { cause: error });
   }

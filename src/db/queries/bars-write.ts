@@ -195,6 +195,16 @@ export async function insertGaps(
   });
 }
 
+/** Known gaps of symbols from a session on. */
+export async function readGaps(
+  sql: Queryable,
+  input: { symbols: readonly string[]; fromSession: string },
+): Promise<{ symbol: string; sessionDate: string }[]> {
+  return await sql<{ symbol: string; sessionDate: string }[]>`
+    select symbol, session_date from market.gaps
+    where symbol = any(${[...input.symbols]}) and session_date >= ${input.fromSession}`;
+}
+
 export type SessionNeed = {
   symbol: string;
   /** First and last session without bar, quarantined row or known gap; null if there is none. */
