@@ -118,8 +118,8 @@ describe('walk-forward blocks', () => {
   it('stay the same when sessions are added, but for the newest', () => {
     fc.assert(
       fc.property(options, fc.integer({ min: 1, max: 40 }), ({ count, ...rest }, more) => {
-        const early = planWalkForward({ sessions: all.slice(0, count), ...rest, blocks: 50 }).blocks;
-        const later = planWalkForward({ sessions: all.slice(0, count + more), ...rest, blocks: 50 }).blocks;
+        const early = planWalkForward({ sessions: all.slice(0, count), ...rest, blocks: 100 }).blocks;
+        const later = planWalkForward({ sessions: all.slice(0, count + more), ...rest, blocks: 100 }).blocks;
         for (const [i, block] of early.entries()) {
           const { lastTestSessionIndex, ...fixed } = block;
           expect(later[i]).toMatchObject(fixed);

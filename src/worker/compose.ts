@@ -78,7 +78,7 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
       }),
     },
     marketData: {
-      ...createIngestionActivities({ database: ingest, provider, sessions, readUniverse: readNamedUniverse }),
+      ...createIngestionActivities({ db: ingest, provider, sessions, readUniverse: readNamedUniverse, clock }),
     },
     close: async () => {
       await Promise.all([ingest.close(), pipeline.close(), maintenance.close()]);
