@@ -1,0 +1,193 @@
+/**
+ * The whole night against a plain Python script that does the same fits, stack, SHAP and scan without Temporal.
+ *
+ * `node bench/run.mjs night [--universe sp500] [--rounds 5] [--json FILE]`. Every round runs the real command on an
+ * empty data folder, then the script on the dataset that night made, with an empty fold cache of its own. Both must
+ * arrive at the same out-of-fold predictions before a time is printed. CPU seconds are those of the model processes.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { projectRoot, venvPython } from '../scripts/lib/paths.mjs';
+import { runReportSchema, type RunReport } from '../src/contracts/schemas/report.ts';
+
+const SAMPLE_MS = 250;
+const CLOCK_TICKS_PER_SECOND = 100;
+const PAGE_KIB = 4;
+const GOAL_CPU_RATIO = 1.1;
+
+type Usage = { cpuSeconds: number; peakMiB: number };
+type NightRound = Usage & { wallSeconds: number; report: RunReport; oofHash: string; plan: unknown };
+type ScriptRound = Usage & { wallSeconds: number; oofHash: string };
+
+const { values } = parseArgs({
+  options: {
+    universe: { type: 'string', default: 'sp500' },
+    rounds: { type: 'string', default: '5' },
+    json: { type: 'string' },
+  },
+});
+
+/** pid → parent, CPU ticks (own and of reaped children), resident pages; Linux only. */
+function processTable(): Map<number, { parent: number; ticks: number; pages: number; command: string }> {
+  const table = new Map<number, { parent: number; ticks: number; pages: number; command: string }>();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      const fields = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number);
+      const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + (fields[index] ?? 0), 0);
+      table.set(Number(entry), { parent: fields[1] ?? 0, ticks, pages: fields[21] ?? 0, command });
+    } catch {
+      // It ended between the listing and the reading.
+    }
+  }
+  return table;
+}
+
+/** Watches the tree below a process: CPU of the model worker's processes, peak memory of all together. */
+function watch(root: number): { stop: () => Usage } {
+  const ticksOf = new Map<number, number>();
+  let peakPages = 0;
+  const sample = () => {
+    const table = processTable();
+    const belongs = (pid: number): boolean => {
+      for (let current = pid; current > 1; current = table.get(current)?.parent ?? 0)
+        if (current === root) return true;
+      return false;
+    };
+    const isModel = (pid: number): boolean => {
+      for (let current = pid; current > 1 && current !== root; current = table.get(current)?.parent ?? 0) {
+        if (table.get(current)?.command.includes('nightshift_ml.worker') === true) return true;
+      }
+      return false;
+    };
+    let pages = 0;
+    for (const [pid, entry] of table) {
+      if (!belongs(pid)) continue;
+      pages += entry.pages;
+      if (isModel(pid)) ticksOf.set(pid, Math.max(ticksOf.get(pid) ?? 0, entry.ticks));
+    }
+    peakPages = Math.max(peakPages, pages);
+  };
+  const timer = setInterval(sample, SAMPLE_MS);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      const ticks = [...ticksOf.values()].reduce((sum, value) => sum + value, 0);
+      return { cpuSeconds: ticks / CLOCK_TICKS_PER_SECOND, peakMiB: (peakPages * PAGE_KIB) / 1024 };
+    },
+  };
+}
+
+async function runNight(dataDir: string): Promise<NightRound> {
+  const reportPath = join(dataDir, 'report.json');
+  mkdirSync(dataDir, { recursive: true });
+  const startedAt = performance.now();
+  const args = [
+    'bin/nightshift.mjs',
+    'nightly',
+    '--universe',
+    values.universe,
+    '--data-dir',
+    dataDir,
+    '--json',
+    reportPath,
+  ];
+  const child = spawn(process.execPath, args, { cwd: projectRoot, stdio: ['ignore', 'ignore', 'inherit'] });
+  const watched = watch(child.pid ?? 0);
+  const code = await new Promise<number>((resolve) => child.once('exit', (status) => resolve(status ?? 1)));
+  const usage = watched.stop();
+  if (code !== 0) throw new Error(`the night ended with exit code ${code}`);
+  const report = runReportSchema.parse(JSON.parse(readFileSync(reportPath, 'utf8')));
+  const training = report.tasks.find(({ task }) => task === 'training')?.result;
+  const { fitPlan, oofHash } = training ?? {};
+  if (typeof oofHash !== 'string' || fitPlan === undefined)
+    throw new Error('the training result names no fit plan');
+  return { ...usage, wallSeconds: (performance.now() - startedAt) / 1000, report, oofHash, plan: fitPlan };
+}
+
+/** The dataset of the night in a store without folds, so that the script fits everything anew. */
+function runScript(dataDir: string, night: NightRound, objects: string[]): ScriptRound {
+  const store = mkdtempSync(join(tmpdir(), 'nightshift-bench-store-'));
+  try {
+    for (const hash of objects) {
+      const path = join('objects', hash.slice(0, 2), hash);
+      cpSync(join(dataDir, 'artifacts', path), join(store, path));
+    }
+    const planPath = join(store, 'plan.json');
+    writeFileSync(
+      planPath,
+      JSON.stringify({ ...(night.plan as object), artifactUrl: pathToFileURL(store).href }),
+    );
+    const script = join(projectRoot, 'bench', 'night_reference.py');
+    const run = spawnSync(venvPython(), [script, planPath], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+      maxBuffer: 1 << 26,
+    });
+    if (run.status !== 0) throw new Error(`the script ended with ${run.status}`);
+    return JSON.parse(run.stdout.trim().split('\n').at(-1) ?? '') as ScriptRound;
+  } finally {
+    rmSync(store, { recursive: true, force: true });
+  }
+}
+
+function median(numbers: number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? 0)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+const rounds: { night: NightRound; script: ScriptRound }[] = [];
+for (let round = 1; round <= Number(values.rounds); round += 1) {
+  const folder = mkdtempSync(join(tmpdir(), 'nightshift-bench-'));
+  try {
+    const dataDir = join(folder, 'data');
+    const night = await runNight(dataDir);
+    const { datasetHash } = night.plan as { datasetHash: string };
+    const manifestPath = join(dataDir, 'artifacts', 'objects', datasetHash.slice(0, 2), datasetHash);
+    const { parquetHash } = JSON.parse(readFileSync(manifestPath, 'utf8')) as { parquetHash: string };
+    const script = runScript(dataDir, night, [datasetHash, parquetHash]);
+    if (script.oofHash !== night.oofHash)
+      throw new Error('night and script disagree on the out-of-fold predictions');
+    rounds.push({ night, script });
+    console.log(
+      `round ${round}: night ${night.wallSeconds.toFixed(1)} s (model processes ${night.cpuSeconds.toFixed(1)} CPU s, ` +
+        `peak ${night.peakMiB.toFixed(0)} MiB), script ${script.wallSeconds.toFixed(1)} s (${script.cpuSeconds.toFixed(1)} CPU s)`,
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const tasks = rounds[0]?.night.report.tasks ?? [];
+console.log(`\nuniverse ${values.universe}, ${cpus().length} cores, medians of ${rounds.length}`);
+for (const { task } of tasks) {
+  const seconds = rounds.map(
+    ({ night }) => (night.report.tasks.find((entry) => entry.task === task)?.durationMs ?? 0) / 1000,
+  );
+  console.log(`  ${task.padEnd(16)} ${median(seconds).toFixed(1)} s`);
+}
+const ratio = median(rounds.map(({ night, script }) => night.cpuSeconds / script.cpuSeconds));
+console.log(`  night wall       ${median(rounds.map(({ night }) => night.wallSeconds)).toFixed(1)} s`);
+console.log(`  script wall      ${median(rounds.map(({ script }) => script.wallSeconds)).toFixed(1)} s`);
+console.log(`  peak memory      ${median(rounds.map(({ night }) => night.peakMiB)).toFixed(0)} MiB`);
+console.log(
+  `  CPU of the models, night over script: ${ratio.toFixed(2)} (goal at most ${GOAL_CPU_RATIO.toFixed(2)})`,
+);
+if (values.json !== undefined) {
+  writeFileSync(
+    values.json,
+    JSON.stringify({ universe: values.universe, cores: cpus().length, ratio, rounds }, null, 2),
+  );
+}
