@@ -6,13 +6,14 @@ import { readQuarantine } from '../../db/queries/quarantine.ts';
 import { readCorporateActions } from '../../db/queries/reference.ts';
 import { readGaps } from '../../db/queries/bars-write.ts';
 import { readSymbolOutcomes, type SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
+import { epochDayOf } from '../../domain/bars.ts';
 import { type ProviderError, RateLimitedError } from '../../providers/errors.ts';
 import { failure } from '../errors.ts';
 import { currentProgress, type Progress } from '../progress.ts';
 import { judgeSymbol, type JudgedSymbol } from './judge.ts';
-import type { IngestionDeps } from './deps.ts';
 import { fetchChunk, type FetchedChunk, type FetchedSymbol } from './fetch.ts';
-import { type IngestionNight, readIngestionNight } from './night.ts';
+import { groupBy } from './group.ts';
+import { type IngestionNight, type NightDeps, readIngestionNight } from './night.ts';
 import { storeChunk } from './store.ts';
 
 /** Symbols fetched and stored in one go: the unit that a crash repeats. */
@@ -26,7 +27,7 @@ type BatchResult = Awaited<ReturnType<IngestionActivities['ingestBatch']>>;
  * same task run finished are not asked again. A symbol's failure is its outcome row; one that may pass
  * makes the activity fail once all others are stored, until its last attempt.
  */
-export async function ingestBatch(deps: IngestionDeps, step: BatchInput): Promise<BatchResult> {
+export async function ingestBatch(deps: NightDeps, step: BatchInput): Promise<BatchResult> {
   const { sql } = deps.db;
   const progress = currentProgress();
   const night = await readIngestionNight(deps, step);
@@ -50,7 +51,7 @@ export async function ingestBatch(deps: IngestionDeps, step: BatchInput): Promis
 
 /** Failures of symbols that another attempt may cure. */
 async function ingestChunk(input: {
-  deps: IngestionDeps;
+  deps: NightDeps;
   night: IngestionNight;
   step: BatchInput;
   symbols: readonly string[];
@@ -97,19 +98,19 @@ async function judgeChunk(input: {
   const asked = chunk.symbols.filter((one) => one.range !== null);
   const symbols = asked.map((one) => one.symbol);
   const from = asked.reduce((low, one) => minDate(low, one.range?.from ?? low), step.sessionDate);
-  const hasStored = asked.some((one) => one.need.newest !== null || one.need.hasLater);
+  const hasStored = asked.some((one) => one.need.newestBar !== null || one.need.hasLater);
   const stored: BarsAsOf = hasStored
     ? await readCurrentBars(sql, { symbols, fromSession: from, throughSession: step.sessionDate })
     : { symbols: new Map(), sources: new Map(), rows: 0 };
-  const late = new Set(
-    [
-      ...(await readGaps(sql, { symbols, fromSession: from })),
-      ...(await readQuarantine(sql, { symbols, throughSession: step.sessionDate })),
-    ].map((one) => `${one.symbol} ${one.sessionDate}`),
-  );
+  const late = [
+    ...(await readGaps(sql, { symbols, fromSession: from })),
+    ...(await readQuarantine(sql, { symbols, throughSession: step.sessionDate })),
+  ];
+  const lateDays = groupBy(late, (one) => one.symbol);
   const actions = await readCorporateActions(sql, { symbols, throughSession: step.sessionDate });
-  return chunk.symbols.map((one: FetchedSymbol) =>
-    judgeSymbol({
+  return chunk.symbols.map((one: FetchedSymbol) => {
+    const days = new Set(lateDays.get(one.symbol)?.map((row) => epochDayOf(row.sessionDate)));
+    return judgeSymbol({
       night,
       fetched: one,
       stored: stored.symbols.get(one.symbol),
@@ -118,10 +119,10 @@ async function judgeChunk(input: {
         ...(actions.get(one.symbol)?.splits ?? []),
         ...chunk.reference.actions.splits.filter((split) => split.symbol === one.symbol),
       ],
-      cameLate: (sessionDate) => late.has(`${one.symbol} ${sessionDate}`),
+      cameLate: (day) => days.has(day),
       referenceErrors: chunk.reference.errors.get(one.symbol) ?? [],
-    }),
-  );
+    });
+  });
 }
 
 function minDate(a: string, b: string): string {

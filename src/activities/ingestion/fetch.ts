@@ -1,11 +1,21 @@
 import type { TaskStep } from '../../contracts/activities.ts';
-import { readSessionNeeds, type SessionNeed } from '../../db/queries/bars-write.ts';
+import { type KnownSessions, readKnownSessions, readMissingSessions } from '../../db/queries/bars-write.ts';
 import type { Queryable } from '../../db/client.ts';
 import type { CorporateActions, FundamentalRecord, Instrument } from '../../domain/market-data.ts';
 import { type ProviderError, toProviderError } from '../../providers/errors.ts';
 import type { BarsValue, RangeRequest, SymbolResult, SymbolsRequest } from '../../providers/port.ts';
 import { groupBy } from './group.ts';
 import type { IngestionNight } from './night.ts';
+
+/** What a symbol still needs, from its own first session to the night's. */
+export type SessionNeed = {
+  symbol: string;
+  /** First and last session about which nothing is known; null if there is none. */
+  missing: { first: string; last: string } | null;
+  newestBar: string | null;
+  /** A later night has stored bars already: this one is a replay for the symbol. */
+  hasLater: boolean;
+};
 
 /** One symbol's answer, with what was asked. `range` null: nothing was missing and nothing overlaps. */
 export type FetchedSymbol = {
@@ -47,7 +57,7 @@ export async function fetchChunk(sql: Queryable, input: FetchInput): Promise<Fet
     return { symbol, fromSession: listed > night.fromSession ? listed : night.fromSession };
   });
   const fromSessions = new Map(wanted.map((one) => [one.symbol, one.fromSession]));
-  const needs = await readSessionNeeds(sql, { symbols: wanted, throughSession: step.sessionDate });
+  const needs = await readNeeds(sql, { night, step, wanted });
   const asked = needs.map((need): FetchedSymbol => {
     const fromSession = fromSessions.get(need.symbol) ?? night.fromSession;
     return {
@@ -64,6 +74,41 @@ export async function fetchChunk(sql: Queryable, input: FetchInput): Promise<Fet
   );
   for (const group of groups.values()) await fetchGroup(group, input);
   return { symbols: asked, reference };
+}
+
+type Wanted = { symbol: string; fromSession: string };
+
+/** Counts tell almost always what is missing: everything, nothing, or the newest sessions. */
+async function readNeeds(
+  sql: Queryable,
+  input: { night: IngestionNight; step: TaskStep; wanted: readonly Wanted[] },
+): Promise<SessionNeed[]> {
+  const { night, step, wanted } = input;
+  const { calendar } = night;
+  const last = calendar.indexOf(step.sessionDate);
+  const fromOf = new Map(wanted.map((one) => [one.symbol, one.fromSession]));
+  const known = await readKnownSessions(sql, { symbols: wanted, throughSession: step.sessionDate });
+  const holed: Wanted[] = [];
+  const needs = known.map((one: KnownSessions): SessionNeed => {
+    const { symbol, newestBar, hasLater } = one;
+    const fromSession = fromOf.get(symbol) ?? night.fromSession;
+    // An instrument's first session need not be one of our calendar's.
+    const first = calendar.indexOf(
+      calendar.sessionOf(fromSession)?.sessionDate ?? calendar.next(fromSession),
+    );
+    const newest = one.newestKnown === null ? first - 1 : calendar.indexOf(one.newestKnown);
+    const contiguous = one.known === newest - first + 1;
+    if (!contiguous) holed.push({ symbol, fromSession });
+    const missing =
+      newest >= last ? null : { first: calendar.at(newest + 1).sessionDate, last: step.sessionDate };
+    return { symbol, newestBar, hasLater, missing };
+  });
+  if (holed.length === 0) return needs;
+  const holes = await readMissingSessions(sql, { symbols: holed, throughSession: step.sessionDate });
+  const isHoled = new Set(holed.map((one) => one.symbol));
+  return needs.map((need) =>
+    isHoled.has(need.symbol) ? { ...need, missing: holes.get(need.symbol) ?? null } : need,
+  );
 }
 
 async function fetchGroup(group: FetchedSymbol[], input: FetchInput): Promise<void> {
@@ -97,13 +142,12 @@ function rangeOf(input: {
   const { night, step, need, fromSession } = input;
   const { calendar } = night;
   if (need.hasLater) {
-    if (need.firstMissing === null || need.lastMissing === null) return null;
-    return { from: need.firstMissing, to: need.lastMissing };
+    return need.missing === null ? null : { from: need.missing.first, to: need.missing.last };
   }
   const { overlapSessions } = night.config.ingestion;
-  const starts = need.firstMissing === null ? [] : [need.firstMissing];
-  if (need.newest !== null && overlapSessions > 0) {
-    const index = Math.max(0, calendar.indexOf(need.newest) - (overlapSessions - 1));
+  const starts = need.missing === null ? [] : [need.missing.first];
+  if (need.newestBar !== null && overlapSessions > 0) {
+    const index = Math.max(0, calendar.indexOf(need.newestBar) - (overlapSessions - 1));
     starts.push(calendar.at(index).sessionDate);
   }
   const from = starts.sort()[0];

@@ -7,8 +7,7 @@ import { readQualityCounts, type QualityCounts } from '../../db/queries/quality.
 import { priceBasisKey } from '../../domain/bars.ts';
 import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
-import type { IngestionDeps } from './deps.ts';
-import { type IngestionNight, readIngestionNight } from './night.ts';
+import { type IngestionNight, type NightDeps, readIngestionNight } from './night.ts';
 import { revalidate } from './revalidate.ts';
 
 /** Failures named in the result and in the message of a failed step. */
@@ -18,7 +17,7 @@ const NAMED_FAILURES = 20;
  * Checks across symbols, coverage of the session, threshold; the task's result. Throws CoverageTooLow
  * when more symbols failed than the configuration allows, or when nobody has a bar for the session.
  */
-export async function finishIngestion(deps: IngestionDeps, step: TaskStep): Promise<TaskResult> {
+export async function finishIngestion(deps: NightDeps, step: TaskStep): Promise<TaskResult> {
   const { sql } = deps.db;
   const progress = currentProgress();
   const night = await readIngestionNight(deps, step);

@@ -1,7 +1,7 @@
 import { BAR_STATE, type BarSource, type StoredBars } from '../../db/queries/bars.ts';
 import type { NewQuarantine, RawBar } from '../../db/queries/quarantine.ts';
 import type { SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
-import { type BarColumns, epochDayOf, priceBasisKey, sessionDateOf, sliceBars } from '../../domain/bars.ts';
+import { type BarColumns, epochDayOf, priceBasisKey, sliceBars } from '../../domain/bars.ts';
 import type { SplitAction } from '../../domain/market-data.ts';
 import { FindingList } from '../../domain/validation/findings.ts';
 import { checkRows } from '../../domain/validation/row-checks.ts';
@@ -24,7 +24,7 @@ type JudgeInput = {
   sources: ReadonlyMap<number, BarSource>;
   splits: readonly SplitAction[];
   /** The session was asked for before and had no usable row then. */
-  cameLate: (sessionDate: string) => boolean;
+  cameLate: (epochDay: number) => boolean;
   referenceErrors: readonly string[];
 };
 
@@ -150,7 +150,7 @@ function writeOf(context: {
       const settled = night.availableAtMs(dayOf(row));
       if (!isFinal(row)) return night.nowMs;
       // What replaces or fills in later was not known at its own close.
-      const late = replaced.has(row) || input.cameLate(sessionDateOf(dayOf(row)));
+      const late = replaced.has(row) || input.cameLate(dayOf(row));
       return late ? Math.max(settled, night.nowMs) : settled;
     },
   };
@@ -228,7 +228,7 @@ function outcomeOfWrite(context: {
 }): SymbolOutcome {
   const { input, bars, diff, write } = context;
   const empty =
-    bars.epochDays.length === 0 && input.stored === undefined && input.fetched.need.newest === null;
+    bars.epochDays.length === 0 && input.stored === undefined && input.fetched.need.newestBar === null;
   const outcome = outcomeOf(input, {
     status: empty ? 'no_data' : 'ok',
     reason: empty ? `no bar between ${input.fetched.range?.from} and ${input.fetched.range?.to}` : null,

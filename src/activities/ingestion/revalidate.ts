@@ -13,11 +13,10 @@ import { DEFAULT_RULES } from '../../domain/validation/rules.ts';
 import type { BarFinding } from '../../domain/validation/types.ts';
 import { validateBars } from '../../domain/validation/validate.ts';
 import type { Progress } from '../progress.ts';
-import type { IngestionDeps } from './deps.ts';
-import type { IngestionNight } from './night.ts';
+import type { IngestionNight, NightDeps } from './night.ts';
 
 type RevalidateInput = {
-  deps: IngestionDeps;
+  deps: NightDeps;
   night: IngestionNight;
   step: TaskStep;
   members: readonly string[];

@@ -3,8 +3,7 @@ import { findUniverse, findUniverseList } from '../../db/queries/universes.ts';
 import type { Instrument, Survivorship } from '../../domain/market-data.ts';
 import { membersAsOf, UniverseError, universeVersionOf } from '../../domain/universe.ts';
 import { failure } from '../errors.ts';
-import type { IngestionDeps } from './deps.ts';
-import type { IngestionNight } from './night.ts';
+import type { IngestionNight, NightDeps } from './night.ts';
 
 export type Members = {
   symbols: readonly string[];
@@ -18,7 +17,7 @@ export type Members = {
  * the universe's definition as of S. Throws InvalidInput if none of them has that version's hash.
  */
 export async function resolveMembers(
-  deps: IngestionDeps,
+  deps: NightDeps,
   step: TaskStep,
   night: IngestionNight,
 ): Promise<Members> {
@@ -48,7 +47,7 @@ export async function resolveMembers(
   return { symbols, survivorship, asOf };
 }
 
-async function readDefinition(deps: IngestionDeps, universe: string) {
+async function readDefinition(deps: NightDeps, universe: string) {
   try {
     return await deps.readUniverse(universe);
   } catch (error) {

@@ -205,51 +205,75 @@ export async function readGaps(
     where symbol = any(${[...input.symbols]}) and session_date >= ${input.fromSession}`;
 }
 
-export type SessionNeed = {
+export type KnownSessions = {
   symbol: string;
-  /** First and last session without bar, quarantined row or known gap; null if there is none. */
-  firstMissing: string | null;
-  lastMissing: string | null;
-  missing: number;
-  /** Newest stored session up to the night's. */
-  newest: string | null;
+  /** Sessions up to the night's with a bar, a quarantined row or a known gap. */
+  known: number;
+  /** Newest of them. */
+  newestKnown: string | null;
+  /** Newest bar up to the night's session. */
+  newestBar: string | null;
   /** A later night has stored bars already: this one is a replay for the symbol. */
   hasLater: boolean;
 };
 
-/** What each symbol still needs between its own first session and the night's. */
-export async function readSessionNeeds(
+/** How much of each symbol's sessions is known, from its own first one to the night's. */
+export async function readKnownSessions(
   sql: Queryable,
   input: { symbols: readonly { symbol: string; fromSession: string }[]; throughSession: string },
-): Promise<SessionNeed[]> {
+): Promise<KnownSessions[]> {
   const symbols = input.symbols.map((one) => one.symbol);
   const from = input.symbols.map((one) => one.fromSession);
-  return await sql<SessionNeed[]>`
+  return await sql<KnownSessions[]>`
+    with asked as (
+      select symbol collate "C" as symbol, from_session
+      from unnest(${symbols}::text[], ${from}::date[]) as a(symbol, from_session)),
+    stored as (
+      select a.symbol,
+        count(*) filter (where b.session_date between a.from_session and ${input.throughSession}) as bars,
+        max(b.session_date) filter (where b.session_date <= ${input.throughSession}) as newest,
+        max(b.session_date) > ${input.throughSession} as has_later
+      from asked a join market.bars b on b.symbol = a.symbol group by a.symbol),
+    without as (
+      select a.symbol, count(distinct o.session_date) as rows, max(o.session_date) as newest
+      from asked a
+      join (select symbol, session_date from market.quarantine
+            union all select symbol, session_date from market.gaps) o
+        on o.symbol = a.symbol and o.session_date between a.from_session and ${input.throughSession}
+      where not exists (select 1 from market.bars b
+        where b.symbol = o.symbol and b.session_date = o.session_date)
+      group by a.symbol)
+    select a.symbol, coalesce(s.bars, 0) + coalesce(w.rows, 0) as known,
+      greatest(s.newest, w.newest) as newest_known, s.newest as newest_bar,
+      coalesce(s.has_later, false) as has_later
+    from asked a left join stored s on s.symbol = a.symbol left join without w on w.symbol = a.symbol
+    order by a.symbol`;
+}
+
+/** First and last session about which nothing is known, of symbols with holes; absent: there is none. */
+export async function readMissingSessions(
+  sql: Queryable,
+  input: { symbols: readonly { symbol: string; fromSession: string }[]; throughSession: string },
+): Promise<Map<string, { first: string; last: string }>> {
+  const symbols = input.symbols.map((one) => one.symbol);
+  const from = input.symbols.map((one) => one.fromSession);
+  const rows = await sql<{ symbol: string; first: string; last: string }[]>`
     with asked as (
       select symbol collate "C" as symbol, from_session
       from unnest(${symbols}::text[], ${from}::date[]) as a(symbol, from_session)),
     known as (
       select symbol, session_date from market.bars where symbol = any(${symbols})
       union all select symbol, session_date from market.quarantine where symbol = any(${symbols})
-      union all select symbol, session_date from market.gaps where symbol = any(${symbols})),
-    missing as (
-      select a.symbol, min(s.session_date) as first_missing, max(s.session_date) as last_missing,
-        count(*) as missing
-      from asked a
-      join market.sessions s on s.session_date between a.from_session and ${input.throughSession}
-      left join known k on k.symbol = a.symbol and k.session_date = s.session_date
-      where k.symbol is null
-        and not exists (select 1 from market.session_overrides o
-          where o.session_date = s.session_date and o.kind = 'closed')
-      group by a.symbol),
-    newest as (
-      select symbol, max(session_date) filter (where session_date <= ${input.throughSession}) as newest,
-        max(session_date) > ${input.throughSession} as has_later
-      from market.bars where symbol = any(${symbols}) group by symbol)
-    select a.symbol, m.first_missing, m.last_missing, coalesce(m.missing, 0) as missing, n.newest,
-      coalesce(n.has_later, false) as has_later
-    from asked a left join missing m on m.symbol = a.symbol left join newest n on n.symbol = a.symbol
-    order by a.symbol`;
+      union all select symbol, session_date from market.gaps where symbol = any(${symbols}))
+    select a.symbol, min(s.session_date) as first, max(s.session_date) as last
+    from asked a
+    join market.sessions s on s.session_date between a.from_session and ${input.throughSession}
+    left join known k on k.symbol = a.symbol and k.session_date = s.session_date
+    where k.symbol is null
+      and not exists (select 1 from market.session_overrides o
+        where o.session_date = s.session_date and o.kind = 'closed')
+    group by a.symbol`;
+  return new Map(rows.map(({ symbol, first, last }) => [symbol, { first, last }]));
 }
 
 /** The session up to which the doubts of each symbol are known, by symbol; absent: none yet. */

@@ -197,25 +197,29 @@ export async function sessionCoverage(
   sql: Queryable,
   input: { symbols: readonly string[]; sessionDate: string; fromSession: string; universeVersion: string },
 ): Promise<{ onSession: number; usableOnSession: number; gaps: number; rows: number }> {
-  const [row] = await sql<{ onSession: number; flagged: number; gaps: number; rows: number }[]>`
-    with members as (select unnest(${[...input.symbols]}::text[]) collate "C" as symbol),
-    counted as (
-      select b.symbol, count(*) as rows, bool_or(b.session_date = ${input.sessionDate}) as on_session
-      from members m join market.bars b on b.symbol = m.symbol
-      where b.session_date between ${input.fromSession} and ${input.sessionDate} group by b.symbol)
-    select count(*) filter (where on_session) as on_session,
-      (select count(*) from market.gaps g join members m on m.symbol = g.symbol
-       where g.session_date between ${input.fromSession} and ${input.sessionDate}
+  const symbols = [...input.symbols];
+  const [row] = await sql<{ onSession: number; doubtful: number; gaps: number; rows: number }[]>`
+    with today as (
+      select symbol from market.bars
+      where symbol = any(${symbols}) and session_date = ${input.sessionDate})
+    select (select count(*) from today) as on_session,
+      (select count(distinct f.symbol) from market.bar_flags f join today using (symbol)
+       where f.session_date = ${input.sessionDate} and f.severity = 'doubtful'
+         and f.scope in ('', ${input.universeVersion}) and f.available_session <= ${input.sessionDate}
+         and (f.resolved_session is null or f.resolved_session > ${input.sessionDate})) as doubtful,
+      (select count(*) from market.gaps g
+       where g.symbol = any(${symbols}) and g.session_date between ${input.fromSession} and ${input.sessionDate}
          and not exists (select 1 from market.bars b
            where b.symbol = g.symbol and b.session_date = g.session_date)) as gaps,
-      coalesce(sum(rows), 0)::bigint as rows,
-      (select count(distinct f.symbol) from market.bar_flags f join counted c on c.symbol = f.symbol
-       where c.on_session and f.session_date = ${input.sessionDate} and f.severity = 'doubtful'
-         and f.scope in ('', ${input.universeVersion}) and f.available_session <= ${input.sessionDate}
-         and (f.resolved_session is null or f.resolved_session > ${input.sessionDate})) as flagged
-    from counted`;
-  const { onSession, flagged, gaps, rows } = onlyRow(row === undefined ? [] : [row], 'coverage');
-  return { onSession, usableOnSession: onSession - flagged, gaps, rows };
+      (select count(*) from market.bars
+       where symbol = any(${symbols}) and session_date between ${input.fromSession} and ${input.sessionDate}) as rows`;
+  const counted = onlyRow(row === undefined ? [] : [row], 'coverage');
+  return {
+    onSession: counted.onSession,
+    usableOnSession: counted.onSession - counted.doubtful,
+    gaps: counted.gaps,
+    rows: counted.rows,
+  };
 }
 
 /** `YYYY-MM-DD` of each row of a column of epoch days; for reports, not for bulk. */
