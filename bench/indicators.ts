@@ -29,24 +29,38 @@ import {
   williamsR,
 } from '../src/domain/indicators.ts';
 import { loadBenchBars, type BenchBars } from './lib/bars.ts';
+import { median } from './lib/report.ts';
 
-interface Slice extends BenchBars {
-  /** Bytes of the same layout in memory that all threads share. */
+/** High, low, close and volume of all symbols, one after the other, in memory that all threads share. */
+interface Shared {
   memory: SharedArrayBuffer;
+  /** First row of each symbol, and the number of rows as the last element. */
+  starts: readonly number[];
+}
+
+const FIELDS = ['high', 'low', 'close', 'volume'] as const;
+
+function share(market: BenchBars['symbols']): Shared {
+  const starts = [0];
+  for (const { close } of market.values()) starts.push(starts.at(-1)! + close.length);
+  const rows = starts.at(-1)!;
+  const memory = new SharedArrayBuffer(FIELDS.length * rows * 8);
+  for (const [f, name] of FIELDS.entries()) {
+    const all = new Float64Array(memory, f * rows * 8, rows);
+    for (const [s, bars] of [...market.values()].entries()) all.set(bars[name], starts[s]);
+  }
+  return { memory, starts };
 }
 
 /** One pass of every indicator over every `stride`-th symbol; returns a checksum so that nothing is skipped. */
-function pass(bars: Slice, first: number, stride: number): number {
-  const { sessions, symbols, memory } = bars;
-  const field = (index: number, symbol: number): Float64Array =>
-    new Float64Array(memory, (index * symbols + symbol) * sessions * 8, sessions);
-  const last = sessions - 1;
+function pass({ memory, starts }: Shared, first: number, stride: number): number {
+  const rows = starts.at(-1)!;
   let sum = 0;
-  for (let s = first; s < symbols; s += stride) {
-    const high = field(0, s);
-    const low = field(1, s);
-    const close = field(2, s);
-    const volume = field(3, s);
+  for (let s = first; s + 1 < starts.length; s += stride) {
+    const length = starts[s + 1]! - starts[s]!;
+    const field = (f: number): Float64Array => new Float64Array(memory, (f * rows + starts[s]!) * 8, length);
+    const [high, low, close, volume] = [field(0), field(1), field(2), field(3)];
+    const last = length - 1;
     sum += sma(close, 30)[last]! + ema(close, 30)[last]! + rsi(close, 14)[last]!;
     sum += macd(close).histogram[last]! + atr(high, low, close, 14)[last]!;
     sum += bollinger(close).upper[last]! + adx(high, low, close, 14)[last]!;
@@ -57,13 +71,7 @@ function pass(bars: Slice, first: number, stride: number): number {
   return sum;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function timeOneCore(bars: Slice, rounds: number): number[] {
+function timeOneCore(bars: Shared, rounds: number): number[] {
   const times: number[] = [];
   for (let round = 0; round <= rounds; round += 1) {
     const startedAt = performance.now();
@@ -73,7 +81,7 @@ function timeOneCore(bars: Slice, rounds: number): number[] {
   return times;
 }
 
-async function timeWorkers(bars: Slice, options: { rounds: number; threads: number }): Promise<number[]> {
+async function timeWorkers(bars: Shared, options: { rounds: number; threads: number }): Promise<number[]> {
   const { rounds, threads } = options;
   const file = new URL(import.meta.url);
   const workers = Array.from({ length: threads }, (_, first) => {
@@ -94,21 +102,22 @@ async function timeWorkers(bars: Slice, options: { rounds: number; threads: numb
 }
 
 function runWorker(): void {
-  const { bars, first, stride } = workerData as { bars: Slice; first: number; stride: number };
+  const { bars, first, stride } = workerData as { bars: Shared; first: number; stride: number };
   pass(bars, first, stride);
   parentPort?.on('message', () => parentPort?.postMessage(pass(bars, first, stride)));
   parentPort?.postMessage('ready');
 }
 
 /** TA-Lib and pandas on the very same numbers, handed over as one raw file. */
-function timeReference(bars: Slice, options: { rounds: number; python: string }): Record<string, number[]> {
+function timeReference(bars: Shared, options: { rounds: number; python: string }): Record<string, number[]> {
   const folder = mkdtempSync(join(tmpdir(), 'nightshift-bench-'));
   try {
     const raw = join(folder, 'bars.f64');
+    const index = join(folder, 'starts.json');
     writeFileSync(raw, new Uint8Array(bars.memory));
-    const shape = [String(bars.symbols), String(bars.sessions), String(options.rounds)];
+    writeFileSync(index, JSON.stringify(bars.starts));
     const script = join('bench', 'indicators_reference.py');
-    const run = spawnSync(options.python, [script, raw, ...shape], { encoding: 'utf8' });
+    const run = spawnSync(options.python, [script, raw, index, String(options.rounds)], { encoding: 'utf8' });
     if (run.status !== 0) throw new Error(`the reference failed: ${run.stderr || String(run.error)}`);
     return JSON.parse(run.stdout) as Record<string, number[]>;
   } finally {
@@ -125,35 +134,30 @@ async function main(): Promise<void> {
     },
   });
   const rounds = Number(values.rounds);
-  const loaded = await loadBenchBars();
-  const memory = new SharedArrayBuffer(loaded.values.byteLength);
-  new Float64Array(memory).set(loaded.values);
-  const bars: Slice = { ...loaded, memory };
-  const rows = bars.symbols * bars.sessions;
+  const { source, symbols } = await loadBenchBars();
+  const bars = share(symbols);
+  const rows = bars.starts.at(-1)!;
   const seconds: Record<string, number[]> = {
     'ours, one core': timeOneCore(bars, rounds),
     'ours, two threads': await timeWorkers(bars, { rounds, threads: 2 }),
     ...timeReference(bars, { rounds, python: values.python }),
   };
   const base = median(seconds['TA-Lib, one core'] ?? []);
-  console.log(
-    `${bars.source}: ${String(bars.symbols)} symbols x ${String(bars.sessions)} sessions = ${String(rows)} rows`,
-  );
-  console.log(
-    `${String(cpus().length)} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}, medians of ${String(rounds)}`,
-  );
+  const machine = `${String(cpus().length)} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}`;
+  console.log(`${source}: ${String(symbols.size)} symbols, ${String(rows)} rows through 13 indicators`);
+  console.log(`${machine}, medians of ${String(rounds)}`);
   const lines = Object.entries(seconds).map(([name, times]) => {
     const middle = median(times);
     return { name, seconds: middle, rowsPerSecond: rows / middle, ratioToTalib: base / middle };
   });
-  for (const line of lines) {
-    const rate = (line.rowsPerSecond / 1e6).toFixed(2);
-    console.log(
-      `${line.name.padEnd(20)} ${(line.seconds * 1000).toFixed(1).padStart(8)} ms ${rate.padStart(8)} million rows/s  ${line.ratioToTalib.toFixed(2)} x TA-Lib`,
-    );
+  for (const { name, seconds: middle, rowsPerSecond, ratioToTalib } of lines) {
+    const time = `${(middle * 1000).toFixed(1).padStart(8)} ms`;
+    const rate = `${(rowsPerSecond / 1e6).toFixed(2).padStart(8)} million rows/s`;
+    console.log(`${name.padEnd(20)} ${time} ${rate}  ${ratioToTalib.toFixed(2)} x TA-Lib`);
   }
-  if (values.json)
-    writeFileSync(values.json, `${JSON.stringify({ source: bars.source, rows, rounds, lines }, null, 2)}\n`);
+  if (values.json) {
+    writeFileSync(values.json, `${JSON.stringify({ source, machine, rows, rounds, lines }, null, 2)}\n`);
+  }
 }
 
 if (isMainThread) await main();

@@ -12,8 +12,8 @@ import talib
 FloatArray = np.ndarray
 
 
-def with_talib(high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray) -> None:
-    for h, l, c, v in zip(high, low, close, volume, strict=True):
+def with_talib(symbols: list[tuple[FloatArray, ...]]) -> None:
+    for h, l, c, v in symbols:
         talib.SMA(c, 30)
         talib.EMA(c, 30)
         talib.RSI(c, 14)
@@ -77,13 +77,24 @@ def seconds_of(run: Callable[[], None], rounds: int) -> list[float]:
     return times[1:]
 
 
+def wide(symbols: list[tuple[FloatArray, ...]], field: int) -> pd.DataFrame:
+    """One column per symbol, aligned at the end: a later listing has NaN before it."""
+    length = max(len(symbol[field]) for symbol in symbols)
+    return pd.DataFrame(
+        {i: np.concatenate([np.full(length - len(s[field]), np.nan), s[field]]) for i, s in enumerate(symbols)}
+    )
+
+
 def main() -> None:
-    path, symbols, sessions, rounds = sys.argv[1], *map(int, sys.argv[2:5])
-    high, low, close, volume = np.fromfile(path).reshape(4, symbols, sessions)
-    wide = [pd.DataFrame(np.ascontiguousarray(field.T)) for field in (high, low, close, volume)]
+    path, index, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    with open(index) as file:
+        starts = json.load(file)
+    fields = np.fromfile(path).reshape(4, -1)
+    symbols = [tuple(fields[:, a:b]) for a, b in zip(starts, starts[1:], strict=False)]
+    frames = [wide(symbols, field) for field in range(4)]
     result = {
-        "TA-Lib, one core": seconds_of(lambda: with_talib(high, low, close, volume), rounds),
-        "pandas, wide frames": seconds_of(lambda: with_pandas(*wide), min(rounds, 3)),
+        "TA-Lib, one core": seconds_of(lambda: with_talib(symbols), rounds),
+        "pandas, wide frames": seconds_of(lambda: with_pandas(*frames), min(rounds, 3)),
     }
     print(json.dumps(result))
 
