@@ -1,6 +1,7 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
 import { mergeRows } from '../merge.ts';
+import { probabilitiesOf, type ProbabilityName } from './predictions.ts';
 
 export type BaselineKind = 'rolling' | 'anchored';
 
@@ -253,6 +254,61 @@ export async function findRetrainingFlag(
     where session_date = ${input.sessionDate} and universe = ${input.universe}
     order by recorded_at desc limit 1`;
   return row ?? null;
+}
+
+/** Newest session before `beforeSession` on which the flag was raised; null if it never was. */
+export async function findLastRaisedFlag(
+  sql: Queryable,
+  input: { universe: string; beforeSession: string },
+): Promise<string | null> {
+  const [row] = await sql<{ sessionDate: string }[]>`
+    select session_date from turbomode.retraining_flags
+    where universe = ${input.universe} and session_date < ${input.beforeSession}
+      and jsonb_array_length(reasons) > 0
+    order by session_date desc limit 1`;
+  return row?.sessionDate ?? null;
+}
+
+/** The newest decision of a person about the current version, as of a session; the nightly gate is none. */
+export async function findPersonalPromotion(
+  sql: Queryable,
+  input: { universe: string; sessionDate: string },
+): Promise<{ version: string; effectiveFromSession: string; decidedBy: string; why: string } | null> {
+  const [row] = await sql<
+    { version: string; effectiveFromSession: string; decidedBy: string; why: string }[]
+  >`
+    select version, effective_from_session, decided_by, why from turbomode.model_promotions
+    where universe = ${input.universe} and effective_from_session <= ${input.sessionDate} and kind <> 'gate'
+    order by effective_from_session desc, promotion_id desc limit 1`;
+  return row ?? null;
+}
+
+export type IssuedPrediction = {
+  sessionDate: string;
+  symbol: string;
+  probabilities: Record<ProbabilityName, number | null>;
+};
+
+/** Predictions as they were first issued for each session of a range, whichever version made them. */
+export async function readIssuedPredictions(
+  sql: Queryable,
+  input: { universe: string; universeVersion: string; fromSession: string; throughSession: string },
+): Promise<IssuedPrediction[]> {
+  const stored = await sql<(Record<string, unknown> & { sessionDate: string; symbol: string })[]>`
+    with issued as (
+      select distinct on (session_date) session_date, model_version, revision
+      from turbomode.predictions
+      where universe = ${input.universe} and universe_version = ${input.universeVersion}
+        and session_date between ${input.fromSession} and ${input.throughSession}
+      order by session_date, written_at, model_version, revision)
+    select p.* from turbomode.predictions p join issued using (session_date, model_version, revision)
+    where p.universe = ${input.universe} and p.universe_version = ${input.universeVersion}
+    order by p.session_date, p.symbol`;
+  return stored.map((row) => ({
+    sessionDate: row.sessionDate,
+    symbol: row.symbol,
+    probabilities: probabilitiesOf(row),
+  }));
 }
 
 function epochDay(date: string): number {

@@ -100,7 +100,8 @@ export async function readPredictions(
   };
 }
 
-function probabilitiesOf(row: Record<string, unknown>): Record<ProbabilityName, number | null> {
+/** The probabilities of a row of `turbomode.predictions`. */
+export function probabilitiesOf(row: Record<string, unknown>): Record<ProbabilityName, number | null> {
   const entries = PROBABILITY_NAMES.map((name) => {
     const value = row[`p${name.charAt(0).toUpperCase()}${name.slice(1)}`];
     return [name, typeof value === 'number' ? value : null] as const;

@@ -38,6 +38,26 @@ export async function findDataset(sql: Queryable, datasetHash: string): Promise<
   return row ?? null;
 }
 
+/** The dataset built last for a session with these definitions and labels; null if there is none left. */
+export async function findSessionDataset(
+  sql: Queryable,
+  key: Pick<
+    DatasetRow,
+    'sessionDate' | 'universe' | 'universeVersion' | 'featureSetVersion' | 'labelKind' | 'horizonSessions'
+  >,
+): Promise<DatasetRow | null> {
+  const [row] = await sql<DatasetRow[]>`
+    select dataset_hash, parquet_hash, session_date, universe, universe_version, feature_set_version,
+      label_kind, horizon_sessions, rows, symbols, sessions, input_hash, manifest, coverage
+    from turbomode.datasets
+    where session_date = ${key.sessionDate} and universe = ${key.universe}
+      and universe_version = ${key.universeVersion} and feature_set_version = ${key.featureSetVersion}
+      and label_kind = ${key.labelKind} and horizon_sessions = ${key.horizonSessions}
+      and artifact_deleted_at is null
+    order by created_at desc, dataset_hash limit 1`;
+  return row ?? null;
+}
+
 /** Stores a dataset's row; a known one only loses its mark of deletion, because its object is back. */
 export async function insertDataset(tx: Tx, row: DatasetRow): Promise<void> {
   await tx`

@@ -1,0 +1,163 @@
+import { readParquet } from '../../artifacts/parquet.ts';
+import {
+  binShares,
+  createBaseline,
+  jsOfShares,
+  klOfShares,
+  ksTest,
+  psiOfShares,
+} from '../../domain/drift.ts';
+import {
+  monitorDrift,
+  type DriftMonitorOptions,
+  type MonitoredSeries,
+  type SeriesDrift,
+  type SessionValues,
+} from '../../domain/drift-monitor.ts';
+import { toJsonNumber } from '../../domain/statistics/json.ts';
+import type { Report } from '../compute/protocol.ts';
+import { dropMissing, type FeatureSpec, type SessionColumn } from './series.ts';
+
+/** Sessions of the night's axis, both included. */
+export type SessionRange = { firstSession: number; lastSession: number };
+
+/** Out-of-fold probabilities of one model and those issued in the last sessions, on the night's axis. */
+export type PredictionSeries = {
+  model: string;
+  baseline: SessionColumn & SessionRange;
+  current: SessionColumn & SessionRange;
+};
+
+export type MeasureDriftInput = {
+  /** The dataset's Parquet file. */
+  parquet: Uint8Array;
+  features: FeatureSpec[];
+  rowStartBySession: number[];
+  /** Index of the night's session. */
+  session: number;
+  rolling: SessionRange;
+  /** Null where it is the rolling one, or there is none. */
+  anchored: SessionRange | null;
+  predictions: PredictionSeries[];
+  options: DriftMonitorOptions & { bins: number; floor: number; windowSessions: number };
+  missing: 'drop' | 'bin';
+};
+
+/** A series beside the bins of its baseline. */
+export type MeasuredSeries = SeriesDrift & SessionRange & { edges: number[]; shares: number[] };
+export type MeasuredDrift = { rolling: MeasuredSeries[]; anchored: MeasuredSeries[] | null };
+
+/** All series of one night against the rolling and the anchored baseline; a job for a thread of its own. */
+export async function measureDrift(input: MeasureDriftInput, report: Report): Promise<MeasuredDrift> {
+  const features = await readFeatures(input, report);
+  const predictions = input.predictions.map(
+    (series): MonitoredSeries => ({
+      name: `prediction:${series.model}`,
+      kind: 'prediction',
+      baseline: series.baseline,
+      current: series.current,
+    }),
+  );
+  report('rolling', 0, 1);
+  const rolling = measure(input, [...seriesOf(features, input.rolling, input), ...predictions]);
+  if (input.anchored === null) return { rolling, anchored: null };
+  report('anchored', 0, 1);
+  return { rolling, anchored: measure(input, seriesOf(features, input.anchored, input)) };
+}
+
+type FeatureColumn = FeatureSpec & { column: SessionValues };
+
+async function readFeatures(input: MeasureDriftInput, report: Report): Promise<FeatureColumn[]> {
+  // A view on a larger buffer would be copied again for each column.
+  const { parquet, rowStartBySession, session } = input;
+  const bytes = parquet.byteLength === parquet.buffer.byteLength ? parquet : parquet.slice();
+  const found: FeatureColumn[] = [];
+  for (const [index, spec] of input.features.entries()) {
+    const { columns } = await readParquet(bytes, { columns: [spec.name] });
+    const values = columns.get(spec.name);
+    if (!(values instanceof Float32Array || values instanceof Float64Array)) {
+      throw new RangeError(`${spec.name} of the dataset is no column of floats`);
+    }
+    const all = { values, rowStarts: rowStartBySession, firstSession: 0, lastSession: session };
+    found.push({ ...spec, column: input.missing === 'drop' ? dropMissing(all) : all });
+    report('features', index + 1, input.features.length);
+  }
+  return found;
+}
+
+function seriesOf(
+  features: readonly FeatureColumn[],
+  range: SessionRange,
+  { session, options }: MeasureDriftInput,
+): MonitoredSeries[] {
+  const firstSession = Math.max(0, session - options.windowSessions);
+  return features.map(({ name, excludedBecause, column }) => ({
+    name,
+    kind: 'feature',
+    baseline: { ...column, ...range },
+    current: { ...column, firstSession, lastSession: session },
+    ...(excludedBecause === null ? {} : { excludedBecause }),
+  }));
+}
+
+function measure(
+  { options, missing }: MeasureDriftInput,
+  series: readonly MonitoredSeries[],
+): MeasuredSeries[] {
+  const report = monitorDrift(series, options);
+  return series.map((one, index) => {
+    const found = report.series[index];
+    if (found === undefined) throw new RangeError(`no result for ${one.name}`);
+    const { firstSession, lastSession } = one.baseline;
+    return { ...found, ...rawOf(one, { ...options, missing }, found), firstSession, lastSession };
+  });
+}
+
+/** The bins of the baseline, and the raw numbers of a series that is logged though not monitored. */
+function rawOf(
+  one: MonitoredSeries,
+  options: { bins: number; floor: number; windowSessions: number; missing: 'drop' | 'bin' },
+  found: SeriesDrift,
+): Partial<SeriesDrift> & { edges: number[]; shares: number[] } {
+  const baseline = createBaseline(valuesOf(one.baseline), options);
+  const { lastSession } = one.current;
+  const firstSession = Math.max(one.current.firstSession, lastSession - options.windowSessions + 1);
+  const current = valuesOf({ ...one.current, firstSession });
+  const shares = binShares(baseline, current, options);
+  // Without a current value the baseline still has its bins.
+  const own = shares ?? binShares(baseline, baseline.sorted, options);
+  const bins = { edges: [...baseline.edges], shares: own === null ? [] : [...own.baseline] };
+  if (found.status !== 'not_monitored') return bins;
+  const baselineRows = baseline.sorted.length + baseline.missingCount;
+  const missing = countMissing(current);
+  const counted = {
+    baselineRows,
+    currentRows: current.length,
+    baselineMissingShare: toJsonNumber(baseline.missingCount / baselineRows),
+    currentMissingShare: toJsonNumber(missing / current.length),
+  };
+  if (shares === null) return { ...bins, ...counted };
+  const kl = klOfShares(shares);
+  const ks = ksTest(current, baseline);
+  return {
+    ...bins,
+    ...counted,
+    psi: toJsonNumber(psiOfShares(shares)),
+    klCurrentGivenBaseline: toJsonNumber(kl.currentGivenBaseline),
+    klBaselineGivenCurrent: toJsonNumber(kl.baselineGivenCurrent),
+    jsDivergence: toJsonNumber(jsOfShares(shares)),
+    ksStatistic: toJsonNumber(ks.statistic),
+    ksPValue: toJsonNumber(ks.pValue),
+  };
+}
+
+function valuesOf(range: SessionValues): Float32Array | Float64Array {
+  const start = range.rowStarts[range.firstSession] ?? 0;
+  return range.values.subarray(start, Math.max(start, range.rowStarts[range.lastSession + 1] ?? start));
+}
+
+function countMissing(values: Float32Array | Float64Array): number {
+  let count = 0;
+  for (const value of values) if (Number.isNaN(value)) count += 1;
+  return count;
+}
