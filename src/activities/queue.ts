@@ -37,28 +37,32 @@ export function createQueueActivities(deps: QueueDeps): SlotActivities & QueueAc
     );
   };
 
-  const isClosed = async ({ workflowId, runId }: { workflowId: string; runId: string }): Promise<boolean> => {
-    try {
-      const { status } = await client.withDeadline(Date.now() + CALL_MS, () =>
-        client.workflow.getHandle(workflowId, runId).describe(),
-      );
-      return !OPEN.has(status.name);
-    } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return true;
-      throw error;
-    }
-  };
-
   return {
     requestSlot: (input) => tellQueue(REQUEST_SLOT, input),
     releaseSlot: (input) => tellQueue(RELEASE_SLOT, input),
     findClosedRuns: async ({ runs }) => {
       const byId = new Map(runs.map((run) => [run.runId, run]));
       const checked = await Promise.all(
-        [...byId.values()].map(async (run) => ({ runId: run.runId, closed: await isClosed(run) })),
+        [...byId.values()].map(async (run) => ({ runId: run.runId, closed: await isClosedRun(client, run) })),
       );
       return { closedRunIds: checked.filter((run) => run.closed).map((run) => run.runId) };
     },
     findHeldSlots: async () => ({ holders: await deps.findSlotHolders() }),
   };
+}
+
+/** Whether a run is closed; one that is not known (any more) is. */
+export async function isClosedRun(
+  client: Client,
+  { workflowId, runId }: { workflowId: string; runId: string },
+): Promise<boolean> {
+  try {
+    const { status } = await client.withDeadline(Date.now() + CALL_MS, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
+    return !OPEN.has(status.name);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return true;
+    throw error;
+  }
 }

@@ -38,6 +38,8 @@ export type TaskPlan = {
   task: Task;
   taskRunId: string;
   enabled: boolean;
+  /** Why it does not run in this night; null for an enabled task. */
+  disabledReason: string | null;
   dependsOn: Task[];
   /** Absolute UTC instant before which the task does not start; null: as soon as its needs are done. */
   notBefore: string | null;

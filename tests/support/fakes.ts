@@ -56,6 +56,7 @@ export function taskPlan(task: Task, change: Partial<TaskPlan> = {}): TaskPlan {
     task,
     taskRunId: `${task}-run`,
     enabled: true,
+    disabledReason: null,
     dependsOn: NEEDS[task],
     notBefore: null,
     notBeforeLocal: null,

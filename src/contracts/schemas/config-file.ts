@@ -15,33 +15,42 @@ export class ConfigError extends Error {
   }
 }
 
-export type FileTask = {
-  task: Task;
-  taskId: number;
-  title: string;
-  enabled: boolean;
-  hour: number;
-  minute: number;
-  daysOfWeek: number[];
-  timeoutMs: number;
-  maxAttempts: number;
-  review: boolean;
-};
+const fileTaskSchema = z.object({
+  task: z.enum(TASKS),
+  taskId: z.number().int(),
+  title: z.string(),
+  enabled: z.boolean(),
+  hour: z.number().int(),
+  minute: z.number().int(),
+  daysOfWeek: z.array(z.number().int()),
+  timeoutMs: z.number().positive(),
+  maxAttempts: z.number().int().positive(),
+  review: z.boolean(),
+});
+export type FileTask = z.infer<typeof fileTaskSchema>;
 
+const configFileSchema = z.object({
+  globals: z.object({
+    version: z.string(),
+    timezone: z.string(),
+    maxConcurrentJobs: z.number().int().positive(),
+    coalesce: z.boolean(),
+    maxInstances: z.number().int().positive(),
+    misfireGraceTimeMs: z.number().positive(),
+  }),
+  tasks: z.record(z.enum(TASKS), fileTaskSchema),
+  nightshift: z.record(z.string(), z.unknown()),
+  warnings: z.array(z.string()),
+});
 /** A file in the documents' format, checked; our block still as written. */
-export type ConfigFile = {
-  globals: {
-    version: string;
-    timezone: string;
-    maxConcurrentJobs: number;
-    coalesce: boolean;
-    maxInstances: number;
-    misfireGraceTimeMs: number;
-  };
-  tasks: Record<Task, FileTask>;
-  nightshift: Record<string, unknown>;
-  warnings: string[];
-};
+export type ConfigFile = z.infer<typeof configFileSchema>;
+
+/** Reads a checked file back from where it was stored. Throws ConfigError if it is not one. */
+export function parseStoredConfigFile(value: unknown): ConfigFile {
+  const parsed = configFileSchema.safeParse(value);
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => issueText(issue, '')));
+  return parsed.data;
+}
 
 /** The least the server accepts; APScheduler's null means no limit, the server's longest is a year. */
 const MIN_CATCHUP_SECONDS = 10;

@@ -7,7 +7,7 @@ import { DEFAULT_SETTINGS, UNIVERSE_PRESETS } from './config-defaults.ts';
 import { ConfigError, type ConfigFile, dependencyProblems, isRecord, issueText } from './config-file.ts';
 import { type NightshiftSettings, settingsSchema } from './nightshift-settings.ts';
 
-export { ConfigError, type ConfigFile, parseConfigFile } from './config-file.ts';
+export { ConfigError, type ConfigFile, parseConfigFile, parseStoredConfigFile } from './config-file.ts';
 export type { ModelSettings, NightshiftSettings } from './nightshift-settings.ts';
 
 const taskSettingsSchema = z.strictObject({
@@ -82,8 +82,8 @@ export function knownUniverses(file: ConfigFile): string[] {
   ];
 }
 
-/** SHA-256 (hex) of the configuration with sorted keys: equal content, equal hash. */
-export function configHash(config: EffectiveConfig): string {
+/** SHA-256 (hex) of a configuration or a whole file with sorted keys: equal content, equal hash. */
+export function configHash(config: EffectiveConfig | ConfigFile): string {
   return createHash('sha256').update(canonicalJson(config)).digest('hex');
 }
 

@@ -149,12 +149,18 @@ export function activityOptions(name: PresetName, taskTimeoutMs: number) {
   };
 }
 
+/** A database that is away has its own class; what Postgres itself refuses, it refuses again. */
+const REFUSED_BY_DATABASE = 'PostgresError';
+
 /** Options of a local activity; without a task its own total bound holds. */
 export function localOptions(name: PresetName, taskTimeoutMs = Number.MAX_SAFE_INTEGER) {
   const preset: Preset = PRESETS[name];
   return {
     startToCloseTimeout: ms(preset.perAttemptMs, taskTimeoutMs),
     scheduleToCloseTimeout: ms(preset.totalMs, taskTimeoutMs),
-    retry: retryPolicy(preset.retry),
+    retry: {
+      ...retryPolicy(preset.retry),
+      nonRetryableErrorTypes: [...NON_RETRYABLE, REFUSED_BY_DATABASE],
+    },
   };
 }

@@ -18,7 +18,7 @@ export class Board {
     this.#heading = options.heading;
     for (const plan of options.plans) {
       const state = plan.enabled ? 'pending' : 'disabled';
-      this.#lines.set(plan.task, { plan, state, reason: null, startedAt: '', endedAt: '' });
+      this.#lines.set(plan.task, { plan, state, reason: plan.disabledReason, startedAt: '', endedAt: '' });
     }
     this.#show();
   }

@@ -1,0 +1,163 @@
+import { ApplicationFailure } from '@temporalio/common';
+
+import type { ManualPlan, TaskInput } from '../../contracts/activities.ts';
+import type { Task, Trigger } from '../../contracts/wire/names.ts';
+import { refuseRunRequest, type RunRequestRow, takeRunRequest } from '../../db/queries/requests.ts';
+import { findTaskRun, insertTaskRuns, succeededTasks } from '../../db/queries/task-runs.ts';
+import { localDate, nextRun } from '../../domain/schedule-times.ts';
+import { type FrozenConfig, freezeConfig, frozenConfig } from './config-source.ts';
+import type { RunDeps } from './deps.ts';
+import { planUniverse, readCalendar, readDefinition } from './market.ts';
+import { taskPlan } from './night-plan.ts';
+
+/** Maintenance belongs to no universe. */
+const ALL_UNIVERSES = 'all';
+
+type Starter = { workflowId: string; runId: string };
+type Single = {
+  taskRunId: string;
+  task: Task;
+  sessionDate: string;
+  universe: string;
+  universeVersion: string;
+  trigger: Trigger;
+  forced: boolean;
+  requestedBy: string | null;
+  frozen: FrozenConfig;
+};
+
+/** Plans one manual run from its request row and marks it taken; its needs are checked again here. */
+export async function planManualRun(
+  deps: RunDeps,
+  input: Starter & { taskRunId: string },
+): Promise<ManualPlan> {
+  const { sql } = deps.database;
+  const { taskRunId, workflowId } = input;
+  const request = await takeRunRequest(sql, { requestId: taskRunId, workflowId });
+  if (request === null) return { outcome: 'refused', reason: `no request ${taskRunId} is stored` };
+  if (request.refusedReason !== null) return { outcome: 'refused', reason: request.refusedReason };
+  try {
+    const single = await resolve(deps, request);
+    return await openRun(deps, input, single);
+  } catch (error) {
+    if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error;
+    await refuseRunRequest(sql, { requestId: taskRunId, reason: error.message });
+    return { outcome: 'refused', reason: error.message };
+  }
+}
+
+/** Plans weekly maintenance: its date is that of the schedule's nominal instant in the schedule's zone. */
+export async function planMaintenance(
+  deps: RunDeps,
+  input: Starter & { nominalInstant: string | null },
+): Promise<ManualPlan> {
+  const frozen = await freezeConfig(deps.database.sql, undefined);
+  const atMs = input.nominalInstant === null ? nowMs(deps) : Date.parse(input.nominalInstant);
+  const sessionDate = localDate(atMs, frozen.config.timezone);
+  return openRun(deps, input, {
+    taskRunId: `weeklyMaintenance-${sessionDate}-${input.runId.slice(0, 8)}`,
+    task: 'weeklyMaintenance',
+    sessionDate,
+    universe: ALL_UNIVERSES,
+    universeVersion: '',
+    trigger: 'schedule',
+    forced: false,
+    requestedBy: null,
+    frozen,
+  });
+}
+
+async function resolve(deps: RunDeps, request: RunRequestRow): Promise<Single> {
+  const { sql } = deps.database;
+  const { task, sessionDate, trigger, requestedBy } = request;
+  const common = {
+    taskRunId: request.requestId,
+    task,
+    sessionDate,
+    trigger,
+    requestedBy,
+    forced: request.force,
+  };
+  const asked = request.configHash === null ? null : await frozenConfig(sql, request.configHash);
+  if (task === 'weeklyMaintenance') {
+    const frozen = asked ?? (await freezeConfig(sql, undefined));
+    return { ...common, universe: ALL_UNIVERSES, universeVersion: '', frozen };
+  }
+  const definition = await readDefinition(deps, request.universe);
+  const universe = definition.name;
+  const frozen = asked ?? (await freezeConfig(sql, universe));
+  const { config } = frozen;
+  const calendar = await readCalendar(deps, config.timezone);
+  if (!calendar.isSession(sessionDate)) throw refusal(`${calendar.exchange} is closed on ${sessionDate}`);
+  const coverage = await deps.provider(config.providers.chain).coverage();
+  const universeVersion = await planUniverse({ deps, definition, config, coverage, sessionDate });
+  const done = await succeededTasks(sql, { sessionDate, universe, universeVersion });
+  const missing = config.tasks[task].dependsOn.filter((need) => !done.includes(need));
+  if (missing.length > 0 && !request.force) {
+    throw refusal(
+      `${missing.join(' and ')} did not succeed for ${sessionDate} (${universe}); --force runs it anyway`,
+    );
+  }
+  return { ...common, universe, universeVersion, frozen };
+}
+
+async function openRun(deps: RunDeps, starter: Starter, single: Single): Promise<ManualPlan> {
+  const { sql } = deps.database;
+  const { frozen, requestedBy, ...about } = single;
+  const { config, hash } = frozen;
+  const { taskRunId, task, trigger, forced } = about;
+  const settings = config.tasks[task];
+  // A person may run a disabled task: the switch is the schedule's.
+  const plan = { ...taskPlan(settings, { config, taskRunId }), enabled: true, disabledReason: null };
+  await insertTaskRuns(sql, [
+    {
+      ...about,
+      nightWorkflowId: null,
+      nightRunId: null,
+      starterWorkflowId: starter.workflowId,
+      starterRunId: starter.runId,
+      state: 'pending',
+      reason: null,
+      requestedBy,
+      maxAttempts: plan.maxAttempts,
+      timeoutMs: plan.timeoutMs,
+      dependsOn: plan.dependsOn,
+      notBefore: null,
+      configHash: hash,
+    },
+  ]);
+  const row = await findTaskRun(sql, taskRunId);
+  if (row?.starterWorkflowId !== starter.workflowId) {
+    throw refusal(`run ${taskRunId} belongs to ${row?.starterWorkflowId ?? 'nobody'}`);
+  }
+  const next = config.tasks.ingestion.enabled
+    ? nextRun(config.tasks.ingestion, config.timezone, nowMs(deps))
+    : null;
+  const input: TaskInput = {
+    taskRunId,
+    task,
+    sessionDate: about.sessionDate,
+    universe: about.universe,
+    universeVersion: about.universeVersion,
+    configHash: hash,
+    trigger,
+    forced,
+    timeoutMs: plan.timeoutMs,
+    turn: 0,
+  };
+  return {
+    outcome: 'run',
+    plan,
+    input,
+    limits: { maxConcurrentJobs: config.maxConcurrentJobs, maxInstances: config.maxInstances },
+    nextStart: next === null ? null : new Date(next).toISOString(),
+  };
+}
+
+function refusal(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'InvalidInput');
+}
+
+function nowMs(deps: RunDeps): number {
+  return deps.now?.() ?? Date.now();
+}

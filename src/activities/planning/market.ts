@@ -1,0 +1,72 @@
+import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
+import { readCalendarOverrides } from '../../db/queries/sessions.ts';
+import { insertUniverseList } from '../../db/queries/universes.ts';
+import { createCalendar, type ExchangeCalendar } from '../../domain/calendar.ts';
+import type { Instrument } from '../../domain/market-data.ts';
+import {
+  checkSymbolsKnown,
+  membersAsOf,
+  type UniverseDefinition,
+  UniverseError,
+  universeVersionOf,
+} from '../../domain/universe.ts';
+import type { ProviderCoverage } from '../../providers/port.ts';
+import { failure } from '../errors.ts';
+import type { RunDeps } from './deps.ts';
+
+/** The exchange calendar with the corrections people made. */
+export async function readCalendar(deps: RunDeps, timezone: string): Promise<ExchangeCalendar> {
+  return createCalendar({
+    exchange: 'XNYS',
+    timeZone: timezone,
+    sessions: await deps.sessions(),
+    overrides: await readCalendarOverrides(deps.database.sql),
+  });
+}
+
+/** A universe by name or file. Fails with InvalidInput in words for people. */
+export async function readDefinition(deps: RunDeps, nameOrFile: string): Promise<UniverseDefinition> {
+  return asInvalidInput(() => deps.readUniverse(nameOrFile));
+}
+
+/**
+ * Members of a universe as of a session; the list is left in `ops.universe_lists` for ingestion. Returns the
+ * hash that names it. Fails with InvalidInput for symbols the provider does not list.
+ */
+export async function planUniverse(options: {
+  deps: RunDeps;
+  definition: UniverseDefinition;
+  config: EffectiveConfig;
+  coverage: ProviderCoverage;
+  sessionDate: string;
+}): Promise<string> {
+  const { deps, definition, config, coverage, sessionDate } = options;
+  const { name: universe, symbols, survivorship, maxSessions } = definition;
+  const known = coverage.symbols;
+  if (known !== null) {
+    await asInvalidInput(async () => checkSymbolsKnown({ source: universe, symbols, known }));
+  }
+  let members = [...symbols];
+  if (coverage.has.instruments) {
+    const provider = deps.provider(config.providers.chain);
+    const results = await provider.instruments({ symbols, asOfSession: sessionDate });
+    const found = results.flatMap((result): Instrument[] => (result.ok ? [result.value] : []));
+    const firstSessions = new Map(found.map((instrument) => [instrument.symbol, instrument.firstSession]));
+    members = [...membersAsOf({ symbols, firstSessions, session: sessionDate })];
+  }
+  if (members.length === 0) {
+    throw failure('InvalidInput', `universe ${universe} has no member that was listed by ${sessionDate}`);
+  }
+  const version = universeVersionOf(members);
+  await insertUniverseList(deps.database.sql, { universe, version, members, survivorship, maxSessions });
+  return version;
+}
+
+async function asInvalidInput<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof UniverseError) throw failure('InvalidInput', error.message, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+import { log } from '@temporalio/activity';
+
+import type { RunActivities } from '../contracts/activities.ts';
+import { beginAttempt, countLostAttempts, finishAttempt } from '../db/queries/attempts.ts';
+import { refreshNightState } from '../db/queries/night-state.ts';
+import { setNightState } from '../db/queries/nights.ts';
+import { insertReview } from '../db/queries/requests.ts';
+import { transitionTaskRuns } from '../db/queries/task-runs.ts';
+import { classifyErrors } from './errors.ts';
+import { adoptFileAtStart } from './planning/config-source.ts';
+import type { RunDeps } from './planning/deps.ts';
+import { planMaintenance, planManualRun } from './planning/manual-plan.ts';
+import { planNight } from './planning/night-plan.ts';
+
+/** Kinds of process whose silence means that our own runtime was down. */
+const PROCESSES = ['worker', 'ml'];
+/** Beats come every two seconds; shorter silences are a busy machine, not an outage. */
+const SILENCE_TOLERATED_MS = 15_000;
+
+/** Planning and book-keeping of runs: short, idempotent, called as local activities. */
+export function createRunActivities(deps: RunDeps): RunActivities {
+  const { sql } = deps.database;
+  const adopt = once(async () => {
+    const problem = await adoptFileAtStart(sql, deps.configPath);
+    if (problem !== null) log.error(`the configuration file is not used: ${problem}`);
+  });
+
+  return classifyErrors({
+    planNight: async (input) => {
+      await adopt();
+      return planNight(deps, input);
+    },
+    planManualRun: async (input) => {
+      await adopt();
+      return planManualRun(deps, input);
+    },
+    planMaintenance: async (input) => {
+      await adopt();
+      return planMaintenance(deps, input);
+    },
+    recordTasks: async ({ transitions }) => {
+      await transitionTaskRuns(sql, transitions);
+      await refreshNightState(
+        sql,
+        transitions.map((transition) => transition.taskRunId),
+      );
+    },
+    recordReview: (input) => insertReview(sql, input),
+    beginAttempt: async ({ fence }) => {
+      await beginAttempt(sql, fence);
+      await refreshNightState(sql, [fence.taskRunId]);
+    },
+    finishAttempt: async (input) => {
+      await finishAttempt(sql, input);
+      await refreshNightState(sql, [input.fence.taskRunId]);
+    },
+    countLostAttempts: (input) =>
+      countLostAttempts(sql, { ...input, processes: PROCESSES, toleranceMs: SILENCE_TOLERATED_MS }),
+    finishNight: async (input) => {
+      await setNightState(sql, input);
+    },
+  } satisfies RunActivities);
+}
+
+/** Runs `work` until it has succeeded once. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  return async () => {
+    running ??= work();
+    try {
+      await running;
+    } catch (error) {
+      running = null;
+      throw error;
+    }
+  };
+}
