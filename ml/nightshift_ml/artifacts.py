@@ -10,8 +10,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -20,6 +21,9 @@ from obstore.store import LocalStore, S3Store
 
 from .errors import ArtifactMissing, DataDefect, InvalidInput
 from .hashing import canonical_json, sha256_hex
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -34,9 +38,9 @@ class ArtifactStore:
     Every write is atomic: the local store writes a staging file and renames it, S3 shows whole objects only.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, retries: int = 5) -> None:
         self.url = url
-        self._store = _open(url)
+        self._store = _open(url, retries)
 
     def put(self, data: bytes) -> str:
         """Stores the bytes under their hash and returns it; a whole object is never rewritten."""
@@ -106,21 +110,23 @@ class ArtifactStore:
                 return None
 
 
-def _open(url: str) -> LocalStore | S3Store:
+def _open(url: str, retries: int) -> LocalStore | S3Store:
     parts = urlsplit(url)
     if parts.scheme == "file":
         return LocalStore(prefix=Path(unquote(parts.path)), mkdir=True)
     if parts.scheme == "s3":
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         prefix = parts.path.strip("/") or None
+        retry: RetryConfig = {"max_retries": retries, "retry_timeout": timedelta(seconds=60)}
         if endpoint is None:
-            return S3Store(parts.netloc, prefix=prefix)
+            return S3Store(parts.netloc, prefix=prefix, retry_config=retry)
         # The library refuses plain http unless told so; an http endpoint of one's own is told by its URL.
         return S3Store(
             parts.netloc,
             prefix=prefix,
             endpoint=endpoint,
             client_options={"allow_http": endpoint.startswith("http://")},
+            retry_config=retry,
         )
     raise InvalidInput(f"ARTIFACT_URL must start with file:// or s3://, not {url!r}")
 

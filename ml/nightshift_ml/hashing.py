@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 PACKAGE = Path(__file__).resolve().parent
 LOCK_FILE = PACKAGE.parent / "requirements.lock"
@@ -36,6 +36,8 @@ def key_of(**parts: Any) -> str:
 
 def hash_arrays(header: Any, arrays: Iterable[npt.NDArray[Any]]) -> str:
     """sha256 over a JSON header and the shapes, types and bytes of the arrays, in order."""
+    import numpy as np  # here: the worker itself, which only needs the other hashes, starts faster
+
     digest = hashlib.sha256(canonical_json(header))
     for array in arrays:
         block = np.ascontiguousarray(array)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from .dataset import Doubles, Ints
 from .errors import NumericFailure
@@ -145,7 +144,9 @@ def auc(score: Doubles, y: Doubles) -> float:
     positive, negative = int(ones.sum()), int((~ones).sum())
     if positive == 0 or negative == 0:
         return 0.5
-    ranks = rankdata(score)
+    # Rank of a value = mean of the positions its ties take.
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
     return float((ranks[ones].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 

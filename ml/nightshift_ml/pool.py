@@ -163,6 +163,7 @@ class Pool:
             raise FitFailed(f"cannot start a pool process: {error}") from error
         if not process.alive:
             self._all.discard(process)
+            await process.kill()
             process = await self._start()
         clean = False
         try:

@@ -1,0 +1,172 @@
+"""Each of the eight models: fit, predict, parameters, progress, round trip through its bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.night import MODEL_IDS, PARAMETERS, SEED
+
+from nightshift_ml.dataset import TrainingRows
+from nightshift_ml.errors import DataDefect, InvalidInput
+from nightshift_ml.fitted import BACKGROUND_ROWS, FittedModel, fit_model
+from nightshift_ml.models import get_model, registry
+from nightshift_ml.models._base import FitContext
+from nightshift_ml.models._container import pack, unpack
+
+FEATURES = [f"f{j}" for j in range(6)]
+
+
+def rows(count: int = 1500, seed: int = 1) -> TrainingRows:
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((count, len(FEATURES))).astype(np.float32)
+    y = (x[:, 0] - 0.5 * x[:, 1] + random.standard_normal(count) > 0).astype(np.float32)
+    x[random.random(x.shape) < 0.05] = np.nan
+    x[:, 5] = random.standard_normal(count).astype(np.float32)  # one feature without gaps
+    return TrainingRows(x, y, 0, 1)
+
+
+def fitted(model_id: str, seen: list[tuple[str, int, int]] | None = None) -> FittedModel:
+    model = get_model(model_id)
+    calls = seen if seen is not None else []
+    progress = lambda phase, done, total: calls.append((phase, done, total))  # noqa: E731
+    given = FitContext(model.resolve(PARAMETERS[model_id]), SEED, 2, "cpu", progress)
+    return fit_model(model, rows(), FEATURES, given)
+
+
+@pytest.mark.parametrize("model_id", MODEL_IDS)
+def test_learns_takes_missing_values_and_survives_its_bytes(model_id: str) -> None:
+    model = fitted(model_id)
+    test = rows(seed=2)
+    p = model.probability(test.x, 2)
+    assert p.dtype == np.float64
+    assert p.shape == (1500,)
+    assert ((p > 0) & (p < 1)).all()
+    assert p[test.y == 1].mean() > p[test.y == 0].mean() + 0.02
+    assert np.isfinite(model.probability(np.full((1, 6), np.nan, dtype=np.float32), 2)).all()
+
+    again = FittedModel.from_bytes(model.to_bytes())
+    assert np.array_equal(again.probability(test.x, 2), p)
+    alone = again.probability(test.x[7:8], 1)
+    np.testing.assert_allclose(alone, p[7:8], rtol=0, atol=1e-12, err_msg="depends on the rows beside it")
+    assert again.trees == model.trees
+    assert again.features == tuple(FEATURES)
+    assert again.background.shape == (BACKGROUND_ROWS, 6)
+
+
+@pytest.mark.parametrize("model_id", MODEL_IDS)
+def test_reports_real_progress(model_id: str) -> None:
+    seen: list[tuple[str, int, int]] = []
+    fitted(model_id, seen)
+    fit = [(done, total) for phase, done, total in seen if phase == "fit"]
+    assert len(fit) >= 2
+    assert [done for done, _ in fit] == sorted(done for done, _ in fit)
+    assert all(0 <= done <= total for done, total in fit)
+    if model_id != "logisticRegression":  # it may converge before its last iteration
+        assert fit[-1][0] == fit[-1][1]
+
+
+@pytest.mark.parametrize("model_id", MODEL_IDS)
+def test_parameters_are_declared_and_checked(model_id: str) -> None:
+    model = get_model(model_id)
+    defaults = model.resolve({})
+    assert set(defaults) == set(model.declared)
+    with pytest.raises(InvalidInput, match=f"{model_id}: unknown parameter 'treees'; allowed: "):
+        model.resolve({"treees": 5})
+    key = next(iter(model.declared))
+    for wrong in ("many", True, -1, 1e12, None):
+        with pytest.raises(InvalidInput, match=f"'{model_id}.{key}' must be"):
+            model.resolve({key: wrong})
+
+
+def test_parameters_of_one_meaning_are_one_value() -> None:
+    assert get_model("lightgbm").resolve({"learningRate": 1}) == get_model("lightgbm").resolve(
+        {"learningRate": 1.0}
+    )
+    with pytest.raises(InvalidInput, match=r"'lightgbm.trees' must be a whole number"):
+        get_model("lightgbm").resolve({"trees": 10.5})
+    with pytest.raises(InvalidInput, match="unknown model 'svm'; known: lightgbm"):
+        get_model("svm")
+
+
+def test_registry_is_in_report_order() -> None:
+    assert list(registry()) == MODEL_IDS
+    spaces = {model_id: model.space for model_id, model in registry().items()}
+    assert {m for m, s in spaces.items() if s == "probability"} == {"randomForest", "extraTrees"}
+
+
+def test_chunked_forest_is_the_forest_grown_at_once() -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    model = get_model("randomForest")
+    parameters = model.resolve({**PARAMETERS["randomForest"], "trees": 23})
+    chunked = fit_model(model, rows(), FEATURES, FitContext(parameters, SEED, 2, "cpu", lambda *_: None))
+    once = RandomForestClassifier(
+        23, max_depth=4, max_samples=1000, min_samples_leaf=20, random_state=SEED, n_jobs=1
+    ).fit(chunked.columns(rows().x), rows().y)
+    x = rows(seed=3).x
+    assert np.array_equal(once.predict_proba(chunked.columns(x))[:, 1], chunked.probability(x, 2))
+
+
+def test_histogram_boosting_does_not_stop_on_a_row_split() -> None:
+    model = get_model("histGradientBoosting")
+    noise = np.random.default_rng(0)
+    x = noise.standard_normal((12_000, 3)).astype(np.float32)
+    train = TrainingRows(x, (noise.random(12_000) < 0.5).astype(np.float32), 0, 1)
+    context = FitContext(model.resolve({"trees": 40}), SEED, 2, "cpu", lambda *_: None)
+    assert fit_model(model, train, ["a", "b", "c"], context).trees == 40
+
+
+def test_artifact_of_another_library_or_cut_is_refused() -> None:
+    data = fitted("logisticRegression").to_bytes()
+    head, sections = unpack(data)
+    with pytest.raises(DataDefect, match=r"artifact of scikit-learn 0.1, installed is scikit-learn"):
+        FittedModel.from_bytes(pack({**head, "library": "scikit-learn 0.1"}, sections))
+    with pytest.raises(DataDefect, match="cut"):
+        FittedModel.from_bytes(data[:-1])
+    with pytest.raises(DataDefect, match="not a model artifact"):
+        FittedModel.from_bytes(b"PK")
+
+
+def test_estimator_bytes_name_no_foreign_code() -> None:
+    import pickle
+    import zlib
+
+    from nightshift_ml.models._pickle import load_estimator
+
+    with pytest.raises(pickle.UnpicklingError, match=r"must not name (posix|os|nt)\.system"):
+        load_estimator(zlib.compress(b"cos\nsystem\n(S'true'\ntR."))
+
+
+_FRESH = """
+import json, sys
+sys.path[:0] = sys.argv[1:3]
+import conftest, test_models
+from nightshift_ml.hashing import sha256_hex
+print(json.dumps({m: sha256_hex(test_models.fitted(m).to_bytes()) for m in test_models.MODEL_IDS}))
+"""
+
+
+def test_identical_fits_in_fresh_processes_hash_identically() -> None:
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", _FRESH, str(here), str(here.parent)]
+    runs = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        )
+        for seed in ("0", "4711")
+    ]
+    hashes: list[dict[str, Any]] = []
+    for run in runs:
+        out, _ = run.communicate(timeout=80)
+        assert run.returncode == 0
+        hashes.append(json.loads(out))
+    assert hashes[0] == hashes[1]
+    assert set(hashes[0]) == set(MODEL_IDS)
+    assert len(set(hashes[0].values())) == len(MODEL_IDS)
