@@ -19,6 +19,7 @@ const stampPath = join(dist, '.build.json');
 const entries = {
   'cli/main': 'src/cli/main.ts',
   'worker/main': 'src/worker/main.ts',
+  'compute/main': 'src/activities/compute/thread.ts',
   'api/main': 'src/api/main.ts',
 };
 const workflowEntry = join(projectRoot, 'src', 'workflows', 'index.ts');
@@ -55,12 +56,19 @@ export async function build() {
   return { app: builtApp, workflows: buildsWorkflows };
 }
 
+/** One bundle per entry: a mistake in one leaves the others usable. Throws after all have been tried. */
 async function bundleApp() {
   const { build: esbuild } = await import('esbuild');
   const present = Object.entries(entries).filter(([, source]) => existsSync(join(projectRoot, source)));
+  const outcomes = await Promise.allSettled(present.map((entry) => bundleEntry(esbuild, entry)));
+  const failures = outcomes.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message);
+  if (failures.length > 0) throw new Error(failures.join('\n'));
+}
+
+async function bundleEntry(esbuild, [name, source]) {
   const { outputFiles } = await esbuild({
     absWorkingDir: projectRoot,
-    entryPoints: Object.fromEntries(present),
+    entryPoints: { [name]: source },
     outdir: 'dist',
     bundle: true,
     write: false,
@@ -70,7 +78,7 @@ async function bundleApp() {
     packages: 'external',
     sourcemap: true,
     keepNames: true,
-    logLevel: 'warning',
+    logLevel: 'silent',
   });
   for (const { path, contents } of outputFiles) writeWhole(path, contents);
 }

@@ -18,6 +18,8 @@ export type Progress = {
   breathe(): Promise<void>;
   /** Awaits work elsewhere (a statement of the database, a file) while beating on. */
   during<T>(phase: string, work: Promise<T>): Promise<T>;
+  /** Rejects with CancelledFailure when the activity is cancelled. */
+  readonly cancelled: Promise<never>;
 };
 
 /** Progress of the activity that is running now. */
@@ -30,6 +32,7 @@ export function currentProgress(): Progress {
     if (context.cancellationSignal.aborted) await context.cancelled;
   };
   return {
+    cancelled: context.cancelled,
     report: (phase, done, total) => {
       details = { phase, done, total };
       beat();

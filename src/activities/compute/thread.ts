@@ -1,0 +1,33 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { JOBS, type JobName } from './jobs.ts';
+import type { FromThread, ToThread } from './protocol.ts';
+
+/** Entry of a computing thread: one job, its progress, its result, the end. */
+const port = parentPort;
+if (port === null) throw new Error('this module runs in a worker thread');
+
+/** Progress messages closer together than this tell nobody anything. */
+const REPORT_EVERY_MS = 200;
+
+function send(message: FromThread): void {
+  port?.postMessage(message, []);
+}
+
+async function run(name: JobName, input: never): Promise<void> {
+  let reportedAt = 0;
+  try {
+    const output = await JOBS[name](input, (phase, done, total) => {
+      const now = performance.now();
+      if (now - reportedAt < REPORT_EVERY_MS && done < total) return;
+      reportedAt = now;
+      send({ kind: 'progress', phase, done, total });
+    });
+    send({ kind: 'done', output });
+  } catch (error) {
+    const known = error instanceof Error ? error : new Error(String(error));
+    send({ kind: 'failed', name: known.name, message: known.message, stack: known.stack ?? '' });
+  }
+}
+
+const { name, input } = workerData as ToThread;
+await run(name as JobName, input as never);

@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import type { TaskInput } from '../../contracts/activities.ts';
+import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
+import type { Queryable } from '../../db/client.ts';
+import { type BarsAsOf, type BarSource, readBars, type StoredBars } from '../../db/queries/bars.ts';
+import { type QuarantineRow, readQuarantine } from '../../db/queries/quarantine.ts';
+import { readCorporateActions } from '../../db/queries/reference.ts';
+import { nightCutoff, readCalendarOverrides, readSessions } from '../../db/queries/sessions.ts';
+import { findUniverse } from '../../db/queries/universes.ts';
+import { epochDayOf, lowerBound, sessionDateOf } from '../../domain/bars.ts';
+import { createCalendar, type ExchangeCalendar } from '../../domain/calendar.ts';
+import { BAR_STATES } from '../../domain/labels.ts';
+import { failure } from '../errors.ts';
+import { type Adjusted, adjustStored, shareUnits } from './adjust-stored.ts';
+
+/**
+ * The members' bars on the exchange calendar as the night of S knew them, adjusted to S. Arrays are
+ * `field[symbol][session]`, NaN = no bar; doubtful bars are there with their state.
+ */
+export type MarketPanel = {
+  /** From the first session of the history to S. */
+  sessions: string[];
+  /** Members in ascending order. */
+  symbols: string[];
+  open: Float64Array[];
+  high: Float64Array[];
+  low: Float64Array[];
+  close: Float64Array[];
+  volume: Float64Array[];
+  /** Codes of `BAR_STATES`. */
+  states: Uint8Array[];
+  /** Instant up to which the night may know things: the open after S. */
+  cutoff: string;
+  survivorship: 'biased' | 'unbiased' | 'unknown';
+};
+
+/** Prices and volume of the panel. */
+export const FIELDS = ['open', 'high', 'low', 'close', 'volume'] as const;
+
+/** The exchange calendar as stored, with its overrides. */
+export async function readCalendar(sql: Queryable, config: EffectiveConfig): Promise<ExchangeCalendar> {
+  const sessions = await readSessions(sql);
+  if (sessions.length === 0) throw failure('InvalidInput', 'market.sessions is empty: run ingestion first');
+  const overrides = await readCalendarOverrides(sql);
+  return createCalendar({ exchange: 'XNYS', timeZone: config.timezone, sessions, overrides });
+}
+
+type PanelInput = Pick<TaskInput, 'sessionDate' | 'universe' | 'universeVersion'>;
+
+/** Reads the panel. Fails with InvalidInput for a universe version no ingestion stored, or without any bar. */
+export async function readMarketPanel(
+  sql: Queryable,
+  input: PanelInput & { config: EffectiveConfig; calendar: ExchangeCalendar },
+): Promise<MarketPanel> {
+  const { sessionDate, config, calendar } = input;
+  const universe = await findUniverse(sql, { universe: input.universe, version: input.universeVersion });
+  if (universe === null) {
+    throw failure(
+      'InvalidInput',
+      `universe ${input.universe} ${input.universeVersion} is not stored: run ingestion first`,
+    );
+  }
+  const symbols = universe.members.toSorted();
+  const cutoff = await nightCutoff(sql, sessionDate);
+  const from = historyStart(calendar, sessionDate, config.historySessions);
+  const stored = await readBars(sql, {
+    symbols,
+    throughSession: sessionDate,
+    cutoff,
+    universeVersion: input.universeVersion,
+    ...(from === null ? {} : { fromSession: from }),
+  });
+  if (stored.rows === 0) {
+    throw failure('InvalidInput', `no bar of ${input.universe} up to ${sessionDate} is stored`);
+  }
+  const units = shareUnits(usedSources(stored), sessionDate);
+  const actions = await readCorporateActions(sql, { symbols, throughSession: units });
+  const quarantined = await readQuarantine(sql, { symbols, throughSession: sessionDate, limit: 100_000 });
+  const sessions = sessionsOf(calendar, from ?? firstDate(stored.symbols), sessionDate);
+  const days = Int32Array.from(sessions, epochDayOf);
+  const panel = emptyPanel({ sessions, symbols, cutoff, survivorship: universe.survivorship });
+  for (const [index, symbol] of symbols.entries()) {
+    const bars = stored.symbols.get(symbol);
+    if (bars === undefined) continue;
+    const adjusted = adjustStored({
+      stored: bars,
+      sources: stored.sources,
+      actions: actions.get(symbol) ?? { splits: [], dividends: [] },
+      units,
+    });
+    place(panel, { index, days, stored: bars, adjusted });
+  }
+  markQuarantined(panel, { days, rows: quarantined, cutoff });
+  return panel;
+}
+
+function usedSources({ symbols, sources }: BarsAsOf): BarSource[] {
+  const used = new Set([...symbols.values()].flatMap(({ sourceIds }) => [...new Set(sourceIds)]));
+  return [...sources.values()].filter(({ sourceId }) => used.has(sourceId));
+}
+
+function historyStart(calendar: ExchangeCalendar, session: string, count: number | null): string | null {
+  if (count === null) return null;
+  return calendar.at(Math.max(0, calendar.indexOf(session) - (count - 1))).sessionDate;
+}
+
+function firstDate(symbols: ReadonlyMap<string, StoredBars>): string {
+  let first = Number.POSITIVE_INFINITY;
+  for (const { bars } of symbols.values()) first = Math.min(first, bars.epochDays[0] ?? first);
+  return sessionDateOf(first);
+}
+
+function sessionsOf(calendar: ExchangeCalendar, from: string, to: string): string[] {
+  return [...calendar.sessionsBetween(from, to)];
+}
+
+function emptyPanel(
+  given: Pick<MarketPanel, 'sessions' | 'symbols' | 'cutoff' | 'survivorship'>,
+): MarketPanel {
+  const column = (): Float64Array[] =>
+    given.symbols.map(() => new Float64Array(given.sessions.length).fill(Number.NaN));
+  return {
+    ...given,
+    open: column(),
+    high: column(),
+    low: column(),
+    close: column(),
+    volume: column(),
+    states: given.symbols.map(() => new Uint8Array(given.sessions.length).fill(BAR_STATES.missing)),
+  };
+}
+
+function place(
+  panel: MarketPanel,
+  input: { index: number; days: Int32Array; stored: StoredBars; adjusted: Adjusted },
+): void {
+  const { index, days, stored, adjusted } = input;
+  const states = panel.states[index] ?? new Uint8Array();
+  for (let row = 0; row < stored.bars.epochDays.length; row += 1) {
+    const day = stored.bars.epochDays[row] ?? 0;
+    const session = lowerBound(days, day);
+    if (days[session] !== day) continue;
+    for (const field of FIELDS) {
+      const column = panel[field][index];
+      if (column !== undefined) column[session] = adjusted[field][row] ?? Number.NaN;
+    }
+    states[session] = stored.flagged[row] === 1 ? BAR_STATES.flagged : BAR_STATES.usable;
+  }
+}
+
+/** A session without a bar because what came was impossible: whatever was decided about it later. */
+function markQuarantined(
+  panel: MarketPanel,
+  input: { days: Int32Array; rows: readonly QuarantineRow[]; cutoff: string },
+): void {
+  const indexOf = new Map(panel.symbols.map((symbol, index) => [symbol, index]));
+  const before = Date.parse(input.cutoff);
+  for (const row of input.rows) {
+    const states = panel.states[indexOf.get(row.symbol) ?? -1];
+    const day = epochDayOf(row.sessionDate);
+    const session = lowerBound(input.days, day);
+    if (states === undefined || input.days[session] !== day) continue;
+    if (states[session] !== BAR_STATES.missing || Date.parse(row.availableAt) >= before) continue;
+    states[session] = BAR_STATES.quarantined;
+  }
+}
+
+/** The panel with every bar that is not usable taken out: what features, labels and fills may see. */
+export function maskPanel(panel: MarketPanel): MarketPanel {
+  const mask = (columns: readonly Float64Array[]): Float64Array[] =>
+    columns.map((column, index) => {
+      const states = panel.states[index];
+      return column.map((value, session) => (states?.[session] === BAR_STATES.usable ? value : Number.NaN));
+    });
+  return {
+    ...panel,
+    open: mask(panel.open),
+    high: mask(panel.high),
+    low: mask(panel.low),
+    close: mask(panel.close),
+    volume: mask(panel.volume),
+  };
+}
+
+/** Hash of everything in the panel that a dataset can depend on. */
+export function hashPanel(panel: MarketPanel): string {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([panel.sessions, panel.symbols]));
+  for (const columns of [...FIELDS.map((field) => panel[field]), panel.states]) {
+    for (const column of columns) {
+      hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));
+    }
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,119 @@
+import type { ModelMetricRow } from '../../db/queries/training.ts';
+import type { ProbabilityMetrics } from '../../domain/metrics/evaluate.ts';
+import type { EvaluationReport, ModelEvaluation } from '../../domain/metrics/report.ts';
+import type { Estimate } from '../../domain/statistics/bootstrap.ts';
+
+/** An estimate as reports show it: value and 95 % interval. */
+export type Interval = { value: number | null; low: number | null; high: number | null };
+export type MetricTable = Record<string, Interval | number | null>;
+
+export function intervalOf({ value, low, high }: Estimate): Interval {
+  return { value, low, high };
+}
+
+/** Metrics of one column of predictions, named as in reports. */
+export function metricTable(metrics: ProbabilityMetrics): MetricTable {
+  return {
+    auc: intervalOf(metrics.aucPooled),
+    aucWithinSession: intervalOf(metrics.aucWithinSession),
+    logLoss: intervalOf(metrics.logLoss),
+    brier: intervalOf(metrics.brier),
+    accuracy: intervalOf(metrics.accuracy),
+    calibrationSlope: intervalOf(metrics.calibrationSlope),
+    ic: intervalOf(metrics.ic),
+    logLossGain: intervalOf(metrics.logLossGain),
+    positiveShare: metrics.positiveShare,
+    rows: metrics.rows,
+    sessions: metrics.sessions,
+    icSessions: metrics.icSessions,
+  };
+}
+
+/** What a baseline is compared by. */
+function baselineTable(metrics: ProbabilityMetrics): MetricTable {
+  const { auc = null, ic = null, logLoss = null, brier = null, accuracy = null } = metricTable(metrics);
+  return { auc, ic, logLoss, brier, accuracy };
+}
+
+export type ModelReport = {
+  name: string;
+  version: string;
+  modelHash: string | null;
+  verdict: string;
+  verdictInWords: string;
+  leakSuspected: boolean;
+  adjustedPValue: number | null;
+  smallestDetectableIc: number | null;
+  metrics: MetricTable;
+  metricsWithFlagged: MetricTable;
+  baselines: Record<string, MetricTable>;
+};
+
+/** The eight models and the stack as the run report shows them, each beside the baselines. */
+export function modelReports(input: {
+  version: string;
+  clean: EvaluationReport;
+  withFlagged: EvaluationReport;
+  modelHashes: Readonly<Record<string, string>>;
+}): ModelReport[] {
+  const { version, clean, withFlagged } = input;
+  const baselines = Object.fromEntries(
+    Object.entries(clean.baselines).map(([name, metrics]) => [name, baselineTable(metrics)]),
+  );
+  return clean.models.map((model) => {
+    const flagged = withFlagged.models.find(({ name }) => name === model.name);
+    return {
+      name: model.name,
+      version,
+      modelHash: input.modelHashes[model.name] ?? null,
+      verdict: model.verdict.verdict,
+      verdictInWords: model.verdict.words,
+      leakSuspected: model.verdict.leakSuspected,
+      adjustedPValue: model.verdict.adjustedPValue,
+      smallestDetectableIc: model.verdict.smallestDetectableIc,
+      metrics: { ...metricTable(model.metrics), gainOverMeanLogit: gainOf(model) },
+      metricsWithFlagged: flagged === undefined ? {} : baselineTable(flagged.metrics),
+      baselines,
+    };
+  });
+}
+
+function gainOf({ gainOverMeanLogit }: ModelEvaluation): Interval | null {
+  return gainOverMeanLogit === null ? null : intervalOf(gainOverMeanLogit);
+}
+
+/** Rows of `model_metrics`: models, baselines, and the same with outcomes of doubtful bars. */
+export function metricRows(
+  version: string,
+  evaluation: { clean: EvaluationReport; withFlagged: EvaluationReport },
+): ModelMetricRow[] {
+  const rows = (report: EvaluationReport, prefix: string): ModelMetricRow[] => [
+    ...report.models.flatMap((model) =>
+      tableRows(version, model.name, prefix, {
+        ...metricTable(model.metrics),
+        gainOverMeanLogit: gainOf(model),
+      }),
+    ),
+    ...Object.entries(report.baselines).flatMap(([name, metrics]) =>
+      tableRows(version, name, prefix, metricTable(metrics)),
+    ),
+  ];
+  return [...rows(evaluation.clean, ''), ...rows(evaluation.withFlagged, 'withFlagged.')];
+}
+
+function tableRows(version: string, model: string, prefix: string, table: MetricTable): ModelMetricRow[] {
+  const { rows: n } = table;
+  return Object.entries(table).map(([metric, figure]) => {
+    const interval = typeof figure === 'number' ? { value: figure, low: null, high: null } : figure;
+    return {
+      version,
+      model,
+      metric: `${prefix}${metric}`,
+      value: interval?.value ?? null,
+      lower: interval?.low ?? null,
+      upper: interval?.high ?? null,
+      n: typeof n === 'number' ? n : null,
+      baseline: {},
+    };
+  });
+}
