@@ -5,11 +5,17 @@ import { ensureSetup, reportSetupFailure } from '../scripts/setup.mjs';
 async function prepare() {
   try {
     await ensureSetup();
+  } catch (error) {
+    reportSetupFailure(error);
+    return false;
+  }
+  try {
     const { build } = await import('../scripts/build.mjs');
     await build();
     return true;
   } catch (error) {
-    reportSetupFailure(error);
+    console.error(`build failed: ${error.message}`);
+    process.exitCode = 1;
     return false;
   }
 }

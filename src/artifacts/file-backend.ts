@@ -70,7 +70,7 @@ async function walk(folder: string): Promise<string[]> {
     if (isMissing(error)) return [];
     throw error;
   });
-  const nested = entries.map((entry) => {
+  const nested = entries.map(async (entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return walk(path);
     return entry.isFile() && !entry.name.startsWith(TEMPORARY) ? [path] : [];

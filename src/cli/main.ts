@@ -1,10 +1,13 @@
 import { Command, CommanderError } from 'commander';
 import { ReviewRefusedError } from '../temporal/verbs.ts';
+import { backupCommand } from './commands/backup.ts';
 import { configCommand } from './commands/config.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
 import { explainCommand } from './commands/explain.ts';
 import { modelCommand } from './commands/model.ts';
 import { nightlyCommand } from './commands/nightly.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { reviewCommand } from './commands/review.ts';
 import { runTaskCommand } from './commands/run-task.ts';
 import { statusCommand } from './commands/status.ts';
@@ -23,7 +26,10 @@ export async function main(argv: string[]): Promise<void> {
     .addCommand(reviewCommand())
     .addCommand(modelCommand())
     .addCommand(explainCommand())
-    .addCommand(configCommand());
+    .addCommand(configCommand())
+    .addCommand(doctorCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand());
   overrideExit(program);
   try {
     await program.parseAsync(argv);

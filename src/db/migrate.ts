@@ -10,7 +10,8 @@ import { ensureRoles, grantStatements, type RolePasswords } from './roles.ts';
 const MIGRATION_LOCK = 7_302_118;
 /** Catalog rows of roles are shared by all databases of a server, and locks are not. */
 const ROLE_ATTEMPTS = 20;
-const DEFAULT_FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url));
+/** Generated SQL, in the order of its journal. */
+export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url));
 
 export type MigrateOptions = {
   /** Login that owns the schemas: may create them, and roles unless `rolePasswords` is absent. */
@@ -33,7 +34,7 @@ export async function migrate(options: MigrateOptions): Promise<void> {
       throw new Error(`Postgres 17 or newer is needed, this is ${server?.version ?? 'unknown'}`);
     }
     await lock`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await runMigrations(drizzle(lock), { migrationsFolder: options.migrationsFolder ?? DEFAULT_FOLDER });
+    await runMigrations(drizzle(lock), { migrationsFolder: options.migrationsFolder ?? MIGRATIONS_FOLDER });
     await grantRoles(options);
   } finally {
     // Ending the session also frees its lock.

@@ -18,6 +18,8 @@ export type Addresses = {
   postgres: string;
   artifactUrl: string;
   urls: DatabaseUrls;
+  /** Passwords of the roles; null when an administrator manages them. */
+  rolePasswords: RolePasswords | null;
   embedded: { postgres: boolean; temporal: boolean; artifacts: boolean };
 };
 
@@ -27,7 +29,7 @@ export function resolveAddresses(input: {
   folder: DataFolder;
   ports: Ports;
   secrets: Secrets;
-}): Addresses & { rolePasswords: RolePasswords | null } {
+}): Addresses {
   const { env, folder, ports, secrets } = input;
   const embedded = {
     postgres: env.DATABASE_URL === undefined,

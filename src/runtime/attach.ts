@@ -37,7 +37,7 @@ export async function attachRuntime(dataDir: string | undefined): Promise<Runtim
   const state = await waitForState(folder.root);
   if (state === null) return null;
   const [ports, secrets] = [await ensurePorts(folder), await ensureSecrets(folder.secrets)];
-  const { rolePasswords: _, ...addresses } = resolveAddresses({ env: readEnv(), folder, ports, secrets });
+  const addresses = resolveAddresses({ env: readEnv(), folder, ports, secrets });
   const owner = await lockOwner(folder.root);
   const detached = new AbortController();
   const failed = new Promise<never>((_resolve, reject) => {

@@ -141,12 +141,18 @@ export type Ports = z.infer<typeof portsSchema>;
 
 /** Ports of a folder: chosen at its first start, the same ever after. */
 export async function ensurePorts(folder: DataFolder): Promise<Ports> {
-  const text = await readFile(folder.ports, 'utf8').catch(() => null);
-  if (text !== null) return portsSchema.parse(JSON.parse(text));
+  const stored = await readPorts(folder);
+  if (stored !== null) return stored;
   const [postgres, temporal, temporalUi, api] = await chooseFreePorts(4);
   const ports = portsSchema.parse({ postgres, temporal, temporalUi, api });
   await writeFileWhole(folder.ports, `${JSON.stringify(ports, null, 2)}\n`);
   return ports;
+}
+
+/** Stored ports of a folder; null before its first start. */
+export async function readPorts(folder: DataFolder): Promise<Ports | null> {
+  const text = await readFile(folder.ports, 'utf8').catch(() => null);
+  return text === null ? null : portsSchema.parse(JSON.parse(text));
 }
 
 /** Throws when less than 2 GiB are free: a night that fills the disk halfway is worse than none. */

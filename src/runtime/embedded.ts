@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { migrate } from '../db/migrate.ts';
+import { appliedMigrations, knownMigrations } from '../db/transfer.ts';
 import { type Addresses, resolveAddresses } from './addresses.ts';
 import { type ChildEntry, childEntries, childrenWriter, endLeftovers } from './children-file.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type DataFolder,
   dataFolderAt,
   ensurePorts,
+  FolderVersionError,
   type Ports,
   requireFreeDisk,
   resolveDataDir,
@@ -23,6 +25,7 @@ import { postgresSpec } from './postgres.ts';
 import { ensureSecrets, type Secrets } from './secrets.ts';
 import { Supervised, type SupervisedSpec, type SupervisorEvents } from './supervisor.ts';
 import { temporalSpec } from './temporal.ts';
+import { withDatabase } from './with-database.ts';
 import { pythonWorkerSpec, typescriptWorkerSpec, type WorkerOptions } from './workers.ts';
 
 export type RuntimeOptions = {
@@ -30,6 +33,8 @@ export type RuntimeOptions = {
   dataDir?: string;
   /** What this process is, for those who find the folder in use ("nightly", "up"). */
   command: string;
+  /** `database`: Postgres alone, not migrated and not for others to attach to (backup, restore). */
+  only?: 'database';
   /** Workers to start (default one each). */
   workers?: { typescript: number; ml: number };
   /** More variables for the workers. */
@@ -129,16 +134,18 @@ class Instance {
       endLeftovers(folder.children),
     ]);
     for (const name of left) this.note(`ended ${name}, left behind by an earlier start`);
-    const { rolePasswords, ...addresses } = resolveAddresses({ env: readEnv(), folder, ports, secrets });
-    await all([
-      this.startPostgres({ addresses, ports, secrets }).then(() =>
-        migrate({ ownerUrl: addresses.urls.owner, ...(rolePasswords === null ? {} : { rolePasswords }) }),
-      ),
-      this.startTemporal({ addresses, ports }),
-    ]);
-    await this.startWorkers(addresses);
-    await writeVersion(folder);
-    await this.writeState(addresses);
+    const addresses = resolveAddresses({ env: readEnv(), folder, ports, secrets });
+    if (this.options.only === 'database') {
+      await this.startPostgres({ addresses, ports, secrets });
+    } else {
+      await all([
+        this.startPostgres({ addresses, ports, secrets }).then(() => migrateKnown(addresses)),
+        this.startTemporal({ addresses, ports }),
+      ]);
+      await this.startWorkers(addresses);
+      await writeVersion(folder);
+      await this.writeState(addresses);
+    }
     return {
       ...addresses,
       ports,
@@ -278,6 +285,18 @@ class Instance {
     await this.writeChildren();
     await this.lock.release();
   }
+}
+
+/** Migrates a database that no newer product has migrated further. */
+async function migrateKnown({ urls, rolePasswords }: Addresses): Promise<void> {
+  const applied = await withDatabase(urls.owner, appliedMigrations);
+  const known = await knownMigrations();
+  if (applied > known) {
+    throw new FolderVersionError(
+      `the database was written by a newer Nightshift: it has ${applied} migrations, this version knows ${known}`,
+    );
+  }
+  await migrate({ ownerUrl: urls.owner, ...(rolePasswords === null ? {} : { rolePasswords }) });
 }
 
 /** Waits for all, then throws the first failure: nothing is left half started behind our back. */

@@ -29,7 +29,6 @@ const schema = z.object({
   NIGHTSHIFT_CONFIG: optional,
   NIGHTSHIFT_PARENT_PID: optionalCount,
   NIGHTSHIFT_TEMPORAL_BIN: optional,
-  NIGHTSHIFT_DB_URL_OWNER: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_INGEST: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_PIPELINE: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_ML: optionalUrl(POSTGRES),

@@ -88,9 +88,14 @@ function fromJson(json: z.infer<typeof lineSchema>, source: string): LogRecord {
     logger: logger ?? source,
     source,
     message: message ?? msg ?? '',
-    task: TASKS.find((name) => name === task) ?? null,
+    task: TASKS.find((name) => name === task || isRunOf(name, fields['workflowId'])) ?? null,
     fields,
   };
+}
+
+/** Ids of task runs start with the task: `training/2018-02-06/sample`. Model workers know no more than that. */
+function isRunOf(task: Task, workflowId: unknown): boolean {
+  return typeof workflowId === 'string' && workflowId.startsWith(`${task}/`);
 }
 
 const newYork = new Intl.DateTimeFormat('en-CA', {

@@ -18,7 +18,7 @@ export type WorkerOptions = {
   onLine: GuardedOptions['onLine'];
 };
 
-/** What a worker finds in its environment. */
+/** What a worker finds in its environment: a login per role, never the owner's. */
 export function workerEnv(options: Omit<WorkerOptions, 'onLine'>): Record<string, string> {
   const { addresses, folder } = options;
   return {
@@ -26,7 +26,6 @@ export function workerEnv(options: Omit<WorkerOptions, 'onLine'>): Record<string
     ...(addresses.embedded.temporal
       ? { TEMPORAL_ADDRESS: addresses.temporal, TEMPORAL_NAMESPACE: addresses.namespace }
       : {}),
-    NIGHTSHIFT_DB_URL_OWNER: addresses.urls.owner,
     NIGHTSHIFT_DB_URL_INGEST: addresses.urls.ingest,
     NIGHTSHIFT_DB_URL_PIPELINE: addresses.urls.pipeline,
     NIGHTSHIFT_DB_URL_ML: addresses.urls.ml,
