@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Info } from '@temporalio/activity';
+import { DefaultLogger } from '@temporalio/worker';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createIngestionActivities } from '../../src/activities/ingestion/activities.ts';
+import type { IngestionActivities, TaskResult, TaskStep } from '../../src/contracts/activities.ts';
+import { configHash, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
+import { createDatabase, type Database } from '../../src/db/client.ts';
+import { beginAttempt, finishAttempt } from '../../src/db/queries/attempts.ts';
+import { insertConfig } from '../../src/db/queries/configs.ts';
+import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { insertUniverseList } from '../../src/db/queries/universes.ts';
+import type { Role } from '../../src/db/roles.ts';
+import { membersAsOf, universeVersionOf } from '../../src/domain/universe.ts';
+import { createArchiveProvider } from '../../src/providers/archive/archive-provider.ts';
+import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
+import { createProviderChain } from '../../src/providers/chain.ts';
+import type { MarketDataProvider } from '../../src/providers/port.ts';
+import { readUniverse, UNIVERSES_FOLDER } from '../../src/providers/universe-file.ts';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { createTestDatabase, type TestDatabase, uniqueName } from '../support/env.ts';
+
+/** One archive for all tests of a file: its files are decoded once. */
+export const sampleArchive = createArchiveProvider({ directory: join(projectRoot, 'data/sample') });
+
+export type NightOptions = {
+  universe: string;
+  sessionDate: string;
+  settings?: Record<string, unknown>;
+  /** Members; absent: a bundled universe. */
+  symbols?: readonly string[];
+};
+
+/** Tables whose rows a re-run must not touch. */
+const MARKET_TABLES = [
+  'bars',
+  'bar_revisions',
+  'bar_flags',
+  'bar_sources',
+  'quarantine',
+  'gaps',
+  'splits',
+  'dividends',
+  'fundamentals',
+  'instruments',
+  'sessions',
+  'universes',
+  'validation_state',
+];
+
+/** A database of its own with ingestion as a worker composes it, activities run by hand. */
+export class IngestionHouse {
+  readonly #database: TestDatabase;
+  readonly #open = new Map<Role | 'owner', Database>();
+  readonly activities: IngestionActivities;
+  /** The wall clock of the activities. */
+  now = new Date('2026-11-22T00:00:00Z');
+
+  private constructor(database: TestDatabase, providers: readonly MarketDataProvider[]) {
+    this.#database = database;
+    this.activities = createIngestionActivities({
+      db: this.db('ingest'),
+      provider: () => createProviderChain({ providers }),
+      sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
+      readUniverse: (name) =>
+        readUniverse({ nameOrFile: name, bundledFolder: join(projectRoot, UNIVERSES_FOLDER) }),
+      clock: () => this.now,
+    });
+  }
+
+  static async open(providers: readonly MarketDataProvider[] = [sampleArchive]): Promise<IngestionHouse> {
+    return new IngestionHouse(await createTestDatabase(), providers);
+  }
+
+  db(role: Role | 'owner'): Database {
+    const known = this.#open.get(role) ?? createDatabase(this.#database.urls[role], { max: 4 });
+    this.#open.set(role, known);
+    return known;
+  }
+
+  get sql(): Database['sql'] {
+    return this.db('owner').sql;
+  }
+
+  /** A task run of ingestion whose first attempt has begun. */
+  async begin(options: NightOptions): Promise<TaskStep> {
+    const { universe, sessionDate } = options;
+    const { sql } = this.db('pipeline');
+    const file = parseConfigFile({
+      scheduled_tasks: [{ task_id: 1 }],
+      nightshift: { universes: { [universe]: options.settings ?? {} } },
+    });
+    const config = effectiveConfig(file, universe);
+    await insertConfig(sql, { configHash: configHash(config), body: config });
+    const members = options.symbols ?? (await bundledMembers(universe, sessionDate));
+    const universeVersion = universeVersionOf(members);
+    if (options.symbols !== undefined) {
+      await insertUniverseList(sql, {
+        universe,
+        version: universeVersion,
+        members: [...members],
+        survivorship: 'unknown',
+        maxSessions: null,
+      });
+    }
+    const taskRunId = uniqueName('ingestion');
+    const fence = { taskRunId, workflowId: `ingestion/${sessionDate}`, runId: uniqueName('run'), attempt: 1 };
+    const settings = config.tasks.ingestion;
+    await insertTaskRuns(sql, [
+      {
+        taskRunId,
+        nightWorkflowId: null,
+        nightRunId: null,
+        starterWorkflowId: `manual/${taskRunId}`,
+        starterRunId: 'run',
+        task: 'ingestion',
+        sessionDate,
+        universe,
+        universeVersion,
+        state: 'pending',
+        reason: null,
+        trigger: 'manual',
+        forced: false,
+        requestedBy: 'test',
+        maxAttempts: settings.maxAttempts,
+        timeoutMs: settings.timeoutMs,
+        dependsOn: [],
+        notBefore: null,
+        configHash: configHash(config),
+      },
+    ]);
+    await beginAttempt(sql, fence);
+    return {
+      taskRunId,
+      task: 'ingestion',
+      sessionDate,
+      universe,
+      universeVersion,
+      configHash: configHash(config),
+      trigger: 'manual',
+      forced: false,
+      timeoutMs: settings.timeoutMs,
+      turn: 0,
+      fence,
+    };
+  }
+
+  /** The whole task as the workflow runs it. */
+  async night(options: NightOptions): Promise<TaskResult> {
+    const step = await this.begin(options);
+    const plan = await runAs(() => this.activities.planIngestion(step));
+    for (const batch of plan.batches) await runAs(() => this.activities.ingestBatch({ ...step, batch }));
+    const result = await runAs(() => this.activities.finishIngestion(step));
+    await finishAttempt(this.db('pipeline').sql, {
+      fence: step.fence,
+      end: 'succeeded',
+      failure: null,
+      result,
+    });
+    return result;
+  }
+
+  /** Row versions of the master data: a row that was written again, even equal, makes another print. */
+  async fingerprint(): Promise<Record<string, string>> {
+    const prints: Record<string, string> = {};
+    for (const table of MARKET_TABLES) {
+      const [row] = await this.sql.unsafe<{ print: string }[]>(
+        `select count(*) || ':' || coalesce(sum(hashtextextended(t::text || t.xmin::text, 0))::text, '') as print
+         from market.${table} t`,
+      );
+      prints[table] = row?.print ?? '';
+    }
+    return prints;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((one) => one.close()));
+    await this.#database.drop();
+  }
+}
+
+/** Runs an activity as a worker would. */
+export async function runAs<T>(
+  activity: () => Promise<T>,
+  options: { info?: Partial<Info>; heartbeats?: unknown[]; cancelAfter?: Promise<void> } = {},
+): Promise<T> {
+  // Expected failures would fill the output otherwise.
+  const environment = new MockActivityEnvironment(options.info ?? {}, { logger: new DefaultLogger('ERROR') });
+  environment.on('heartbeat', (details: unknown) => options.heartbeats?.push(details));
+  void options.cancelAfter?.then(() => environment.cancel('CANCELLED'));
+  return await environment.run(activity);
+}
+
+async function bundledMembers(universe: string, session: string): Promise<readonly string[]> {
+  const { symbols } = await readUniverse({
+    nameOrFile: universe,
+    bundledFolder: join(projectRoot, UNIVERSES_FOLDER),
+  });
+  const instruments = await sampleArchive.instruments({ symbols, asOfSession: session });
+  const firstSessions = new Map(
+    instruments.flatMap((result) => (result.ok ? [[result.symbol, result.value.firstSession] as const] : [])),
+  );
+  return membersAsOf({ symbols, firstSessions, session });
+}
+
+/** Hash of numbers, for comparing what two nights read. */
+export function hashOf(...columns: readonly ArrayBufferView[]): string {
+  const hash = createHash('sha256');
+  for (const column of columns) {
+    hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));
+  }
+  return hash.digest('hex');
+}
