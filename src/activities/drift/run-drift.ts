@@ -1,6 +1,6 @@
 import type { TaskResult, TaskStep } from '../../contracts/activities.ts';
 import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
-import { type DatasetManifest, datasetManifestSchema } from '../../contracts/schemas/ml.ts';
+import type { DatasetManifest } from '../../contracts/schemas/ml.ts';
 import type { Queryable } from '../../db/client.ts';
 import { findLastRaisedFlag, readIssuedPredictions, readPastExceedances } from '../../db/queries/drift.ts';
 import {
@@ -12,6 +12,7 @@ import {
 import { featureSetVersion } from '../../domain/features/registry.ts';
 import { runJob } from '../compute/run-job.ts';
 import { readRunConfig } from '../config.ts';
+import { parseManifest } from '../datasets/ensure-dataset.ts';
 import { readOofTable } from '../datasets/tables.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failure } from '../errors.ts';
@@ -108,7 +109,7 @@ async function nightDataset(sql: Queryable, step: TaskStep, config: EffectiveCon
     );
   }
   const { datasetHash, parquetHash } = row;
-  return { datasetHash, parquetHash, manifest: datasetManifestSchema.parse(row.manifest) };
+  return { datasetHash, parquetHash, manifest: parseManifest(row) };
 }
 
 /** Training window of the version that is current as of S; before there is one, that of the night's own dataset. */
@@ -118,7 +119,7 @@ async function trainingSessions(
   own: DatasetManifest,
 ): Promise<{ first: string; last: string }> {
   const row = version === null ? null : await findDataset(sql, version.datasetHash);
-  const { sessions, finalTrain } = row === null ? own : datasetManifestSchema.parse(row.manifest);
+  const { sessions, finalTrain } = row === null ? own : parseManifest(row);
   const first = sessions[finalTrain.firstSessionIndex];
   const last = sessions[finalTrain.lastSessionIndex];
   if (first === undefined || last === undefined) {
@@ -146,7 +147,7 @@ async function readPredictionSeries(
       ? null
       : {
           table: await readOofTable(await deps.artifacts.get(version.oofHash)),
-          sessions: datasetManifestSchema.parse(row.manifest).sessions,
+          sessions: parseManifest(row).sessions,
         };
   return predictionSeries({ axis: manifest, windowSessions, oof, issued });
 }

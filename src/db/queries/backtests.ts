@@ -1,6 +1,7 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
 import { mergeRows } from '../merge.ts';
+import { probabilitiesOf, type TrackRow } from './predictions.ts';
 
 export type BacktestRun = {
   /** Hash of inputs and parameters: the same backtest is stored once. */
@@ -124,4 +125,72 @@ export async function readBacktestMetrics(sql: Queryable, backtestId: string): P
   return await sql<BacktestMetric[]>`
     select model, dimension, bucket, metric, value, lower, upper, n from turbomode.backtest_metrics
     where backtest_id = ${backtestId} order by model, dimension, bucket, metric`;
+}
+
+/** Keys of the variants that were backtested for a universe up to a session: each one is a trial. */
+export async function readTrialKeys(
+  sql: Queryable,
+  input: { universe: string; throughSession: string },
+): Promise<string[]> {
+  const rows = await sql<{ trialKey: string }[]>`
+    select distinct parameters ->> 'trialKey' as trial_key from turbomode.backtest_runs
+    where universe = ${input.universe} and session_date <= ${input.throughSession}
+      and parameters ->> 'trialKey' is not null
+    order by 1`;
+  return rows.map((row) => row.trialKey);
+}
+
+/** Stored predictions up to a session by what is known of their outcome then. */
+export async function countOutcomes(
+  sql: Queryable,
+  input: { universe: string; throughSession: string },
+): Promise<{ matured: number; withoutOutcome: number; pending: number }> {
+  const [row] = await sql<{ matured: number; withoutOutcome: number; predictions: number }[]>`
+    select count(m.symbol) filter (where m.forward_return is not null) as matured,
+      count(m.symbol) filter (where m.forward_return is null) as without_outcome,
+      count(*) as predictions
+    from turbomode.predictions p
+    left join turbomode.matured_predictions m on m.session_date = p.session_date
+      and m.universe = p.universe and m.universe_version = p.universe_version
+      and m.model_version = p.model_version and m.revision = p.revision and m.symbol = p.symbol
+      and m.available_session <= ${input.throughSession}
+    where p.universe = ${input.universe} and p.session_date <= ${input.throughSession}`;
+  const { matured = 0, withoutOutcome = 0, predictions = 0 } = row ?? {};
+  return { matured, withoutOutcome, pending: predictions - matured - withoutOutcome };
+}
+
+/**
+ * Predictions as they were first issued for each session, with outcomes known by a session: the track record
+ * without the ones made again later.
+ */
+export async function readIssuedTrack(
+  sql: Queryable,
+  input: { universe: string; throughSession: string; labelKind: string; horizonSessions: number },
+): Promise<TrackRow[]> {
+  const stored = await sql<(Record<string, unknown> & TrackRow)[]>`
+    with issued as (
+      select distinct on (session_date) session_date, universe_version, model_version, revision
+      from turbomode.predictions
+      where universe = ${input.universe} and session_date < ${input.throughSession}
+        and label_kind = ${input.labelKind} and horizon_sessions = ${input.horizonSessions}
+      order by session_date, written_at, universe_version, model_version, revision)
+    select p.*, m.forward_return, m.excess_return, m.target_direction, m.target_excess
+    from turbomode.matured_predictions m
+    join issued using (session_date, universe_version, model_version, revision)
+    join turbomode.predictions p
+      using (session_date, universe, universe_version, model_version, revision, symbol)
+    where m.universe = ${input.universe} and m.available_session <= ${input.throughSession}
+    order by p.session_date, p.symbol`;
+  return stored.map((row) => ({
+    sessionDate: row.sessionDate,
+    symbol: row.symbol,
+    modelVersion: row.modelVersion,
+    simulated: row.simulated,
+    probabilities: probabilitiesOf(row),
+    baseRate: row.baseRate,
+    forwardReturn: row.forwardReturn,
+    excessReturn: row.excessReturn,
+    targetDirection: row.targetDirection,
+    targetExcess: row.targetExcess,
+  }));
 }

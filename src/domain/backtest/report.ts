@@ -51,6 +51,9 @@ export interface EquityPoint {
   readonly sessionDate: string;
   readonly gross: number;
   readonly net: number;
+  /** Bought and sold notional of the session, and notional held, shares of capital. */
+  readonly traded: number;
+  readonly exposure: number;
 }
 
 export interface BacktestReport {
@@ -210,6 +213,8 @@ function makeBenchmarks(
           sessionDate: input.sessions[hold.firstSession + day] ?? 'unknown',
           gross: value,
           net: value,
+          traded: 0,
+          exposure: 1,
         })),
       },
     ],
@@ -223,6 +228,8 @@ function curve(daily: DailyBooks, sessions: readonly string[]): EquityPoint[] {
     sessionDate: sessions[daily.firstSession + day] ?? 'unknown',
     gross: gross[day] as number,
     net: value,
+    traded: daily.traded[day] as number,
+    exposure: (daily.longExposure[day] as number) + (daily.shortExposure[day] as number),
   }));
 }
 

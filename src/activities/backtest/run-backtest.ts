@@ -1,0 +1,240 @@
+import { createHash } from 'node:crypto';
+import type { BacktestActivities, TaskResult } from '../../contracts/activities.ts';
+import { canonicalJson, type EffectiveConfig } from '../../contracts/schemas/config.ts';
+import type { DatasetManifest } from '../../contracts/schemas/ml.ts';
+import type { Queryable } from '../../db/client.ts';
+import { assertCurrentAttempt } from '../../db/fence.ts';
+import {
+  insertBacktestMetrics,
+  insertBacktestRun,
+  insertEquityCurves,
+  readIssuedTrack,
+  readTrialKeys,
+} from '../../db/queries/backtests.ts';
+import { readInstruments } from '../../db/queries/reference.ts';
+import { findDataset } from '../../db/queries/training.ts';
+import type { BacktestModel } from '../../domain/backtest/report.ts';
+import { runJob } from '../compute/run-job.ts';
+import { readRunConfig } from '../config.ts';
+import { parseManifest } from '../datasets/ensure-dataset.ts';
+import { hashPanel, type MarketPanel, readCalendar, readMarketPanel } from '../datasets/market-panel.ts';
+import { SCORED } from '../datasets/tables.ts';
+import type { ActivityDeps } from '../deps.ts';
+import { failure } from '../errors.ts';
+import { currentProgress } from '../progress.ts';
+import { equityRows, metricRows } from './metric-rows.ts';
+import { trackColumns } from './track.ts';
+import type { TrackColumns, WalkForward } from './walk-forward.ts';
+
+type Input = Parameters<BacktestActivities['runBacktest']>[0];
+
+/** Raise it when the walk-forward computes something else from the same input: its results are then stored anew. */
+const BACKTEST_CODE_VERSION = 1;
+
+/**
+ * Walks forward over the out-of-fold predictions with costs, for every model and both ways to combine them, and
+ * stores metrics and equity curves under the hash of all that went in: the same backtest is stored once.
+ */
+export async function runBacktest(deps: ActivityDeps, input: Input): Promise<TaskResult> {
+  const progress = currentProgress();
+  const { sql } = deps.db;
+  const config = await readRunConfig(sql, input);
+  const manifest = await readManifest(sql, input.dataset.datasetHash);
+  const calendar = await readCalendar(sql, config);
+  const panel = await progress.during('bars', readMarketPanel(sql, { ...input, config, calendar }));
+  requireSameAxes(panel, manifest);
+  const sectorOfSymbol = await sectorsOf(sql, panel.symbols);
+  const track = trackColumns(
+    await readIssuedTrack(sql, { ...manifest, throughSession: input.sessionDate }),
+    manifest.labelKind,
+  );
+  const variant = variantOf(config, manifest);
+  const trialKey = sha256(canonicalJson(variant));
+  const tried = await readTrialKeys(sql, { universe: input.universe, throughSession: input.sessionDate });
+  const trialCount = new Set([...tried, trialKey]).size * SCORED.length;
+  const walked = await runJob(
+    'walkForward',
+    {
+      oof: await progress.during('predictions', deps.artifacts.get(input.meta.oofHash)),
+      panel,
+      sectorOfSymbol,
+      labelKind: manifest.labelKind,
+      horizonSessions: manifest.horizonSessions,
+      quantile: config.signal.quantile,
+      costs: config.backtest,
+      trialCount,
+      seed: config.model.seed,
+      replicates: config.model.bootstrapSamples,
+      metaUnusable: input.meta.usable ? null : `the stack's calibration slope is ${input.meta.slope}`,
+      track,
+    },
+    { progress },
+  );
+  const parameters = { ...variant, trialKey, trialCount, codeVersion: BACKTEST_CODE_VERSION };
+  const backtestId = sha256(
+    canonicalJson({
+      parameters,
+      sessionDate: input.sessionDate,
+      universe: input.universe,
+      datasetHash: input.dataset.datasetHash,
+      oofHash: input.meta.oofHash,
+      metaHash: input.meta.metaHash,
+      panel: hashPanel(panel),
+      sectors: sectorOfSymbol,
+      track: hashTrack(track),
+    }),
+  );
+  const result = resultOf({ backtestId, input, walked });
+  await progress.during('store', store(deps, { backtestId, input, manifest, parameters, walked, result }));
+  return result;
+}
+
+async function readManifest(sql: Queryable, datasetHash: string): Promise<DatasetManifest> {
+  const row = await findDataset(sql, datasetHash);
+  if (row === null) throw failure('InvalidInput', `dataset ${datasetHash} is not stored`);
+  return parseManifest(row);
+}
+
+/** The indices of the out-of-fold rows are those of the dataset: prices must lie on the same axes. */
+function requireSameAxes(panel: MarketPanel, manifest: DatasetManifest): void {
+  const isSame =
+    panel.sessions.join() === manifest.sessions.join() && panel.symbols.join() === manifest.symbols.join();
+  if (isSame) return;
+  throw failure(
+    'DataDefect',
+    `bars of ${manifest.universe} cover other sessions or symbols than the dataset of ${manifest.sessionDate}: ` +
+      'they changed since it was built',
+  );
+}
+
+async function sectorsOf(sql: Queryable, symbols: readonly string[]): Promise<string[]> {
+  const instruments = await readInstruments(sql, symbols);
+  return symbols.map((symbol) => instruments.get(symbol)?.sector ?? 'unknown');
+}
+
+/** What makes one backtest a trial of its own: settings, not the night. */
+function variantOf(config: EffectiveConfig, manifest: DatasetManifest) {
+  const { labelKind, horizonSessions, blocks, blockMonths, trainWindowSessions, minTrainSessions } =
+    config.model;
+  const { parameters, meta, seed, threads, bootstrapSamples } = config.model;
+  return {
+    labelKind,
+    horizonSessions,
+    blocks,
+    blockMonths,
+    trainWindowSessions,
+    minTrainSessions,
+    models: parameters,
+    meta,
+    seed,
+    threads,
+    bootstrapSamples,
+    featureSetVersion: manifest.featureSetVersion,
+    quantile: config.signal.quantile,
+    ...config.backtest,
+  };
+}
+
+function hashTrack(track: readonly TrackColumns[]): string {
+  const hash = createHash('sha256');
+  for (const { bucket, panel, probabilities } of track) {
+    hash.update(bucket);
+    for (const column of [...Object.values(panel), ...Object.values(probabilities)]) {
+      hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));
+    }
+  }
+  return hash.digest('hex');
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function resultOf(context: { backtestId: string; input: Input; walked: WalkForward }): TaskResult {
+  const { backtestId, input, walked } = context;
+  const { report, withFlagged, track } = walked;
+  return {
+    backtestId,
+    models: report.models.map((model) => ({
+      ...modelResult(model),
+      netReturnWithFlagged: withFlagged.find(({ name }) => name === model.name)?.performance.totalNet ?? null,
+    })),
+    benchmarks: report.benchmarks.map(({ name, words, holdsOvernight, totalReturn }) => ({
+      name,
+      words,
+      holdsOvernight,
+      totalReturn,
+    })),
+    matured: input.matured.matured,
+    pending: input.matured.pending,
+    trackSessions: Object.fromEntries(
+      track.filter(({ name }) => name === 'meta').map(({ bucket, metrics }) => [bucket, metrics.sessions]),
+    ),
+    sessions: report.models.reduce((most, model) => Math.max(most, model.performance.sessions), 0),
+    firstSession: report.firstSession,
+    lastSession: report.lastSession,
+    horizonSessions: report.horizonSessions,
+    quantile: report.quantile,
+    costBpsPerSide: report.costBpsPerSide,
+    borrowBpsPerYear: report.borrowBpsPerYear,
+    trials: report.trials.count,
+    survivorship: report.survivorship,
+    notes: report.notes,
+    datasetHash: input.dataset.datasetHash,
+    foldsReused: input.folds.filter(({ fit }) => fit.fitReused).length,
+    foldsFitted: input.folds.filter(({ fit }) => !fit.fitReused).length,
+  };
+}
+
+function modelResult({ name, evaluation, performance, fills }: BacktestModel) {
+  return {
+    model: name,
+    verdict: evaluation?.verdict.verdict ?? null,
+    grossReturn: performance.totalGross,
+    netReturn: performance.totalNet,
+    sharpe: performance.sharpe.value,
+    sharpeLow: performance.sharpe.low,
+    sharpeHigh: performance.sharpe.high,
+    deflatedSharpe: performance.deflatedSharpe,
+    turnover: performance.turnoverPerSession,
+    grossExposure: performance.meanGrossExposure,
+    maxDrawdown: performance.drawdown.depth,
+    breakEvenCostBps: performance.breakEvenCostBps,
+    sessions: performance.sessions,
+    notFilled: fills.missing_entry + fills.missing_exit,
+  };
+}
+
+async function store(
+  deps: ActivityDeps,
+  context: {
+    backtestId: string;
+    input: Input;
+    manifest: DatasetManifest;
+    parameters: unknown;
+    walked: WalkForward;
+    result: TaskResult;
+  },
+): Promise<void> {
+  const { backtestId, input, manifest, parameters, walked, result } = context;
+  const { taskRunId, sessionDate, universe, universeVersion } = input;
+  await deps.db.sql.begin(async (tx) => {
+    await assertCurrentAttempt(tx, input.fence);
+    await insertBacktestRun(tx, {
+      backtestId,
+      taskRunId,
+      sessionDate,
+      universe,
+      universeVersion,
+      featureSetVersion: manifest.featureSetVersion,
+      datasetHash: input.dataset.datasetHash,
+      oofHash: input.meta.oofHash,
+      metaHash: input.meta.metaHash,
+      survivorship: walked.report.survivorship,
+      parameters,
+      summary: { ...result, trialVariance: walked.report.trials.sharpeVariance ?? null },
+    });
+    await insertBacktestMetrics(tx, { backtestId, metrics: metricRows(walked) });
+    await insertEquityCurves(tx, { backtestId, points: equityRows(walked.report) });
+  });
+}
