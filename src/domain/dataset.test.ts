@@ -9,7 +9,7 @@ import { realBars } from './testdata/series.ts';
 const real = realBars();
 const { sessions, symbols, close } = real;
 
-function input(options: Partial<DatasetInput> = {}): DatasetInput {
+function fresh(): DatasetInput {
   return {
     sessions,
     symbols,
@@ -21,12 +21,12 @@ function input(options: Partial<DatasetInput> = {}): DatasetInput {
     universe: 'sample',
     universeVersion: 'members-v1',
     featureSetVersion: featureSetVersion(),
-    ...options,
   };
 }
 
-const whole = input();
+const whole = fresh();
 const dataset = assembleDataset(whole);
+const withPart = (part: Partial<DatasetInput>) => assembleDataset({ ...whole, ...part });
 const column = (name: string) => dataset.columns.find((candidate) => candidate.name === name)!.values;
 
 describe('the dataset', () => {
@@ -76,14 +76,14 @@ describe('the dataset', () => {
   });
 
   it('trains on the other target when told to', () => {
-    const other = assembleDataset(input({ labelKind: 'direction' }));
+    const other = withPart({ labelKind: 'direction' });
     const target = other.columns.find(({ name }) => name === 'target')!.values;
     expect(target).toEqual(column('targetDirection'));
     expect(other.manifest.labelKind).toBe('direction');
   });
 
   it('is the same from the same input, manifest bytes included', () => {
-    const again = assembleDataset(input());
+    const again = assembleDataset(fresh());
     expect(again.manifest).toEqual(dataset.manifest);
     for (const [c, { name, values }] of dataset.columns.entries()) {
       const other = again.columns[c]!;
@@ -99,17 +99,16 @@ describe('the dataset', () => {
   });
 
   it('refuses parts that do not fit', () => {
-    const reversed = { symbols: [...symbols].reverse() };
-    expect(() => assembleDataset(input(reversed))).toThrow(/ascend/);
+    expect(() => withPart({ symbols: [...symbols].reverse() })).toThrow(/ascend/);
     expect(() => assembleDataset(input({ close: close.slice(1) }))).toThrow(/close/);
     const shorter = planWalkForward({
       sessions: sessions.slice(1),
       horizonSessions: 2,
       minTrainSessions: 200,
     });
-    expect(() => assembleDataset(input({ plan: shorter }))).toThrow(/plan/);
+    expect(() => withPart({ plan: shorter })).toThrow(/plan/);
     const { names, ...matrix } = whole.features;
     const renamed = { ...matrix, names: ['target', ...names.slice(1)] };
-    expect(() => assembleDataset(input({ features: renamed }))).toThrow(/name of another column/);
+    expect(() => withPart({ features: renamed })).toThrow(/name of another column/);
   });
 });

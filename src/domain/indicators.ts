@@ -8,6 +8,5 @@
  * throw a RangeError that names the field. Ratios without a denominator are 0, as in TA-Lib.
  */
 export { atr, adx, ema, macd, obv, rsi } from './indicators-recursive.ts';
-export type { Macd, MacdOptions } from './indicators-recursive.ts';
 export { bollinger, cci, mfi, roc, sma, stochastic, williamsR } from './indicators-window.ts';
-export type { Bollinger, BollingerOptions, Stochastic, StochasticOptions } from './indicators-window.ts';
+export type { Bollinger } from './indicators-window.ts';
