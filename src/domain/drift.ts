@@ -198,6 +198,20 @@ export function klOfShares(shares: Pick<BinShares, 'baseline' | 'current'>): KlD
   return { currentGivenBaseline, baselineGivenCurrent };
 }
 
+/** Jensen-Shannon divergence of given shares (renormalised), natural log: symmetric, between 0 and ln 2. */
+export function jsOfShares(shares: Pick<BinShares, 'baseline' | 'current'>): number {
+  const totalB = shares.baseline.reduce((x, y) => x + y, 0);
+  const totalC = shares.current.reduce((x, y) => x + y, 0);
+  let sum = 0;
+  for (let i = 0; i < shares.baseline.length; i += 1) {
+    const b = (shares.baseline[i] as number) / totalB;
+    const c = (shares.current[i] as number) / totalC;
+    const middle = (b + c) / 2;
+    sum += (b * Math.log(b / middle) + c * Math.log(c / middle)) / 2;
+  }
+  return sum;
+}
+
 /**
  * Population stability index of `current` against quantile bins of `baseline` (model-design 9): natural log,
  * floored shares, not renormalised. NaN when there is nothing to compare (an empty sample, or nothing but
