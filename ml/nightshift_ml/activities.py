@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -100,19 +101,29 @@ class MlActivities:
 
     async def _run(self, name: str, payload: Any) -> dict[str, Any]:
         given = _validated(name, payload)
-        info = activity.info()
+        info, started = activity.info(), time.perf_counter()
         quiet = info.heartbeat_timeout.total_seconds() * _QUIET_TIMEOUTS if info.heartbeat_timeout else None
         try:
             require_device(getattr(given, "device", "cpu"))
             output = await self._pool.run(name, payload, activity.heartbeat, quiet)
         except MlError as error:
-            raise _application_error(error) from error
+            raise _application_error(error) from None
         except asyncio.CancelledError:
             _log.warning("cancelled; the process that ran it is gone")
             if activity.is_worker_shutdown():
                 raise ApplicationError(f"{name}: the ML worker was stopped", type="WorkerShutdown") from None
             raise
+        _log.info("%s done in %.2f s", _about(name, given, output), time.perf_counter() - started)
         return to_wire(CONTRACT[name][1].model_validate(output, by_alias=True, by_name=False))
+
+
+def _about(name: str, given: BaseModel, output: dict[str, Any]) -> str:
+    words = [name, getattr(given, "model", None)]
+    if (block := getattr(given, "block_index", None)) is not None:
+        words.append(f"block {block}")
+    if output.get("fitReused"):
+        words.append("(reused)")
+    return " ".join(word for word in words if word)
 
 
 def library_versions() -> dict[str, str]:
@@ -130,7 +141,8 @@ def _validated(name: str, payload: Any) -> BaseModel:
     try:
         return parse_input(CONTRACT[name][0], payload)
     except InvalidInput as error:
-        raise _application_error(error) from error
+        # The cause would only repeat the message, with a page of its own.
+        raise _application_error(error) from None
 
 
 def _application_error(error: MlError) -> ApplicationError:

@@ -20,6 +20,9 @@ from .hashing import PACKAGE
 _log = logging.getLogger("nightshift.ml.pool")
 _LINE_BYTES = 64 * 1024 * 1024
 
+#: A process that has not loaded its libraries by then is given up.
+_LONGEST_LOAD_SECONDS = 180
+
 OnProgress = Callable[[dict[str, Any]], None]
 
 
@@ -35,11 +38,10 @@ class PoolProcess:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self._ready = False
 
     @classmethod
     async def start(cls, artifact_url: str, threads: int) -> PoolProcess:
-        """Starts a process; its libraries load while the caller goes on."""
+        """Starts a process; `load` waits until its libraries are there."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -68,6 +70,11 @@ class PoolProcess:
         """False once it ended."""
         return self._process.returncode is None
 
+    async def load(self) -> None:
+        """Waits until the libraries are loaded. Raises FitFailed when the process dies first."""
+        ready = await self._receive("start", None)
+        _log.info("pool process %d loaded in %s s", self.pid, ready["ready"]["seconds"])
+
     async def run(
         self, job: str, payload: Any, on_progress: OnProgress, quiet_seconds: float | None
     ) -> dict[str, Any]:
@@ -75,11 +82,6 @@ class PoolProcess:
 
         `quiet_seconds`: how long the process may show no progress before it counts as hung.
         """
-        if not self._ready:
-            on_progress({"phase": "start", "done": 0, "total": 1})
-            ready = await self._receive(job, None)
-            self._ready = True
-            _log.info("pool process %d loaded in %s s", self.pid, ready["ready"]["seconds"])
         self._writer.write(json.dumps({"job": job, "input": payload}).encode() + b"\n")
         while True:
             message = await self._receive(job, quiet_seconds)
@@ -122,20 +124,24 @@ class Pool:
         self._threads = threads
         self._free: asyncio.Queue[asyncio.Task[PoolProcess]] = asyncio.Queue()
         self._all: set[PoolProcess] = set()
+        self._first: list[asyncio.Task[PoolProcess]] = []
         self._closed = False
 
     async def __aenter__(self) -> Pool:
-        for _ in range(self._size):
-            self._spawn()
+        self._first = [self._spawn() for _ in range(self._size)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
-        while not self._free.empty():
-            with contextlib.suppress(Exception):
-                await self._free.get_nowait()
         await asyncio.gather(*(process.kill() for process in self._all))
+        # A process that was still loading ended with FitFailed just now.
+        waiting = [self._free.get_nowait() for _ in range(self._free.qsize())]
+        await asyncio.gather(*waiting, return_exceptions=True)
         self._all.clear()
+
+    async def ready(self) -> None:
+        """Waits until every first process has its libraries. Raises FitFailed when one cannot load them."""
+        await asyncio.gather(*map(asyncio.shield, self._first))
 
     @property
     def pids(self) -> list[int]:
@@ -146,25 +152,12 @@ class Pool:
         self, job: str, payload: Any, on_progress: OnProgress, quiet_seconds: float | None = None
     ) -> dict[str, Any]:
         """Runs a job in a free process. Cancelling the call kills the process that runs it."""
-        async with self._lease() as process:
+        async with self._lease(on_progress) as process:
             return await process.run(job, payload, on_progress, quiet_seconds)
 
     @asynccontextmanager
-    async def _lease(self) -> AsyncIterator[PoolProcess]:
-        waiting = await self._free.get()
-        try:
-            # Shielded: a cancelled call must not cancel the start of a process that others wait for.
-            process = await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            self._free.put_nowait(waiting)
-            raise
-        except OSError as error:
-            self._spawn()
-            raise FitFailed(f"cannot start a pool process: {error}") from error
-        if not process.alive:
-            self._all.discard(process)
-            await process.kill()
-            process = await self._start()
+    async def _lease(self, on_progress: OnProgress) -> AsyncIterator[PoolProcess]:
+        process = await self._acquire(on_progress)
         clean = False
         try:
             yield process
@@ -178,16 +171,53 @@ class Pool:
                 self._free.put_nowait(_done(process))
             else:
                 self._all.discard(process)
-                await asyncio.shield(process.kill())
                 self._spawn()
+                await asyncio.shield(process.kill())
 
-    def _spawn(self) -> None:
-        if not self._closed:
-            self._free.put_nowait(asyncio.create_task(self._start()))
+    async def _acquire(self, on_progress: OnProgress) -> PoolProcess:
+        """A live process with its libraries; says every second that it is being waited for."""
+        waiting = await self._free.get()
+        try:
+            for _ in range(_LONGEST_LOAD_SECONDS):
+                on_progress({"phase": "start", "done": 0, "total": 1})
+                # `wait`, not `await`: a cancelled call must not cancel a start that the next one can use.
+                await asyncio.wait({waiting}, timeout=1)
+                if waiting.done():
+                    break
+        except asyncio.CancelledError:
+            self._free.put_nowait(waiting)
+            raise
+        try:
+            if not waiting.done():
+                waiting.cancel()
+                raise FitFailed(f"a pool process did not load in {_LONGEST_LOAD_SECONDS} s")
+            process = waiting.result()
+        except (OSError, FitFailed) as error:
+            self._spawn()
+            raise FitFailed(f"cannot start a pool process: {error}") from error
+        if process.alive:
+            return process
+        self._all.discard(process)
+        self._spawn()
+        await process.kill()
+        return await self._acquire(on_progress)
+
+    def _spawn(self) -> asyncio.Task[PoolProcess]:
+        task = asyncio.create_task(self._start())
+        self._free.put_nowait(task)
+        return task
 
     async def _start(self) -> PoolProcess:
+        if self._closed:
+            raise FitFailed("the pool is closed")
         process = await PoolProcess.start(self._artifact_url, self._threads)
         self._all.add(process)
+        try:
+            await process.load()
+        except BaseException:
+            self._all.discard(process)
+            await process.kill()
+            raise
         return process
 
 

@@ -37,7 +37,7 @@ async def run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with Pool(settings.artifact_url, size=settings.slots, threads=settings.threads) as pool:
-        client = await _until_stopped(_connect(), stop)
+        client = await _until_stopped(_prepare(pool), stop)
         if client is None:
             return
         worker = Worker(
@@ -62,6 +62,13 @@ async def run(settings: Settings) -> None:
             await stop.wait()
             _log.info("stopping: running activities have %s s", settings.grace_seconds)
     _log.info("stopped")
+
+
+async def _prepare(pool: Pool) -> Client:
+    client = await _connect()
+    # Until the libraries are loaded another worker is the better taker of a task.
+    await pool.ready()
+    return client
 
 
 async def _connect() -> Client:

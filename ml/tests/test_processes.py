@@ -31,6 +31,7 @@ async def main():
     async with Pool(sys.argv[1], size=1, threads=2) as pool:
         def report(progress):
             print(json.dumps({"pid": pool.pids[0], **progress}), flush=True)
+        await pool.ready()
         await pool.run("fitFold", json.loads(sys.argv[2]), report)
 
 asyncio.run(main())
