@@ -65,7 +65,13 @@ export async function countRows(tx: Tx, { schema, table }: TransferTable): Promi
 
 /** The rows of a table in Postgres' COPY text format. */
 export async function copyOut(tx: Tx, table: TransferTable): Promise<Readable> {
-  return await tx`copy ${tx(table.schema)}.${tx(table.table)} (${tx(table.columns)}) to stdout`.readable();
+  const rows =
+    await tx`copy ${tx(table.schema)}.${tx(table.table)} (${tx(table.columns)}) to stdout`.readable();
+  // postgres.js pauses its socket when the stream is full, and resumes it in _read, which an ended stream
+  // no longer calls: without this the next query on the connection waits for ever.
+  // oxlint-disable-next-line no-underscore-dangle
+  rows.once('end', () => rows._read(0));
+  return rows;
 }
 
 /** Takes rows in the same format. Numbers of identity columns are kept as they are given. */

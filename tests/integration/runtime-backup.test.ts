@@ -1,0 +1,171 @@
+import { appendFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createArtifactStore } from '../../src/artifacts/store.ts';
+import { createDatabase, type Sql } from '../../src/db/client.ts';
+import { readTableFingerprints } from '../../src/db/queries/fingerprint.ts';
+import { inDependencyOrder } from '../../src/db/transfer.ts';
+import { backup } from '../../src/runtime/backup.ts';
+import { type Runtime, startRuntime } from '../../src/runtime/embedded.ts';
+import { restore } from '../../src/runtime/restore.ts';
+
+let root: string;
+const opened: Runtime[] = [];
+const path = (name: string): string => join(root, name);
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'nightshift-backup-'));
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((runtime) => runtime.stop()));
+  await rm(root, { recursive: true, force: true });
+});
+
+const start = async (name: string): Promise<Runtime> => {
+  const runtime = await startRuntime({
+    dataDir: path(name),
+    command: 'test',
+    workers: { typescript: 0, ml: 0 },
+  });
+  opened.push(runtime);
+  return runtime;
+};
+const withSql = async <T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> => {
+  const database = createDatabase(url, { max: 1 });
+  return work(database.sql).finally(() => database.close());
+};
+const withClient = async <T>(runtime: Runtime, work: (client: Client) => Promise<T>): Promise<T> => {
+  const connection = await Connection.connect({ address: runtime.temporal });
+  return work(new Client({ connection })).finally(() => connection.close());
+};
+
+/** Rows with everything COPY must carry: nulls, tabs, backslashes, infinities, JSON, dates, an identity. */
+async function fill(runtime: Runtime): Promise<string> {
+  await withSql(runtime.urls.owner, async (sql) => {
+    await sql`insert into market.instruments (symbol, name, sector, provider, metadata)
+      values ('AAPL', ${'tab\there \\ and "quotes"\nline ü'}, null, 'archive', '{"a": [1, null]}')`;
+    const [source] = await sql<{ id: number }[]>`insert into market.bar_sources
+      (provider, dataset, price_basis, fetched_at) values ('archive', 'd', 'split', now()) returning source_id as id`;
+    await sql`insert into market.bars (symbol, session_date, open, close, available_at, source_id, state, revision)
+      select 'AAPL', '2013-02-08'::date + n, case when n % 7 = 0 then null else n + 0.1 end, 'NaN', now(),
+             ${source?.id ?? 0}, 0, 0 from generate_series(1, 5000) n`;
+    await sql`insert into ops.audit (actor, action, subject) values ('ann', 'review', 'x'), ('bob', 'skip', 'y')`;
+  });
+  const store = createArtifactStore(runtime.artifactUrl);
+  const { hash } = await store.put(new TextEncoder().encode('model'));
+  await store.putRef('folds', 'k', { modelHash: hash });
+  await withClient(runtime, async (client) => {
+    const handle = await client.schedule.create({
+      scheduleId: 'nightly',
+      spec: { calendars: [{ hour: 22, minute: 45 }], timezone: 'America/New_York' },
+      action: { type: 'startWorkflow', workflowType: 'nightlyPipeline', taskQueue: 'pipeline' },
+    });
+    await handle.pause('holiday of the desk');
+    await client.workflow.start('nightlyPipeline', { workflowId: 'open-night', taskQueue: 'pipeline' });
+  });
+  return hash;
+}
+
+describe('backup and restore', () => {
+  it('brings rows, sequences, artifacts, secrets, schedules and open runs back, beside the original', async () => {
+    const original = await start('original');
+    const hash = await fill(original);
+    const before = await withSql(original.urls.owner, readTableFingerprints);
+    const saved = await backup({ dataDir: path('original'), target: path('backup') });
+    expect(saved.rows).toBeGreaterThan(5000);
+    expect((await stat(path('backup'))).mode & 0o777).toBe(0o700);
+    expect((await stat(path('backup/secrets.json'))).mode & 0o777).toBe(0o600);
+
+    const report = await restore({ dataDir: path('copy'), source: path('backup') });
+    expect(report.rows).toBe(saved.rows);
+    const copy = await start('copy');
+    expect(copy.ports.postgres).not.toBe(original.ports.postgres);
+    expect(await withSql(copy.urls.pipeline, readTableFingerprints)).toEqual(before);
+    expect(await readFile(path('copy/secrets.json'), 'utf8')).toBe(
+      await readFile(path('original/secrets.json'), 'utf8'),
+    );
+    expect((await stat(path('copy/secrets.json'))).mode & 0o777).toBe(0o600);
+    expect(await readFile(path('copy/config/scheduler_config.json'), 'utf8')).toBe(
+      await readFile('config/scheduler_config.json', 'utf8'),
+    );
+
+    const [audit] = await withSql(
+      copy.urls.owner,
+      (sql) =>
+        sql<
+          { id: number }[]
+        >`insert into ops.audit (actor, action, subject) values ('c', 'd', 'e') returning audit_id as id`,
+    );
+    expect(audit?.id).toBe(3);
+    await expect(withSql(copy.urls.owner, (sql) => sql`update ops.audit set actor = 'x'`)).rejects.toThrow(
+      'append-only',
+    );
+
+    const store = createArtifactStore(copy.artifactUrl);
+    expect(Buffer.from(await store.get(hash)).toString()).toBe('model');
+    expect(await store.getRef('folds', 'k')).toEqual({ modelHash: hash });
+    await withClient(copy, async (client) => {
+      const { state } = await client.schedule.getHandle('nightly').describe();
+      expect(state).toMatchObject({ paused: true, note: 'holiday of the desk' });
+      expect((await client.workflow.getHandle('open-night').describe()).status.name).toBe('RUNNING');
+    });
+  });
+
+  it('saves an instance that does not run, and leaves it stopped', async () => {
+    const original = await start('original');
+    await fill(original);
+    const before = await withSql(original.urls.owner, readTableFingerprints);
+    await original.stop();
+    await backup({ dataDir: path('original'), target: path('backup') });
+    expect((await readdir(path('original'))).includes('lock.json')).toBe(false);
+    await restore({ dataDir: path('copy'), source: path('backup') });
+    const copy = await start('copy');
+    expect(await withSql(copy.urls.owner, readTableFingerprints)).toEqual(before);
+  });
+
+  it('refuses a damaged backup, a folder in use and a target that exists', async () => {
+    const original = await start('original');
+    await original.stop();
+    await backup({ dataDir: path('original'), target: path('backup') });
+    await expect(backup({ dataDir: path('original'), target: path('backup') })).rejects.toThrow(
+      'exists already',
+    );
+    await expect(restore({ dataDir: path('original'), source: path('backup') })).rejects.toThrow(
+      'is not empty',
+    );
+    await appendFile(path('backup/database/ops.audit.copy.gz'), 'x');
+    await expect(restore({ dataDir: path('copy'), source: path('backup') })).rejects.toThrow(
+      'ops.audit.copy.gz',
+    );
+    await rm(path('backup/secrets.json'));
+    await expect(restore({ dataDir: path('copy'), source: path('backup') })).rejects.toThrow('damaged');
+    await writeFile(path('backup/manifest.json'), '{}');
+    await expect(restore({ dataDir: path('copy'), source: path('backup') })).rejects.toThrow();
+    await expect(restore({ dataDir: path('copy'), source: root })).rejects.toThrow('not a backup');
+  });
+});
+
+describe('order of tables', () => {
+  it('puts what is referred to first and names a circle', () => {
+    const table = (name: string) => ({ schema: 's', table: name, columns: ['a'] });
+    const ordered = inDependencyOrder(
+      [table('a'), table('b'), table('c')],
+      [
+        { child: 's.a', parent: 's.b' },
+        { child: 's.b', parent: 's.c' },
+      ],
+    );
+    expect(ordered.map((entry) => entry.table)).toEqual(['c', 'b', 'a']);
+    expect(() =>
+      inDependencyOrder(
+        [table('a'), table('b')],
+        [
+          { child: 's.a', parent: 's.b' },
+          { child: 's.b', parent: 's.a' },
+        ],
+      ),
+    ).toThrow('s.a, s.b');
+  });
+});
