@@ -100,7 +100,7 @@ describe('the dataset', () => {
 
   it('refuses parts that do not fit', () => {
     expect(() => withPart({ symbols: [...symbols].reverse() })).toThrow(/ascend/);
-    expect(() => assembleDataset(input({ close: close.slice(1) }))).toThrow(/close/);
+    expect(() => withPart({ close: close.slice(1) })).toThrow(/close/);
     const shorter = planWalkForward({
       sessions: sessions.slice(1),
       horizonSessions: 2,
