@@ -1,0 +1,273 @@
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, get, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { projectRoot, TEMPORAL_CLI_VERSION } from '../../scripts/lib/paths.mjs';
+import { downloadTemporal } from '../../scripts/lib/temporal-download.mjs';
+
+const run = promisify(execFile);
+let root: string;
+let project: string;
+let programs: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'nightshift-setup-'));
+  project = join(root, 'project');
+  programs = join(root, 'bin');
+  await mkdir(programs);
+  for (const part of [
+    'package.json',
+    'package-lock.json',
+    'scripts',
+    'tools',
+    'ml/requirements.lock',
+    'ml/requirements-dev.lock',
+  ]) {
+    await cp(join(projectRoot, part), join(project, part), { recursive: true });
+  }
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** Runs set-up in the copy, with nothing on the PATH but our own programs. */
+function setup(env: Record<string, string> = {}): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [join(project, 'scripts', 'setup.mjs')], {
+      cwd: project,
+      env: {
+        PATH: programs,
+        HOME: root,
+        XDG_CACHE_HOME: join(root, 'cache'),
+        NIGHTSHIFT_TEMPORAL_DOWNLOAD: '0',
+        ...env,
+      },
+    });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.once('close', (code) => resolve({ code, output }));
+  });
+}
+
+async function program(name: string, script: string): Promise<void> {
+  await writeFile(join(programs, name), `#!/bin/sh\n${script}\n`);
+  await chmod(join(programs, name), 0o755);
+}
+const python = (name: string, version: number[], venv: boolean): Promise<void> =>
+  program(name, `echo '${JSON.stringify({ version, path: join(programs, name), venv })}'`);
+
+/** Steps that are not looked at count as done. */
+async function nodePackagesDone(): Promise<void> {
+  const parts = [
+    await readFile(join(project, 'package-lock.json')),
+    process.platform,
+    process.arch,
+    process.versions.modules,
+  ];
+  await stamp(join(project, 'node_modules'), { hash: hashOf(parts) });
+}
+async function pythonDone(): Promise<void> {
+  const venv = join(project, '.venv');
+  await stamp(venv, { runtime: hashOf([await readFile(join(project, 'ml', 'requirements.lock')), venv]) });
+  await mkdir(join(venv, 'bin'));
+  await writeFile(join(venv, 'bin', 'python'), '');
+}
+async function stamp(folder: string, content: unknown): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, '.nightshift-setup.json'), JSON.stringify(content));
+}
+function hashOf(parts: (string | Buffer)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part).update('\0');
+  return hash.digest('hex');
+}
+const temporalReporting = (server: string): string =>
+  `echo "temporal version 0.0.0-DEV (Server ${server}, UI 2.50.1)"`;
+
+describe('Python', () => {
+  beforeEach(async () => {
+    await nodePackagesDone();
+    await program('temporal', temporalReporting('1.31.2'));
+  });
+
+  it('says that there is none, and what to install', async () => {
+    const { code, output } = await setup();
+    expect(code).toBe(1);
+    expect(output).toContain('no Python found');
+    expect(output).toContain('Install Python 3.11 to 3.13');
+    expect(output).not.toContain('    at ');
+  });
+
+  it('names those outside the tested range', async () => {
+    await python('python3', [3, 10, 2], true);
+    await python('python', [3, 14, 0], true);
+    const { code, output } = await setup();
+    expect(code).toBe(1);
+    expect(output).toContain('no Python in the tested range (3.11 to 3.13)');
+    expect(output).toContain('python3 is 3.10.2');
+    expect(output).toContain('python is 3.14.0');
+  });
+
+  it('says how to get the venv module', async () => {
+    await python('python3', [3, 12, 1], false);
+    const { code, output } = await setup();
+    expect(code).toBe(1);
+    expect(output).toContain('apt-get install python3-venv');
+  });
+
+  it('passes over one that cannot be used and takes the next', async () => {
+    await program('python3.13', 'echo "pyenv: not found" >&2; exit 127');
+    await python('python3.12', [3, 12, 1], false);
+    await program(
+      'python3.11',
+      `if [ "$1" = -c ]; then echo '{"version":[3,11,7],"path":"${join(programs, 'python3.11')}","venv":true}'; else echo "No space left on device"; exit 1; fi`,
+    );
+    const { code, output } = await setup();
+    expect(code).toBe(1);
+    expect(output).toContain('creating .venv with Python 3.11.7');
+    expect(output).toContain('The disk is full');
+  });
+});
+
+describe('Temporal server', () => {
+  beforeEach(async () => {
+    await nodePackagesDone();
+    await pythonDone();
+  });
+
+  it('takes a temporal on the PATH only with the pinned server', async () => {
+    await program('temporal', temporalReporting('1.31.2'));
+    expect(await setup()).toMatchObject({ code: 0 });
+    await program('temporal', `${temporalReporting('1.30.0')} # another file`);
+    const { code, output } = await setup();
+    expect(code).toBe(1);
+    expect(output).toContain('Go was not found');
+    expect(output).toContain('TEMPORAL_ADDRESS');
+  });
+
+  it('needs none when the environment names a cluster', async () => {
+    expect(await setup({ TEMPORAL_ADDRESS: 'temporal.example.org:7233' })).toMatchObject({ code: 0 });
+  });
+
+  it('says when Go is too old', async () => {
+    await program('go', 'echo "go version go1.19.8 linux/amd64"');
+    const { code, output } = await setup();
+    expect(code).toBe(1);
+    expect(output).toContain('Go 1.19 is too old');
+  });
+
+  it('explains a build that failed, and builds into the cache without a half file', async () => {
+    await program(
+      'go',
+      'if [ "$1" = version ]; then echo "go version go1.24.1 linux/amd64"; else echo "dial tcp: lookup proxy.golang.org: no such host"; exit 1; fi',
+    );
+    const failed = await setup();
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain('3 to 4 minutes');
+    expect(failed.output).toContain('No network');
+    // A Go that "builds" a program which reports the pinned server.
+    await program(
+      'go',
+      `if [ "$1" = version ]; then echo "go version go1.26.4 linux/amd64"; exit; fi
+while [ "$1" != -o ]; do shift; done
+printf '#!/bin/sh\\necho "temporal version 0 (Server 1.31.2, UI 2)"\\n' > "$2"
+/bin/chmod 755 "$2"`,
+    );
+    expect(await setup()).toMatchObject({ code: 0 });
+    const binary = join(root, 'cache', 'nightshift', 'temporal', '1.31.2', 'temporal');
+    expect((await stat(binary)).mode & 0o100).toBe(0o100);
+    await rm(join(programs, 'go'));
+    const again = await setup();
+    expect(again).toMatchObject({ code: 0 });
+    expect(again.output).not.toContain('building');
+  });
+});
+
+describe('speed', () => {
+  it('needs less than half a second when nothing changed', async () => {
+    await nodePackagesDone();
+    await pythonDone();
+    await program('temporal', temporalReporting('1.31.2'));
+    await setup();
+    const times: number[] = [];
+    for (let number = 0; number < 5; number += 1) {
+      const startedAt = performance.now();
+      expect(await setup()).toMatchObject({ code: 0 });
+      times.push(performance.now() - startedAt);
+    }
+    const median = times.sort((a, b) => a - b)[2] ?? Number.NaN;
+    console.log(
+      `set-up with nothing to do: ${median.toFixed(0)} ms (median of 5, Node's own start included)`,
+    );
+    expect(median).toBeLessThan(500);
+  });
+});
+
+describe('official download', () => {
+  let server: Server;
+  let base: string;
+  let archive: Buffer;
+  let checksums: string;
+  const asset = `temporal_cli_${TEMPORAL_CLI_VERSION}_${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}.tar.gz`;
+  const download = (url = base): Promise<void> =>
+    downloadTemporal({
+      target: join(root, 'temporal'),
+      signal: new AbortController().signal,
+      base: url,
+      request: get,
+    });
+
+  beforeEach(async () => {
+    await writeFile(join(root, 'LICENSE'), 'x'.repeat(1500));
+    await writeFile(join(programs, 'temporal'), 'the binary');
+    await run('tar', [
+      '-czf',
+      join(root, 'release.tar.gz'),
+      '-C',
+      root,
+      'LICENSE',
+      '-C',
+      programs,
+      'temporal',
+    ]);
+    archive = await readFile(join(root, 'release.tar.gz'));
+    checksums = `${'0'.repeat(64)}  other.tar.gz\n${createHash('sha256').update(archive).digest('hex')}  ${asset}\n`;
+    server = createServer((request, response) => {
+      if (request.url === '/checksums.txt') response.end(checksums);
+      else if (request.url === `/${asset}`) response.writeHead(302, { location: '/moved' }).end();
+      else if (request.url === '/moved') response.end(archive);
+      else response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it('checks the sha256 of the release and unpacks the program', async () => {
+    await download();
+    expect(await readFile(join(root, 'temporal'), 'utf8')).toBe('the binary');
+    expect((await stat(join(root, 'temporal'))).mode & 0o777).toBe(0o755);
+  });
+
+  it('refuses an archive with another checksum, or one its release does not name', async () => {
+    checksums = `${'1'.repeat(64)}  ${asset}\n`;
+    await expect(download()).rejects.toThrow('its release says 1111');
+    checksums = '';
+    await expect(download()).rejects.toThrow('does not name');
+    await expect(download(`${base}/nowhere`)).rejects.toThrow('answered 404');
+  });
+
+  it('gives up when no connection comes about', async () => {
+    // 192.0.2.0/24 is for documentation: packets to it go nowhere, or are refused at once.
+    const startedAt = Date.now();
+    await expect(download('http://192.0.2.1')).rejects.toThrow();
+    expect(Date.now() - startedAt).toBeLessThan(7000);
+  });
+});
