@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, boolean, constantFrom, integer, nat, property, tuple } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { type DagNode, type DagState, dependentsOf, latestRestart, nextStep, overallState } from './dag.ts';
@@ -57,18 +57,16 @@ describe('nextStep', () => {
   });
 
   it('ends every random night: each task runs or is skipped, never before its needs', () => {
-    const outcome = fc.constantFrom<DagState>('succeeded', 'failed', 'cancelled');
-    const night = fc
-      .integer({ min: 1, max: 9 })
-      .chain((size) =>
-        fc.tuple(
-          fc.array(outcome, { minLength: size, maxLength: size }),
-          fc.array(fc.array(fc.nat({ max: 8 })), { minLength: size, maxLength: size }),
-          fc.array(fc.boolean(), { minLength: size, maxLength: size }),
-        ),
-      );
-    fc.assert(
-      fc.property(night, ([outcomes, needs, disabled]) => {
+    const outcome = constantFrom<DagState>('succeeded', 'failed', 'cancelled');
+    const night = integer({ min: 1, max: 9 }).chain((size) =>
+      tuple(
+        array(outcome, { minLength: size, maxLength: size }),
+        array(array(nat({ max: 8 })), { minLength: size, maxLength: size }),
+        array(boolean(), { minLength: size, maxLength: size }),
+      ),
+    );
+    assert(
+      property(night, ([outcomes, needs, disabled]) => {
         const nodes = outcomes.map((_, index) => ({
           id: `t${index}`,
           dependsOn: [

@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
 
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  type WorkflowHandle,
+  type WorkflowHandleWithFirstExecutionRunId,
+} from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { temporal } from '@temporalio/proto';
-import {
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { createQueueActivities } from '../../src/activities/queue.ts';
@@ -36,6 +35,7 @@ import { type AllActivities, createFakes, SESSION, UNIVERSE } from './fakes.ts';
 export type History = temporal.api.history.v1.IHistory;
 export type RecordedHistory = { workflowId: string; runId: string; workflowType: string; history: History };
 
+type NightWorkflow = (input: NightInput) => Promise<NightResult>;
 type WorkerActivities = Partial<AllActivities & SlotActivities & QueueActivities>;
 
 /** Waits until `read` gives something else than undefined or false. Throws after `timeoutMs`. */
@@ -139,9 +139,11 @@ export class Rig {
     this.#workers = [];
   }
 
-  async startNight(input: Partial<NightInput> = {}): Promise<WorkflowHandle<() => Promise<NightResult>>> {
+  async startNight(
+    input: Partial<NightInput> = {},
+  ): Promise<WorkflowHandleWithFirstExecutionRunId<NightWorkflow>> {
     const workflowId = nightWorkflowId(input.sessionDate ?? SESSION, input.universe ?? this.universe);
-    return this.client.workflow.start<(input: NightInput) => Promise<NightResult>>('nightlyPipeline', {
+    return this.client.workflow.start<NightWorkflow>('nightlyPipeline', {
       workflowId,
       taskQueue: TASK_QUEUES.pipeline,
       args: [{ trigger: 'manual', universe: this.universe, ...input }],

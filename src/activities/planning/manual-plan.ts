@@ -8,7 +8,7 @@ import { localDate, nextRun } from '../../domain/schedule-times.ts';
 import { type FrozenConfig, freezeConfig, frozenConfig } from './config-source.ts';
 import type { RunDeps } from './deps.ts';
 import { planUniverse, readCalendar, readDefinition } from './market.ts';
-import { taskPlan } from './night-plan.ts';
+import { shortRunId, taskPlan } from './night-plan.ts';
 
 /** Maintenance belongs to no universe. */
 const ALL_UNIVERSES = 'all';
@@ -55,7 +55,7 @@ export async function planMaintenance(
   const atMs = input.nominalInstant === null ? nowMs(deps) : Date.parse(input.nominalInstant);
   const sessionDate = localDate(atMs, frozen.config.timezone);
   return openRun(deps, input, {
-    taskRunId: `weeklyMaintenance-${sessionDate}-${input.runId.slice(0, 8)}`,
+    taskRunId: `weeklyMaintenance-${sessionDate}-${shortRunId(input.runId)}`,
     task: 'weeklyMaintenance',
     sessionDate,
     universe: ALL_UNIVERSES,

@@ -202,7 +202,7 @@ function taskPlans(planning: Planning, sessionDate: string): TaskPlan[] {
       : null;
   return NIGHT_TASKS.map((task) => {
     const settings = config.tasks[task];
-    const taskRunId = `${task}-${sessionDate}-${definition.name}-${input.runId.slice(0, 8)}`;
+    const taskRunId = `${task}-${sessionDate}-${definition.name}-${shortRunId(input.runId)}`;
     const plan = taskPlan(settings, { config, taskRunId });
     if (startDate === null) return plan;
     const own = instantInNight({ task: settings, first, startDate, timezone: config.timezone });
@@ -281,4 +281,9 @@ function taskRows(input: PlanNightInput, plan: NightPlan): NewTaskRun[] {
     notBefore: task.notBefore,
     configHash,
   }));
+}
+
+/** The random end of a run id: its begin is the time, the same for runs of one minute. */
+export function shortRunId(runId: string): string {
+  return runId.slice(-8);
 }

@@ -3,7 +3,6 @@ import {
   ApplicationFailure,
   CancelledFailure,
   ChildWorkflowFailure,
-  TemporalFailure,
   TerminatedFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
@@ -13,22 +12,22 @@ import { NON_RETRYABLE_TYPES } from '../../contracts/wire/failures.ts';
 
 const NON_RETRYABLE = new Set<string>(NON_RETRYABLE_TYPES);
 
-/** Walks to the innermost failure: its class, its first sentence, the activity it came from. */
+/**
+ * Walks through activity and child failures to the one that gave the failure its class, with its first
+ * sentence and the activity it came from. What lies below that (a cause as thrown) explains, but decides nothing.
+ */
 export function describeFailure(error: unknown): FailureInfo {
   let activity: string | null = null;
   let attempt: number | null = null;
   let root: unknown = error;
-  for (let next: unknown = error; next !== undefined && next !== null; ) {
-    root = next;
-    if (next instanceof ActivityFailure) activity = next.activityType;
-    // Our own top level keeps where it came from: a parent sees only that.
-    if (next instanceof ApplicationFailure && isOrigin(next.details?.[0])) {
-      activity = next.details[0].activity;
-      attempt = next.details[0].attempt;
-      break;
-    }
-    next = next instanceof TemporalFailure ? next.cause : undefined;
+  while (root instanceof ActivityFailure || root instanceof ChildWorkflowFailure) {
+    if (root instanceof ActivityFailure) activity = root.activityType;
+    if (root.cause === undefined) break;
+    root = root.cause;
   }
+  // Our own top level keeps where it came from: a parent sees only that.
+  const origin: unknown = root instanceof ApplicationFailure ? root.details?.[0] : undefined;
+  if (isOrigin(origin)) ({ activity, attempt } = origin);
   const type = typeOf(root, activity);
   const nonRetryable =
     (root instanceof ApplicationFailure && root.nonRetryable === true) || NON_RETRYABLE.has(type);

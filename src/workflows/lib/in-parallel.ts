@@ -15,12 +15,11 @@ export async function inParallel<T, R>(
   return CancellationScope.cancellable(async () => {
     const scope = CancellationScope.current();
     const results = new Map<number, R>();
-    let next = 0;
-    let failed = false;
+    const progress = { next: 0, failed: false };
     const lane = async (): Promise<void> => {
-      while (next < items.length && !failed) {
-        const index = next;
-        next += 1;
+      while (progress.next < items.length && !progress.failed) {
+        const index = progress.next;
+        progress.next += 1;
         const item = items[index];
         if (item !== undefined) results.set(index, await work(item, index));
       }
@@ -29,7 +28,7 @@ export async function inParallel<T, R>(
     try {
       await Promise.all(lanes);
     } catch (error) {
-      failed = true;
+      progress.failed = true;
       scope.cancel();
       await Promise.allSettled(lanes);
       throw error;

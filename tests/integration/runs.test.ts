@@ -1,0 +1,230 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Context } from '@temporalio/activity';
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { attemptsOf } from '../../src/db/queries/attempts.ts';
+import { findNight, listNights, type NightRow } from '../../src/db/queries/nights.ts';
+import { listTaskRuns, type TaskRunRow } from '../../src/db/queries/task-runs.ts';
+import type { Task } from '../../src/contracts/wire/names.ts';
+import { type AllActivities, createFakes } from '../support/fakes.ts';
+import { type House, openHouse, testConfig } from '../support/house.ts';
+import { eventually, type Rig, useRig } from '../support/rig.ts';
+
+const rigs = useRig();
+let house: House;
+beforeEach(async () => {
+  house = await openHouse({ client: rigs.current.client });
+});
+afterEach(async () => house.close());
+
+const NIGHT = { universe: 'tiny', sessionDate: '2018-02-07' };
+
+/** Real book-keeping, tasks that do nothing but what the test says. */
+function prepare(overrides: Partial<AllActivities> = {}): Rig {
+  const { activities } = createFakes();
+  rigs.current.use({ ...activities, ...house.runs, ...overrides });
+  return rigs.current;
+}
+
+async function task(name: Task): Promise<TaskRunRow> {
+  const [row] = await listTaskRuns(house.database.sql, { task: name });
+  if (row === undefined) throw new Error(`no task run of ${name}`);
+  return row;
+}
+
+async function onlyNight(): Promise<NightRow> {
+  const [night] = await listNights(house.database.sql);
+  if (night === undefined) throw new Error('no night');
+  return night;
+}
+
+async function ended(promise: Promise<unknown>): Promise<Error | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) return error.cause;
+    throw error;
+  }
+}
+
+describe('a night on real rows', () => {
+  it('plans, claims, and leaves rows that say what happened', async () => {
+    const rig = prepare();
+    const result = await rig.night(NIGHT);
+    expect(result.state).toBe('succeeded');
+    const night = await onlyNight();
+    expect(night).toMatchObject({ state: 'succeeded', ...NIGHT, trigger: 'manual' });
+    expect(night.universeVersion).toMatch(/^[0-9a-f]{64}$/);
+    const runs = await listTaskRuns(house.database.sql);
+    expect(runs.map((run) => [run.state, run.attempts])).toEqual(Array(5).fill(['succeeded', 1]));
+    expect((await task('training')).result).toEqual({ version: 'v1' });
+    expect((await task('training')).currentRunId).toBeNull();
+    const attempts = await attemptsOf(
+      house.database.sql,
+      runs.map((run) => run.taskRunId),
+    );
+    expect(attempts.map((attempt) => attempt.state)).toEqual(Array(5).fill('succeeded'));
+  });
+
+  it('records failure, skipped dependents and a disabled task', async () => {
+    await house.configure(testConfig({ tasks: { 4: { enabled: false } } }));
+    const rig = prepare({
+      planScan: async () => {
+        throw ApplicationFailure.nonRetryable('no model', 'DataDefect');
+      },
+    });
+    expect((await rig.night(NIGHT)).state).toBe('partial');
+    expect(await task('overnightScan')).toMatchObject({
+      state: 'failed',
+      reason: 'DataDefect: no model',
+      attempts: 1,
+      failure: { type: 'DataDefect', message: 'no model', activity: 'planScan', nonRetryable: true },
+    });
+    expect(await task('backtest')).toMatchObject({
+      state: 'disabled',
+      reason: 'disabled in the configuration',
+    });
+    expect(await task('driftMonitoring')).toMatchObject({ state: 'skipped', reason: 'backtest is disabled' });
+    expect(await onlyNight()).toMatchObject({ state: 'partial' });
+  });
+
+  it('lets one night per session and universe through; another one says who runs', async () => {
+    const rig = prepare({ planIngestion: () => Context.current().cancelled });
+    const first = await rig.startNight(NIGHT);
+    await eventually(
+      'ingestion runs',
+      async () => (await listTaskRuns(house.database.sql, { states: ['running'] }))[0],
+    );
+    const second = await rig.client.workflow.execute('nightlyPipeline', {
+      workflowId: 'another-night',
+      taskQueue: 'pipeline',
+      args: [{ trigger: 'schedule', ...NIGHT }],
+    });
+    expect(second).toMatchObject({ state: 'skipped', tasks: [] });
+    const rows = await listNights(house.database.sql);
+    expect(rows.find((row) => row.workflowId === 'another-night')).toMatchObject({ state: 'skipped' });
+    expect(rows.find((row) => row.workflowId === 'another-night')?.reason).toContain(
+      `already running as ${first.workflowId}`,
+    );
+    await first.cancel();
+    await ended(first.result());
+    expect(
+      await findNight(house.database.sql, { workflowId: first.workflowId, runId: first.firstExecutionRunId }),
+    ).toMatchObject({
+      state: 'cancelled',
+    });
+  });
+
+  it('takes the claim of a night whose workflow was terminated', async () => {
+    const rig = prepare({ planIngestion: () => Context.current().cancelled });
+    const first = await rig.startNight(NIGHT);
+    await eventually(
+      'ingestion runs',
+      async () => (await listTaskRuns(house.database.sql, { states: ['running'] }))[0],
+    );
+    await first.terminate('test');
+    prepare();
+    expect((await rig.night(NIGHT)).state).toBe('succeeded');
+    const rows = await listNights(house.database.sql);
+    expect(rows.map((row) => row.state).sort()).toEqual(['failed', 'succeeded']);
+    const lost = rows.find((row) => row.runId === first.firstExecutionRunId);
+    expect(lost?.reason).toBe('its workflow is closed and left it open');
+  });
+
+  it('ends refused or without a session, with a row and its reason', async () => {
+    const rig = prepare();
+    expect(await rig.night({ universe: 'tiny', sessionDate: '2018-02-04' })).toMatchObject({
+      state: 'no_session',
+      reason: 'XNYS is closed on 2018-02-04',
+    });
+    const beyond = await ended(rig.night({ universe: 'tiny', sessionDate: '2018-02-08' }));
+    expect(beyond?.message).toContain('it cannot have 2018-02-08');
+    const unknown = await ended(rig.night({ universe: '/nowhere/list.txt', sessionDate: '2018-02-07' }));
+    expect(unknown?.message).toContain('cannot read /nowhere/list.txt');
+    const states = (await listNights(house.database.sql)).map((row) => row.state);
+    expect(states.sort()).toEqual(['failed', 'failed', 'no_session']);
+  });
+
+  it('means the newest session there is when none is named', async () => {
+    const rig = prepare();
+    expect(await rig.night({ universe: 'tiny' })).toMatchObject({
+      sessionDate: '2018-02-07',
+      state: 'succeeded',
+    });
+  });
+});
+
+describe('attempts', () => {
+  it('refuses the late attempt when two are alive', async () => {
+    await house.configure(
+      testConfig({ tasks: { 5: { timeout_minutes: 3 / 60, retry_on_failure: true, max_retries: 1 } } }),
+    );
+    const late: string[] = [];
+    const real = house.runs;
+    const begun: string[] = [];
+    const rig = prepare({
+      beginAttempt: async (input) => {
+        if (input.task === 'driftMonitoring') begun.push(input.fence.runId);
+        await real.beginAttempt(input);
+      },
+      runDrift: async (step) => {
+        if (begun.length > 1) return { alarms: 0 };
+        // The first attempt outlives its run timeout and then wants to write its end.
+        await eventually('the second attempt', () => begun.length > 1);
+        await sleep(300);
+        const finish = house.runs.finishAttempt({
+          fence: step.fence,
+          end: 'succeeded',
+          failure: null,
+          result: { late: 1 },
+        });
+        late.push(
+          await finish.then(
+            () => 'written',
+            (error: Error) => `${(error as ApplicationFailure).type}`,
+          ),
+        );
+        return {};
+      },
+    });
+    expect((await rig.night(NIGHT)).state).toBe('succeeded');
+    await eventually('the late attempt has tried', () => late.length > 0);
+    expect(late).toEqual(['SupersededAttempt']);
+    const drift = await task('driftMonitoring');
+    expect(drift).toMatchObject({ state: 'succeeded', attempts: 2, result: { alarms: 0 } });
+    const attempts = await attemptsOf(house.database.sql, [drift.taskRunId]);
+    expect(attempts.map((attempt) => attempt.state)).toEqual(['timed_out', 'succeeded']);
+  });
+
+  it('runs a time-out that overlaps an outage of our own again, without a review', async () => {
+    await house.configure(testConfig({ tasks: { 2: { timeout_minutes: 3 / 60 } } }));
+    const { sql } = house.owner;
+    // The worker beat until a minute ago, and again from half a second after the attempt began.
+    await sql`insert into ops.liveness (process, host, pid, up_since, beat_at)
+      values ('worker', 'test', 1, now() - interval '1 hour', now() - interval '1 minute')`;
+    let fits = 0;
+    const rig = prepare({
+      planFits: async (step) => {
+        if (step.task !== 'training') return createFakes().activities.planFits(step);
+        fits += 1;
+        if (fits > 1) return createFakes().activities.planFits(step);
+        await sql`insert into ops.liveness (process, host, pid, up_since, beat_at)
+          values ('worker', 'test', 2, now() + interval '500 milliseconds', now() + interval '1 hour')`;
+        return Context.current().cancelled;
+      },
+    });
+    const result = await rig.night(NIGHT);
+    expect(result.state).toBe('succeeded');
+    const training = await task('training');
+    expect(training).toMatchObject({ state: 'succeeded', attempts: 2, reviewDeadline: null });
+    const attempts = await attemptsOf(sql, [training.taskRunId]);
+    expect(attempts.map((attempt) => [attempt.fenceAttempt, attempt.state])).toEqual([
+      [1, 'timed_out'],
+      [1001, 'succeeded'],
+    ]);
+  });
+});
