@@ -61,6 +61,17 @@ def test_learns_takes_missing_values_and_survives_its_bytes(model_id: str) -> No
 
 
 @pytest.mark.parametrize("model_id", MODEL_IDS)
+def test_a_feature_without_any_value_is_ignored(model_id: str) -> None:
+    """Ranks are null where a universe is too small: eight symbols have none at all."""
+    model = get_model(model_id)
+    given = FitContext(model.resolve(PARAMETERS[model_id]), SEED, 2, "cpu", lambda *_: None)
+    train = rows()
+    train.x[:, 3] = np.nan
+    p = fit_model(model, train, FEATURES, given).probability(rows(seed=2).x, 2)
+    assert ((p > 0) & (p < 1)).all()
+
+
+@pytest.mark.parametrize("model_id", MODEL_IDS)
 def test_reports_real_progress(model_id: str) -> None:
     seen: list[tuple[str, int, int]] = []
     fitted(model_id, seen)

@@ -34,7 +34,7 @@ class Preprocess:
         for j in range(columns):
             column = x[:, j]
             known = column[~np.isnan(column)]
-            gaps[j] = len(known) < len(column)
+            gaps[j] = 0 < len(known) < len(column)
             median[j] = np.median(known) if len(known) else 0.0
         imputed = cls(median, np.flatnonzero(gaps).astype(np.int32), None, None)
         if inputs == "imputed":
@@ -43,6 +43,8 @@ class Preprocess:
         mean = filled.mean(axis=0, dtype=np.float64)
         scale = filled.std(axis=0, dtype=np.float64)
         scale[scale < 1e-12] = 1.0
+        # Nothing was learnt from a feature without any value: what it says later counts as nothing.
+        scale[:columns][np.isnan(x).all(axis=0)] = np.inf
         return cls(median, imputed.indicators, mean.astype(np.float32), scale.astype(np.float32))
 
     def transform(self, x: Floats) -> Floats:

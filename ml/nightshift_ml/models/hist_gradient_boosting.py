@@ -28,12 +28,6 @@ class _Report(io.TextIOBase):
         return len(text)
 
 
-def _without_empty_columns(x: Floats) -> Floats:
-    """The library cannot bin a feature without any value; a constant one is never split on."""
-    empty = np.isnan(x).all(axis=0)
-    return np.where(empty, np.float32(0), x) if empty.any() else x
-
-
 class HistGradientBoosting(Model[HistGradientBoostingClassifier]):
     id = "histGradientBoosting"
     order = 4
@@ -67,7 +61,7 @@ class HistGradientBoosting(Model[HistGradientBoostingClassifier]):
         if empty.any():
             x = np.where(empty, np.float32(0), x)
         with contextlib.redirect_stdout(_Report(context.progress)):
-            model.fit(_without_empty_columns(x), y)
+            model.fit(x, y)
         model.verbose = 0
         return model
 
