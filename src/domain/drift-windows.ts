@@ -21,6 +21,8 @@ export interface SessionValues {
   /** First and last session of the range, both included. */
   readonly firstSession: number;
   readonly lastSession: number;
+  /** The values of the range, prepared already: spares sorting them again. */
+  readonly prepared?: Baseline;
 }
 
 export interface WindowOptions {
@@ -77,7 +79,7 @@ const CELLS_PER_BIN = 10;
  */
 export function calibrate(range: SessionValues, options: WindowOptions): Calibration {
   const { windowSessions, bins } = options;
-  const baseline = createBaseline(valuesOf(range), { bins });
+  const baseline = range.prepared ?? createBaseline(valuesOf(range), { bins });
   const grid = makeGrid(baseline, bins);
   const cells = grid.edges.length + 1;
   const sessions = range.lastSession - range.firstSession + 1;

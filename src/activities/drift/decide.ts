@@ -106,7 +106,7 @@ export type DriftSummary = {
   alarms: number;
   notEnoughData: number;
   notMonitored: number;
-  /** The five largest PSI among watched series against the rolling baseline, raw. */
+  /** At most five: the largest raw PSI among watched series against the rolling baseline. */
   largest: {
     feature: string;
     psi: number | null;
@@ -138,6 +138,7 @@ export function summariseDrift(series: readonly JudgedSeries[]): DriftSummary {
     notEnoughData: count('not_enough_data'),
     notMonitored: count('not_monitored'),
     largest: watched
+      .filter(({ psi }) => psi !== null)
       .toSorted((a, b) => (b.psi ?? -1) - (a.psi ?? -1))
       .slice(0, 5)
       .map(({ name, psi, percentile, status, ksStatistic }) => ({

@@ -1,5 +1,6 @@
 import { readParquet } from '../../artifacts/parquet.ts';
 import {
+  type Baseline,
   binShares,
   createBaseline,
   jsOfShares,
@@ -104,30 +105,47 @@ function measure(
   { options, missing }: MeasureDriftInput,
   series: readonly MonitoredSeries[],
 ): MeasuredSeries[] {
-  const report = monitorDrift(series, options);
-  return series.map((one, index) => {
+  const prepared = series.map((one) => {
+    const baseline = createBaseline(valuesOf(one.baseline), options);
+    return { ...one, baseline: { ...one.baseline, prepared: baseline } };
+  });
+  const report = monitorDrift(prepared, options);
+  return prepared.map((one, index) => {
     const found = report.series[index];
     if (found === undefined) throw new RangeError(`no result for ${one.name}`);
-    const { firstSession, lastSession } = one.baseline;
-    return { ...found, ...rawOf(one, { ...options, missing }, found), firstSession, lastSession };
+    const { firstSession, lastSession, prepared: baseline } = one.baseline;
+    return {
+      ...found,
+      ...(found.status === 'not_monitored' ? rawOf(one, baseline, { ...options, missing }) : {}),
+      edges: [...baseline.edges],
+      shares: baselineShares(baseline, { ...options, missing }),
+      firstSession,
+      lastSession,
+    };
   });
 }
 
-/** The bins of the baseline, and the raw numbers of a series that is logged though not monitored. */
+/** Floored shares per bin, as the statistics use them; the last one is that of missing values with `bin`. */
+function baselineShares(
+  { counts, sorted, missingCount }: Baseline,
+  { floor, missing }: { floor: number; missing: 'drop' | 'bin' },
+): number[] {
+  if (sorted.length === 0) return [];
+  const all = missing === 'bin' ? [...counts, missingCount] : [...counts];
+  const total = sorted.length + (missing === 'bin' ? missingCount : 0);
+  return all.map((count) => Math.max(count / total, floor));
+}
+
+/** The raw numbers of a series that is logged though not monitored. */
 function rawOf(
   one: MonitoredSeries,
+  baseline: Baseline,
   options: { bins: number; floor: number; windowSessions: number; missing: 'drop' | 'bin' },
-  found: SeriesDrift,
-): Partial<SeriesDrift> & { edges: number[]; shares: number[] } {
-  const baseline = createBaseline(valuesOf(one.baseline), options);
+): Partial<SeriesDrift> {
   const { lastSession } = one.current;
   const firstSession = Math.max(one.current.firstSession, lastSession - options.windowSessions + 1);
   const current = valuesOf({ ...one.current, firstSession });
   const shares = binShares(baseline, current, options);
-  // Without a current value the baseline still has its bins.
-  const own = shares ?? binShares(baseline, baseline.sorted, options);
-  const bins = { edges: [...baseline.edges], shares: own === null ? [] : [...own.baseline] };
-  if (found.status !== 'not_monitored') return bins;
   const baselineRows = baseline.sorted.length + baseline.missingCount;
   const missing = countMissing(current);
   const counted = {
@@ -136,11 +154,10 @@ function rawOf(
     baselineMissingShare: toJsonNumber(baseline.missingCount / baselineRows),
     currentMissingShare: toJsonNumber(missing / current.length),
   };
-  if (shares === null) return { ...bins, ...counted };
+  if (shares === null) return counted;
   const kl = klOfShares(shares);
   const ks = ksTest(current, baseline);
   return {
-    ...bins,
     ...counted,
     psi: toJsonNumber(psiOfShares(shares)),
     klCurrentGivenBaseline: toJsonNumber(kl.currentGivenBaseline),
