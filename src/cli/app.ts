@@ -12,7 +12,7 @@ import { createDatabase, type Database } from '../db/client.ts';
 import { attachRuntime, openRuntime } from '../runtime/attach.ts';
 import type { Runtime } from '../runtime/embedded.ts';
 import { applySchedules } from '../temporal/schedules.ts';
-import { connectClient, type TemporalClient } from '../temporal/connection.ts';
+import { type ClientTarget, connectClient, type TemporalClient } from '../temporal/connection.ts';
 import { UsageError } from './exit-codes.ts';
 
 /** The configuration a clone brings. */
@@ -54,7 +54,7 @@ export async function attachApp(dataDir: string | undefined): Promise<App> {
 
 function connect(runtime: Runtime): App {
   const database = createDatabase(runtime.urls.api, { max: 4 });
-  const temporal: TemporalClient = connectClient({ address: runtime.temporal, namespace: runtime.namespace });
+  const temporal: TemporalClient = connectClient(temporalTarget(runtime));
   return {
     runtime,
     database,
@@ -65,6 +65,11 @@ function connect(runtime: Runtime): App {
       await runtime.stop();
     },
   };
+}
+
+function temporalTarget(runtime: Runtime): ClientTarget {
+  const { temporal: address, namespace, embedded } = runtime;
+  return { address, namespace, embedded: embedded.temporal };
 }
 
 /** Reads and checks a configuration file. Throws UsageError with one line per problem. */
@@ -106,7 +111,7 @@ export async function ensureSchedules(options: {
   const { runtime, enable, configPath = DEFAULT_CONFIG } = options;
   const file = await readConfig(configPath);
   const database = createDatabase(runtime.urls.pipeline, { max: 1 });
-  const temporal = connectClient({ address: runtime.temporal, namespace: runtime.namespace });
+  const temporal = connectClient(temporalTarget(runtime));
   try {
     return await applySchedules({
       client: temporal.client,

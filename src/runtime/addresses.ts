@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { type Role, ROLES, type RolePasswords, roleUrl } from '../db/roles.ts';
 import type { DataFolder, Ports } from './data-folder.ts';
 import type { Env } from './env.ts';
@@ -39,14 +40,23 @@ export function resolveAddresses(input: {
   const owner = env.DATABASE_URL ?? ownerUrl({ port: ports.postgres, ownerPassword: secrets.owner });
   const { urls, rolePasswords } = roleLogins({ env, owner, secrets: embedded.postgres ? secrets : null });
   return {
-    temporal: embedded.temporal ? `127.0.0.1:${ports.temporal}` : (env.TEMPORAL_ADDRESS ?? ''),
-    namespace: embedded.temporal ? TEMPORAL_NAMESPACE : (env.TEMPORAL_NAMESPACE ?? TEMPORAL_NAMESPACE),
+    ...temporalTarget(embedded.temporal ? ports : null),
     temporalUi: embedded.temporal ? `http://127.0.0.1:${ports.temporalUi}` : null,
     postgres: new URL(owner).host,
     artifactUrl: env.ARTIFACT_URL ?? pathToFileURL(folder.artifacts).href,
     urls,
     embedded,
     rolePasswords,
+  };
+}
+
+/** Our own server, or the cluster of the standard Temporal environment (variables, profile). */
+function temporalTarget(ports: Ports | null): { temporal: string; namespace: string } {
+  if (ports !== null) return { temporal: `127.0.0.1:${ports.temporal}`, namespace: TEMPORAL_NAMESPACE };
+  const { connectionOptions, namespace } = loadClientConnectConfig();
+  return {
+    temporal: connectionOptions.address ?? 'localhost:7233',
+    namespace: namespace ?? TEMPORAL_NAMESPACE,
   };
 }
 

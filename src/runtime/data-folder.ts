@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { projectRoot, TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
@@ -19,6 +19,8 @@ export type DataFolder = {
   logs: string;
   temp: string;
   secrets: string;
+  /** An empty Temporal profile, which workers of the embedded server read instead of a person's own. */
+  temporalProfile: string;
   version: string;
   ports: string;
   /** State of the running instance, for those that attach. */
@@ -43,6 +45,7 @@ export function dataFolderAt(root: string): DataFolder {
     logs: join(root, 'logs'),
     temp: join(root, 'tmp'),
     secrets: join(root, 'secrets.json'),
+    temporalProfile: join(root, 'temporal', 'profile.toml'),
     version: join(root, 'version.json'),
     ports: join(root, 'ports.json'),
     state: join(root, 'runtime.json'),
@@ -57,6 +60,7 @@ export async function createFolders(folder: DataFolder): Promise<void> {
   for (const path of [folder.artifacts, folder.logs, folder.temp, join(folder.temporalDatabase, '..')]) {
     await mkdir(path, { recursive: true });
   }
+  await writeFile(folder.temporalProfile, '');
 }
 
 const versionSchema = z.object({

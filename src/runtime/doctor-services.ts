@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { Connection } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
 import { createArtifactStore } from '../artifacts/store.ts';
+import { SEARCH_ATTRIBUTES } from '../contracts/wire/messages.ts';
 import { TASK_QUEUES } from '../contracts/wire/names.ts';
 import { ROLES } from '../db/roles.ts';
 import { appliedMigrations, knownMigrations } from '../db/transfer.ts';
+import { connectClient } from '../temporal/connection.ts';
 import { attachRuntime } from './attach.ts';
 import type { Check, Finding } from './doctor.ts';
 import type { Runtime } from './embedded.ts';
-import { SEARCH_ATTRIBUTES } from './temporal.ts';
 import { withDatabase } from './with-database.ts';
 
 /** A worker asks for work at least once a minute; one that did not is gone or stuck. */
@@ -66,9 +67,18 @@ async function checkDatabase(runtime: Runtime): Promise<string> {
   });
 }
 
-async function checkTemporal(runtime: Runtime): Promise<string> {
-  const connection = await Connection.connect({ address: runtime.temporal, connectTimeout: 5000 });
+async function withTemporal<T>(runtime: Runtime, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const { temporal: address, namespace, embedded } = runtime;
+  const client = connectClient({ address, namespace, embedded: embedded.temporal });
   try {
+    return await client.connection.withDeadline(Date.now() + 10_000, () => work(client.connection));
+  } finally {
+    await client.close();
+  }
+}
+
+async function checkTemporal(runtime: Runtime): Promise<string> {
+  return withTemporal(runtime, async (connection) => {
     const { namespace } = runtime;
     const { config } = await connection.workflowService.describeNamespace({ namespace });
     const days = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / 86_400;
@@ -77,14 +87,11 @@ async function checkTemporal(runtime: Runtime): Promise<string> {
     if (missing.length > 0) throw new Error(`search attributes are missing: ${missing.join(', ')}`);
     if (days < 30) throw new Error(`namespace ${namespace} forgets closed runs after ${days} days`);
     return `${runtime.temporal}, namespace ${namespace}, closed runs kept ${days} days`;
-  } finally {
-    await connection.close();
-  }
+  });
 }
 
 async function checkPollers(runtime: Runtime, queue: string): Promise<string> {
-  const connection = await Connection.connect({ address: runtime.temporal, connectTimeout: 5000 });
-  try {
+  return withTemporal(runtime, async (connection) => {
     const { pollers } = await connection.workflowService.describeTaskQueue({
       namespace: runtime.namespace,
       taskQueue: { name: queue },
@@ -96,9 +103,7 @@ async function checkPollers(runtime: Runtime, queue: string): Promise<string> {
     );
     if (fresh.length === 0) throw new Error('no worker asks for work');
     return fresh.map(({ identity }) => identity).join(', ');
-  } finally {
-    await connection.close();
-  }
+  });
 }
 
 /** Writes, reads and removes a small file. */

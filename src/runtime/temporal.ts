@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
 import { cachedTemporal, TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
+import { SEARCH_ATTRIBUTES } from '../contracts/wire/messages.ts';
 import { readEnv } from './env.ts';
 import { exists } from './files.ts';
 import type { GuardedOptions } from './guardian.ts';
@@ -14,9 +15,6 @@ const READY_TIMEOUT_MS = 120_000;
 const STOP_GRACE_MS = 10_000;
 
 export const TEMPORAL_NAMESPACE = 'default';
-
-/** Keyword search attributes of our runs; registered before any worker starts. */
-export const SEARCH_ATTRIBUTES = ['SessionDate', 'Task', 'Trigger', 'ReviewState', 'Universe'] as const;
 
 /**
  * Server settings. `transferProcessorMaxPollRPS` is 20 per shard by default, and the dev server has one

@@ -18,13 +18,25 @@ export type WorkerOptions = {
   onLine: GuardedOptions['onLine'];
 };
 
+/** A person's own profile, with TLS and API key, is not for the embedded server. */
+const WITHOUT_PROFILE = {
+  TEMPORAL_PROFILE: undefined,
+  TEMPORAL_API_KEY: undefined,
+  TEMPORAL_TLS: undefined,
+};
+
 /** What a worker finds in its environment: a login per role, never the owner's. */
-export function workerEnv(options: Omit<WorkerOptions, 'onLine'>): Record<string, string> {
+export function workerEnv(options: Omit<WorkerOptions, 'onLine'>): Record<string, string | undefined> {
   const { addresses, folder } = options;
   return {
     // A cluster of others is described by the standard variables we pass on untouched.
     ...(addresses.embedded.temporal
-      ? { TEMPORAL_ADDRESS: addresses.temporal, TEMPORAL_NAMESPACE: addresses.namespace }
+      ? {
+          ...WITHOUT_PROFILE,
+          TEMPORAL_CONFIG_FILE: folder.temporalProfile,
+          TEMPORAL_ADDRESS: addresses.temporal,
+          TEMPORAL_NAMESPACE: addresses.namespace,
+        }
       : {}),
     NIGHTSHIFT_DB_URL_INGEST: addresses.urls.ingest,
     NIGHTSHIFT_DB_URL_PIPELINE: addresses.urls.pipeline,

@@ -5,6 +5,8 @@ export type ClientTarget = {
   /** host:port; absent: from the standard Temporal environment (TEMPORAL_ADDRESS, profile, TLS, API key). */
   address?: string;
   namespace?: string;
+  /** Our own server on loopback: a person's profile, with its TLS and API key, is not for it. */
+  embedded?: boolean;
 };
 
 export type TemporalClient = { client: Client; connection: Connection; close(): Promise<void> };
@@ -14,7 +16,9 @@ export type TemporalClient = { client: Client; connection: Connection; close(): 
  * configuration, which brings TLS and API keys. Lazy: the first call fails when the server is down.
  */
 export function connectClient(target: ClientTarget = {}): TemporalClient {
-  const { connectionOptions, namespace } = loadClientConnectConfig();
+  const { connectionOptions, namespace } = target.embedded
+    ? { connectionOptions: {}, namespace: undefined }
+    : loadClientConnectConfig();
   const connection = Connection.lazy({
     ...connectionOptions,
     ...(target.address === undefined ? {} : { address: target.address }),

@@ -20,15 +20,14 @@ export function upCommand(): Command {
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
         onNote: (text) => console.error(text),
       });
-      await ensureSchedules({ runtime, enable: true });
-      printAddresses(runtime);
-      if (!runtime.owned) {
-        console.log('Already running; nothing was started. `nightshift down` stops it.');
-        await runtime.stop();
-        return;
-      }
-      console.log('Running. Ctrl-C stops it.');
       try {
+        await ensureSchedules({ runtime, enable: true });
+        printAddresses(runtime);
+        if (!runtime.owned) {
+          console.log('Already running; nothing was started. `nightshift down` stops it.');
+          return;
+        }
+        console.log('Running. Ctrl-C stops it.');
         await Promise.race([interrupted, runtime.failed]);
       } finally {
         await runtime.stop();
