@@ -1,6 +1,6 @@
 import { groupBySession } from '../metrics/panel.ts';
 import { quantileSize } from '../signals.ts';
-import { argsort } from '../statistics/sort.ts';
+import { argsort, isAscending } from '../statistics/sort.ts';
 import type { TradePlan } from './simulate.ts';
 
 export interface ScoredRows {
@@ -16,8 +16,10 @@ function rankedSessions(rows: ScoredRows): { session: number; ranked: Uint32Arra
   return Array.from(groups.sessions, (session, g) => {
     const members = groups.order
       .slice(groups.starts[g], groups.starts[g + 1])
-      .filter((row) => Number.isFinite(rows.probability[row]))
-      .sort((a, b) => (rows.symbol[a] as number) - (rows.symbol[b] as number));
+      .filter((row) => Number.isFinite(rows.probability[row]));
+    const symbols = Int32Array.from(members, (row) => rows.symbol[row] as number);
+    if (!isAscending(symbols))
+      members.sort((a, b) => (rows.symbol[a] as number) - (rows.symbol[b] as number));
     // argsort is stable, so that the order by symbol survives among equal probabilities.
     const order = argsort(Float64Array.from(members, (row) => -(rows.probability[row] as number)));
     return { session, ranked: order.map((position) => members[position] as number) };

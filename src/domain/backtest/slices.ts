@@ -88,6 +88,7 @@ function sliceMetrics(
   const metrics = evaluatePredictions(panel, takeNumbers(input.probability, rows), {
     ...options,
     blockLength,
+    brief: true,
   });
   const net = new Float64Array(sessions);
   const groupOf = new Map(Array.from(groups.sessions, (session, g) => [session, g]));

@@ -33,6 +33,8 @@ export interface MetricOptions {
   readonly blockLength?: number;
   /** `class` for forecasts of 0 or 1: no log loss and no calibration, which need probabilities. */
   readonly forecast?: 'probability' | 'class';
+  /** Leave out the calibration slope and the AUC within sessions, which slices do not show; default false. */
+  readonly brief?: boolean;
 }
 
 /** Metrics of one column of predictions, plain JSON. Null where a metric is not defined. */
@@ -92,8 +94,9 @@ export function evaluatePredictions(
   const setup = bootstrapSetup(options);
   const sessions = groups.sessions.length;
   const bootstrap = sessions === 0 ? null : createBlockBootstrap({ sessions, ...setup });
-  const sums = sumBySession(used, p, { groups, minSymbols: options.minSymbolsForIc ?? 20 });
   const isProbability = options.forecast !== 'class';
+  const brief = options.brief === true;
+  const sums = sumBySession(used, p, { groups, minSymbols: options.minSymbolsForIc ?? 20, brief });
   const labelled = labelledRows(used, p, groups);
   const total = labelled.target.length;
   return {
@@ -105,7 +108,7 @@ export function evaluatePredictions(
     logLoss: isProbability ? ratioEstimate(bootstrap, sums.logLoss, sums.rows) : NO_ESTIMATE,
     brier: ratioEstimate(bootstrap, sums.brier, sums.rows),
     accuracy: ratioEstimate(bootstrap, sums.correct, sums.rows),
-    calibrationSlope: isProbability ? calibrationSlope(labelled, sessions, bootstrap) : NO_ESTIMATE,
+    calibrationSlope: isProbability && !brief ? calibrationSlope(labelled, sessions, bootstrap) : NO_ESTIMATE,
     ic: ratioEstimate(bootstrap, sums.ic, sums.hasIc),
     icSessions: sums.hasIc.reduce((a, b) => a + b, 0),
     logLossGain: isProbability ? ratioEstimate(bootstrap, sums.gain, sums.rows) : NO_ESTIMATE,
@@ -198,7 +201,7 @@ function pooledAuc(rows: LabelledRows, sessions: number, bootstrap: BlockBootstr
 function sumBySession(
   panel: OofPanel,
   probability: Float64Array,
-  { groups, minSymbols }: { groups: SessionGroups; minSymbols: number },
+  { groups, minSymbols, brief }: { groups: SessionGroups; minSymbols: number; brief: boolean },
 ): SessionSums {
   const column = (): Float64Array => new Float64Array(groups.sessions.length);
   const sums: SessionSums = {
@@ -219,7 +222,7 @@ function sumBySession(
     const p = takeNumbers(probability, labelled);
     const base = takeNumbers(panel.baseRate, labelled);
     addScores(sums, g, { target, p, base });
-    const { auc } = rocAuc(target, p);
+    const auc = brief ? Number.NaN : rocAuc(target, p).auc;
     if (Number.isFinite(auc)) {
       sums.auc[g] = auc;
       sums.hasAuc[g] = 1;

@@ -66,7 +66,7 @@ export function takeNumbers(column: Float64Array, rows: Uint32Array): Float64Arr
   return taken;
 }
 
-export function takeIntegers(column: Int32Array, rows: Uint32Array): Int32Array {
+function takeIntegers(column: Int32Array, rows: Uint32Array): Int32Array {
   const taken = new Int32Array(rows.length);
   for (let i = 0; i < rows.length; i += 1) taken[i] = column[rows[i] as number] as number;
   return taken;

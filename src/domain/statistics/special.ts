@@ -92,7 +92,7 @@ export function normalQuantile(p: number): number {
 }
 
 /** Regularised incomplete beta function I_x(a, b) (Lentz's continued fraction). */
-export function incompleteBeta(x: number, a: number, b: number): number {
+function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
