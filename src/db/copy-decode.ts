@@ -1,15 +1,26 @@
 import { EPOCH_2000_DAYS, EPOCH_2000_MS } from './copy-encode.ts';
 
 /** How each column of a COPY OUT is read; the query must select them in this order and these types. */
-export type CopyOutType = 'float8' | 'int2' | 'int4' | 'int8' | 'date' | 'timestamptz' | 'text' | 'bool';
+export type CopyOutType =
+  | 'float8'
+  | 'int2'
+  | 'int4'
+  | 'int8'
+  | 'date'
+  | 'timestamptz'
+  | 'text'
+  | 'bool'
+  | 'bytes';
 export type CopyOutTypes = Record<string, CopyOutType>;
 
 type ColumnOf<T extends CopyOutType> = T extends 'text'
   ? (string | null)[]
-  : T extends 'int2' | 'int4' | 'date' | 'bool'
-    ? Int32Array
-    : Float64Array;
-/** Null becomes NaN in a Float64Array and -2147483648 in an Int32Array. */
+  : T extends 'bytes'
+    ? Uint8Array[]
+    : T extends 'int2' | 'int4' | 'date' | 'bool'
+      ? Int32Array
+      : Float64Array;
+/** Null becomes NaN in a Float64Array, -2147483648 in an Int32Array, and no bytes. */
 export type CopiedColumns<T extends CopyOutTypes> = { [K in keyof T]: ColumnOf<T[K]> };
 
 export const NULL_INT = -2_147_483_648;
@@ -20,7 +31,7 @@ const TRAILER_SEEN = -2;
 type ColumnReader = {
   read(chunk: Buffer, at: number, length: number, row: number): void;
   grow(capacity: number): void;
-  trim(rows: number): Int32Array | Float64Array | (string | null)[];
+  trim(rows: number): Int32Array | Float64Array | (string | null)[] | Uint8Array[];
 };
 
 export type RowParser<T extends CopyOutTypes> = {
@@ -96,6 +107,8 @@ function columnReader(type: CopyOutType, capacity: number): ColumnReader {
   switch (type) {
     case 'text':
       return textReader();
+    case 'bytes':
+      return bytesReader();
     case 'float8':
       return wideReader(capacity, (chunk, at) => chunk.readDoubleBE(at));
     case 'int8':
@@ -159,6 +172,18 @@ function textReader(): ColumnReader {
         lastText = lastBytes.toString('utf8');
       }
       values[row] = lastText;
+    },
+    grow: () => undefined,
+    trim: (rows) => values.slice(0, rows),
+  };
+}
+
+/** Views on what came over the wire; null is empty. */
+function bytesReader(): ColumnReader {
+  const values: Uint8Array[] = [];
+  return {
+    read: (chunk, at, length, row) => {
+      values[row] = chunk.subarray(at, at + Math.max(0, length));
     },
     grow: () => undefined,
     trim: (rows) => values.slice(0, rows),

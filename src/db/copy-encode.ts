@@ -22,11 +22,19 @@ export type CopyColumn =
       value: string | number | null;
     };
 
+/** The same memory twice: DataView writes numbers several times faster than Buffer does. */
+export type Target = { bytes: Uint8Array; view: DataView };
+
+export function createTarget(length: number): Target {
+  const bytes = new Uint8Array(length);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 export type ColumnWriter = {
   /** Bytes of the field, length word included. */
   size(row: number): number;
   /** Writes the field, returns the offset after it. */
-  write(buffer: Buffer, offset: number, row: number): number;
+  write(target: Target, offset: number, row: number): number;
 };
 
 export const SIGNATURE = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
@@ -43,19 +51,17 @@ export function columnWriter(name: string, column: CopyColumn, rows: number): Co
   if (length !== rows) throw new RangeError(`column ${name} has ${length} values, not ${rows}`);
   switch (column.type) {
     case 'float8':
-      return numberWriter(column.values, 8, (buffer, value, at) => buffer.writeDoubleBE(value, at));
+      return numberWriter(column.values, 8, (view, value, at) => view.setFloat64(at, value));
     case 'float4':
-      return numberWriter(column.values, 4, (buffer, value, at) => buffer.writeFloatBE(value, at));
+      return numberWriter(column.values, 4, (view, value, at) => view.setFloat32(at, value));
     case 'int2':
-      return numberWriter(column.values, 2, (buffer, value, at) => buffer.writeInt16BE(value, at));
+      return numberWriter(column.values, 2, (view, value, at) => view.setInt16(at, value));
     case 'int4':
-      return numberWriter(column.values, 4, (buffer, value, at) => buffer.writeInt32BE(value, at));
+      return numberWriter(column.values, 4, (view, value, at) => view.setInt32(at, value));
     case 'int8':
       return numberWriter(column.values, 8, writeInt64);
     case 'date':
-      return numberWriter(column.values, 4, (buffer, day, at) =>
-        buffer.writeInt32BE(day - EPOCH_2000_DAYS, at),
-      );
+      return numberWriter(column.values, 4, (view, day, at) => view.setInt32(at, day - EPOCH_2000_DAYS));
     case 'timestamptz':
       return numberWriter(column.values, 8, writeInstant);
     case 'bool':
@@ -76,15 +82,15 @@ export function columnWriter(name: string, column: CopyColumn, rows: number): Co
 function numberWriter(
   values: Numbers,
   width: number,
-  put: (buffer: Buffer, value: number, at: number) => unknown,
+  put: (view: DataView, value: number, at: number) => void,
 ): ColumnWriter {
   return {
     size: () => 4 + width,
-    write: (buffer, offset, row) => {
+    write: ({ view }, offset, row) => {
       const value = values[row] ?? Number.NaN;
-      if (Number.isNaN(value)) return buffer.writeInt32BE(-1, offset);
-      buffer.writeInt32BE(width, offset);
-      put(buffer, value, offset + 4);
+      if (Number.isNaN(value)) return writeNull(view, offset);
+      view.setInt32(offset, width);
+      put(view, value, offset + 4);
       return offset + 4 + width;
     },
   };
@@ -93,11 +99,12 @@ function numberWriter(
 function boolWriter(values: ArrayLike<boolean | number | null>): ColumnWriter {
   return {
     size: () => 5,
-    write: (buffer, offset, row) => {
+    write: ({ view }, offset, row) => {
       const value = values[row] ?? null;
-      if (value === null) return buffer.writeInt32BE(-1, offset);
-      buffer.writeInt32BE(1, offset);
-      return buffer.writeUInt8(value ? 1 : 0, offset + 4);
+      if (value === null) return writeNull(view, offset);
+      view.setInt32(offset, 1);
+      view.setUint8(offset + 4, value ? 1 : 0);
+      return offset + 5;
     },
   };
 }
@@ -110,7 +117,7 @@ function bytesWriter(encode: (row: number) => Buffer | null): ColumnWriter {
       current = encode(row);
       return 4 + (current?.length ?? 0);
     },
-    write: (buffer, offset) => writeField(buffer, offset, current),
+    write: (target, offset) => writeField(target, offset, current),
   };
 }
 
@@ -127,18 +134,24 @@ function dictionaryWriter(
   };
   return {
     size: (row) => 4 + entryOf(row).length,
-    write: (buffer, offset, row) => writeField(buffer, offset, entryOf(row)),
+    write: (target, offset, row) => writeField(target, offset, entryOf(row)),
   };
 }
 
 function constantWriter(column: Extract<CopyColumn, { type: 'constant' }>): ColumnWriter {
   const field = encodeConstant(column);
-  return { size: () => field.length, write: (buffer, offset) => offset + field.copy(buffer, offset) };
+  return {
+    size: () => field.length,
+    write: ({ bytes }, offset) => {
+      bytes.set(field, offset);
+      return offset + field.length;
+    },
+  };
 }
 
-function encodeConstant(column: Extract<CopyColumn, { type: 'constant' }>): Buffer {
+function encodeConstant(column: Extract<CopyColumn, { type: 'constant' }>): Uint8Array {
   const { of, value } = column;
-  const field = Buffer.alloc(64 + (typeof value === 'string' ? Buffer.byteLength(value) : 0));
+  const target = createTarget(64 + (typeof value === 'string' ? Buffer.byteLength(value) : 0));
   const writer =
     of === 'text'
       ? columnWriter('constant', { type: 'text', values: [value === null ? null : String(value)] }, 1)
@@ -146,24 +159,30 @@ function encodeConstant(column: Extract<CopyColumn, { type: 'constant' }>): Buff
         ? columnWriter('constant', { type: 'bool', values: [value === null ? null : Number(value)] }, 1)
         : columnWriter('constant', { type: of, values: [value === null ? null : Number(value)] }, 1);
   writer.size(0);
-  return field.subarray(0, writer.write(field, 0, 0));
+  return target.bytes.subarray(0, writer.write(target, 0, 0));
 }
 
-function writeField(buffer: Buffer, offset: number, field: Buffer | null): number {
-  if (field === null) return buffer.writeInt32BE(-1, offset);
-  buffer.writeInt32BE(field.length, offset);
-  return offset + 4 + field.copy(buffer, offset + 4);
+function writeNull(view: DataView, offset: number): number {
+  view.setInt32(offset, -1);
+  return offset + 4;
+}
+
+function writeField({ bytes, view }: Target, offset: number, field: Uint8Array | null): number {
+  if (field === null) return writeNull(view, offset);
+  view.setInt32(offset, field.length);
+  bytes.set(field, offset + 4);
+  return offset + 4 + field.length;
 }
 
 /** 64-bit big-endian of a safe integer. */
-function writeInt64(buffer: Buffer, value: number, at: number): void {
+function writeInt64(view: DataView, value: number, at: number): void {
   const high = Math.floor(value / 4_294_967_296);
-  buffer.writeInt32BE(high, at);
-  buffer.writeUInt32BE(value - high * 4_294_967_296, at + 4);
+  view.setInt32(at, high);
+  view.setUint32(at + 4, value - high * 4_294_967_296);
 }
 
-function writeInstant(buffer: Buffer, ms: number, at: number): void {
-  writeInt64(buffer, Math.round((ms - EPOCH_2000_MS) * 1000), at);
+function writeInstant(view: DataView, ms: number, at: number): void {
+  writeInt64(view, Math.round((ms - EPOCH_2000_MS) * 1000), at);
 }
 
 function encodeText(value: string | null): Buffer | null {
@@ -204,9 +223,9 @@ function encodeTextArray(values: readonly string[]): Buffer {
 function encodeNumberArray(values: ArrayLike<number>, wide: boolean): Buffer {
   const width = wide ? 8 : 4;
   const header = arrayHeader(values.length, wide ? OID.float8 : OID.float4);
-  const body = Buffer.alloc(values.length * (4 + width));
+  const body = createTarget(values.length * (4 + width));
   const writer = columnWriter('elements', { type: wide ? 'float8' : 'float4', values }, values.length);
   let offset = 0;
   for (let index = 0; index < values.length; index += 1) offset = writer.write(body, offset, index);
-  return Buffer.concat([header, body.subarray(0, offset)]);
+  return Buffer.concat([header, body.bytes.subarray(0, offset)]);
 }

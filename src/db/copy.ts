@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
 import type { Queryable, Tx } from './client.ts';
-import { columnWriter, type CopyColumn, SIGNATURE, TRAILER } from './copy-encode.ts';
+import { columnWriter, type CopyColumn, createTarget, SIGNATURE, TRAILER } from './copy-encode.ts';
 import { type CopiedColumns, createRowParser, type CopyOutTypes } from './copy-decode.ts';
 
 export type { CopyColumn } from './copy-encode.ts';
@@ -27,20 +27,22 @@ export async function copyIn(input: {
   );
   const copy = openCopyIn(input.tx, `copy ${input.table} (${names.join(', ')}) from stdin (format binary)`);
   const stream = await copy.stream;
-  let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-  let offset = SIGNATURE.copy(buffer);
+  let target = createTarget(CHUNK_BYTES);
+  target.bytes.set(SIGNATURE);
+  let offset = SIGNATURE.length;
   for (let row = 0; row < input.rows; row += 1) {
     let bytes = 2;
     for (const writer of writers) bytes += writer.size(row);
-    if (offset + bytes > buffer.length) {
-      await send(stream, buffer.subarray(0, offset), copy.failed);
-      buffer = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, bytes));
+    if (offset + bytes > target.bytes.length) {
+      await send(stream, target.bytes.subarray(0, offset), copy.failed);
+      target = createTarget(Math.max(CHUNK_BYTES, bytes));
       offset = 0;
     }
-    offset = buffer.writeInt16BE(writers.length, offset);
-    for (const writer of writers) offset = writer.write(buffer, offset, row);
+    target.view.setInt16(offset, writers.length);
+    offset += 2;
+    for (const writer of writers) offset = writer.write(target, offset, row);
   }
-  await send(stream, Buffer.concat([buffer.subarray(0, offset), TRAILER]), copy.failed);
+  await send(stream, Buffer.concat([target.bytes.subarray(0, offset), TRAILER]), copy.failed);
   stream.end();
   await Promise.race([once(stream, 'finish'), copy.failed]);
 }
@@ -62,6 +64,10 @@ export async function copyOut<T extends CopyOutTypes>(input: {
     interceptStream(query, reject, (stream) => {
       stream.on('error', reject);
       stream.on('end', resolve);
+      // postgres.js pauses its socket when the stream is full and resumes it in _read, which nobody calls
+      // on a stream that has ended: the connection's next query would wait for ever.
+      // oxlint-disable-next-line no-underscore-dangle
+      stream.once('close', () => stream._read(0));
       stream.on('data', (chunk: Buffer) => {
         try {
           parser.push(chunk);
@@ -75,7 +81,7 @@ export async function copyOut<T extends CopyOutTypes>(input: {
   return parser.finish();
 }
 
-async function send(stream: Writable, chunk: Buffer, failed: Promise<never>): Promise<void> {
+async function send(stream: Writable, chunk: Uint8Array, failed: Promise<never>): Promise<void> {
   if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), failed]);
 }
 

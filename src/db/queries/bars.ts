@@ -1,16 +1,13 @@
 import {
-  type BarColumns,
   epochDayOf,
   lowerBound,
   parsePriceBasisKey,
   type PriceBasis,
   priceBasisKey,
-  sessionDateOf,
-  viewBars,
 } from '../../domain/bars.ts';
+import { type BarTable, joinTables, readPackedBars } from '../bar-columns.ts';
 import type { Queryable, Tx } from '../client.ts';
 import { onlyRow } from '../client.ts';
-import { copyOut } from '../copy.ts';
 import { dateLiteral, instantLiteral, textArrayLiteral } from '../literals.ts';
 
 /** `bars.state` by number. */
@@ -25,14 +22,8 @@ export type BarSource = {
   fetchedAt: string;
 };
 
-/** One symbol's stored rows, ascending by date, all arrays of the same length. */
-export type StoredBars = {
-  bars: BarColumns;
-  /** `bar_sources` row of each bar: provider and price basis. */
-  sourceIds: Int32Array;
-  /** Index into BAR_STATES. */
-  states: Int32Array;
-  revisions: Int32Array;
+/** One symbol's stored rows as a night may use them. */
+export type StoredBars = BarTable & {
   /** 1 where a doubt, known at the night asked for, makes the row count as missing. */
   flagged: Uint8Array;
 };
@@ -63,18 +54,16 @@ export async function readBars(
     ...(input.fromSession === undefined ? [] : [`session_date >= ${dateLiteral(input.fromSession)}`]),
     `available_at < ${cutoff}`,
   ].join(' and ');
-  const fields = 'symbol, session_date, open, high, low, close, volume, source_id, state, revision';
-  const { rows, columns } = await copyOut({
+  const current = await readPackedBars(sql, `market.bars where ${where}`);
+  const predecessors = await readPackedBars(
     sql,
-    query: `
-      select ${fields} from market.bars where ${where}
-      union all
-      select ${fields} from market.bar_revisions where ${where} and superseded_at >= ${cutoff}
-      order by symbol, session_date`,
-    columns: BAR_COLUMNS,
-    expectedRows: input.symbols.length * 256,
-  });
-  const symbols = splitBySymbol(rows, columns);
+    `market.bar_revisions where ${where} and superseded_at >= ${cutoff}`,
+  );
+  for (const [symbol, older] of predecessors) {
+    const table = current.get(symbol);
+    current.set(symbol, table === undefined ? older : joinTables(table, older));
+  }
+  const symbols = withFlags(current);
   for (const flag of await readDoubts(sql, input)) {
     const stored = symbols.get(flag.symbol);
     if (stored === undefined) continue;
@@ -82,7 +71,22 @@ export async function readBars(
     const row = lowerBound(stored.bars.epochDays, day);
     if (stored.bars.epochDays[row] === day) stored.flagged[row] = 1;
   }
-  return { symbols, sources: await readBarSources(sql), rows };
+  return { symbols, sources: await readBarSources(sql), rows: countRows(symbols) };
+}
+
+function withFlags(tables: ReadonlyMap<string, BarTable>): Map<string, StoredBars> {
+  return new Map(
+    [...tables].map(([symbol, table]) => [
+      symbol,
+      { ...table, flagged: new Uint8Array(table.bars.epochDays.length) },
+    ]),
+  );
+}
+
+function countRows(symbols: ReadonlyMap<string, BarTable>): number {
+  let rows = 0;
+  for (const { bars } of symbols.values()) rows += bars.epochDays.length;
+  return rows;
 }
 
 /**
@@ -93,52 +97,10 @@ export async function readCurrentBars(
   sql: Queryable,
   input: { symbols: readonly string[]; fromSession: string; throughSession: string },
 ): Promise<BarsAsOf> {
-  const { rows, columns } = await copyOut({
-    sql,
-    query: `
-      select symbol, session_date, open, high, low, close, volume, source_id, state, revision
-      from market.bars
-      where symbol = any(${textArrayLiteral(input.symbols)})
-        and session_date between ${dateLiteral(input.fromSession)} and ${dateLiteral(input.throughSession)}
-      order by symbol, session_date`,
-    columns: BAR_COLUMNS,
-    expectedRows: input.symbols.length * 16,
-  });
-  return { symbols: splitBySymbol(rows, columns), sources: await readBarSources(sql), rows };
-}
-
-const BAR_COLUMNS = {
-  symbol: 'text',
-  day: 'date',
-  open: 'float8',
-  high: 'float8',
-  low: 'float8',
-  close: 'float8',
-  volume: 'float8',
-  source: 'int4',
-  state: 'int2',
-  revision: 'int2',
-} as const;
-
-type CopiedBars = Awaited<ReturnType<typeof copyOut<typeof BAR_COLUMNS>>>['columns'];
-
-function splitBySymbol(rows: number, columns: CopiedBars): Map<string, StoredBars> {
-  const symbols = new Map<string, StoredBars>();
-  for (let from = 0; from < rows; ) {
-    const symbol = columns.symbol[from] ?? '';
-    let to = from + 1;
-    while (to < rows && columns.symbol[to] === symbol) to += 1;
-    const all: BarColumns = { ...columns, symbol, epochDays: columns.day };
-    symbols.set(symbol, {
-      bars: viewBars(all, from, to),
-      sourceIds: columns.source.subarray(from, to),
-      states: columns.state.subarray(from, to),
-      revisions: columns.revision.subarray(from, to),
-      flagged: new Uint8Array(to - from),
-    });
-    from = to;
-  }
-  return symbols;
+  const from = `market.bars where symbol = any(${textArrayLiteral(input.symbols)})
+    and session_date between ${dateLiteral(input.fromSession)} and ${dateLiteral(input.throughSession)}`;
+  const symbols = withFlags(await readPackedBars(sql, from));
+  return { symbols, sources: await readBarSources(sql), rows: countRows(symbols) };
 }
 
 /** Every source, by id: some rows per night. */
@@ -220,9 +182,4 @@ export async function sessionCoverage(
     gaps: counted.gaps,
     rows: counted.rows,
   };
-}
-
-/** `YYYY-MM-DD` of each row of a column of epoch days; for reports, not for bulk. */
-export function datesOf(epochDays: Int32Array): string[] {
-  return Array.from(epochDays, sessionDateOf);
 }
