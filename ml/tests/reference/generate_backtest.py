@@ -19,7 +19,14 @@ OUTPUT = Path(__file__).resolve().parents[3] / "src/domain/testdata/backtest-ref
 
 
 def walk_forward(
-    opens: Floats, closes: Floats, scores: Floats, *, horizon: int, quantile: float, bps: float, borrow_bps: float
+    opens: Floats,
+    closes: Floats,
+    scores: Floats,
+    *,
+    horizon: int,
+    quantile: float,
+    bps: float,
+    borrow_bps: float,
 ) -> dict[str, Any]:
     """Dictionaries by session; each position is followed day by day."""
     sessions, symbols = closes.shape
@@ -29,7 +36,9 @@ def walk_forward(
     traded: dict[int, float] = {}
     fills = {"filled": 0, "missing_entry": 0, "missing_exit": 0, "pending": 0}
     for s in range(sessions):
-        ranked = sorted((i for i in range(symbols) if not math.isnan(scores[s, i])), key=lambda i: (-scores[s, i], i))
+        ranked = sorted(
+            (i for i in range(symbols) if not math.isnan(scores[s, i])), key=lambda i: (-scores[s, i], i)
+        )
         side = min(len(ranked) // 2, max(1, math.floor(len(ranked) * quantile + 1e-9)))
         book = [(i, 1.0) for i in ranked[:side]] + [(i, -1.0) for i in ranked[len(ranked) - side :]]
         for symbol, sign in book:
@@ -58,8 +67,10 @@ def walk_forward(
                 cost[day] = cost.get(day, 0.0) + amount * bps / 1e4
                 traded[day] = traded.get(day, 0.0) + amount
     days = range(1, sessions)
-    column = {name: [table.get(day, 0.0) for day in days]
-              for name, table in (("gross", gross), ("cost", cost), ("borrow", borrow), ("traded", traded))}
+    column = {
+        name: [table.get(day, 0.0) for day in days]
+        for name, table in (("gross", gross), ("cost", cost), ("borrow", borrow), ("traded", traded))
+    }
     net = np.array(column["gross"]) - np.array(column["cost"]) - np.array(column["borrow"])
     equity = np.cumprod(1 + net)
     peaks = np.maximum.accumulate(np.concatenate(([1.0], equity)))[1:]
@@ -74,17 +85,25 @@ def walk_forward(
         "deflatedSharpe": deflated(
             per_session, len(net), float(stats.skew(net)), float(stats.kurtosis(net, fisher=False)), 9, 0.003
         ),
-        "breakEvenCostBps": float((sum(column["gross"]) - sum(column["borrow"])) / sum(column["traded"]) * 1e4),
+        "breakEvenCostBps": float(
+            (sum(column["gross"]) - sum(column["borrow"])) / sum(column["traded"]) * 1e4
+        ),
     }
 
 
 def deflated(sharpe: float, n: int, skew: float, kurtosis: float, trials: int, variance: float) -> float:
     """Bailey and Lopez de Prado (2014), equations 1 and 2."""
     gamma = 0.5772156649015329
-    expected = (1 - gamma) * stats.norm.ppf(1 - 1 / trials) + gamma * stats.norm.ppf(1 - 1 / (trials * math.e))
+    expected = (1 - gamma) * stats.norm.ppf(1 - 1 / trials) + gamma * stats.norm.ppf(
+        1 - 1 / (trials * math.e)
+    )
     hurdle = math.sqrt(variance) * expected
     return float(
-        stats.norm.cdf((sharpe - hurdle) * math.sqrt(n - 1) / math.sqrt(1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2))
+        stats.norm.cdf(
+            (sharpe - hurdle)
+            * math.sqrt(n - 1)
+            / math.sqrt(1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2)
+        )
     )
 
 
@@ -105,7 +124,11 @@ def nulls(values: Floats) -> list[float | None]:
 
 def main() -> None:
     cases = []
-    for seed, horizon, quantile, bps, borrow_bps in [(1, 1, 0.2, 5.0, 50.0), (2, 3, 0.25, 10.0, 300.0), (3, 5, 0.1, 0.0, 0.0)]:
+    for seed, horizon, quantile, bps, borrow_bps in [
+        (1, 1, 0.2, 5.0, 50.0),
+        (2, 3, 0.25, 10.0, 300.0),
+        (3, 5, 0.1, 0.0, 0.0),
+    ]:
         opens, closes, scores = market(seed, 40, 12)
         cases.append(
             {
@@ -123,7 +146,9 @@ def main() -> None:
                 ),
             }
         )
-    OUTPUT.write_text(json.dumps({"generator": "ml/tests/reference/generate_backtest.py", "cases": cases}) + "\n")
+    OUTPUT.write_text(
+        json.dumps({"generator": "ml/tests/reference/generate_backtest.py", "cases": cases}) + "\n"
+    )
     print(OUTPUT)
 
 
