@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { z } from 'zod';
+import { TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
 import { migrate } from '../db/migrate.ts';
 import { appliedMigrations, knownMigrations } from '../db/transfer.ts';
 import { type Addresses, resolveAddresses } from './addresses.ts';
@@ -10,6 +11,7 @@ import {
   type DataFolder,
   dataFolderAt,
   ensurePorts,
+  type FolderVersion,
   FolderVersionError,
   type Ports,
   requireFreeDisk,
@@ -25,6 +27,7 @@ import { postgresSpec } from './postgres.ts';
 import { ensureSecrets, type Secrets } from './secrets.ts';
 import { Supervised, type SupervisedSpec, type SupervisorEvents } from './supervisor.ts';
 import { temporalSpec } from './temporal.ts';
+import { prepareTemporalUpgrade } from './temporal-upgrade.ts';
 import { withDatabase } from './with-database.ts';
 import { pythonWorkerSpec, typescriptWorkerSpec, type WorkerOptions } from './workers.ts';
 
@@ -35,6 +38,8 @@ export type RuntimeOptions = {
   command: string;
   /** `database`: Postgres alone, not migrated and not for others to attach to (backup, restore). */
   only?: 'database';
+  /** Closes runs that a Temporal upgrade would lose, instead of refusing to start. */
+  abandonRuns?: boolean;
   /** Workers to start (default one each). */
   workers?: { typescript: number; ml: number };
   /** More variables for the workers. */
@@ -99,6 +104,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   }
 }
 
+type ServerInput = { addresses: Addresses; ports: Ports; secrets: Secrets; found: FolderVersion | null };
+
 class Instance {
   private readonly options: RuntimeOptions;
   private readonly folder: DataFolder;
@@ -126,7 +133,7 @@ class Instance {
 
   async start(): Promise<Runtime> {
     const { folder } = this;
-    await checkVersion(folder);
+    const found = await checkVersion(folder);
     await requireFreeDisk(folder);
     const [ports, secrets, left] = await Promise.all([
       ensurePorts(folder),
@@ -138,10 +145,7 @@ class Instance {
     if (this.options.only === 'database') {
       await this.startPostgres({ addresses, ports, secrets });
     } else {
-      await all([
-        this.startPostgres({ addresses, ports, secrets }).then(() => migrateKnown(addresses)),
-        this.startTemporal({ addresses, ports }),
-      ]);
+      await this.startServers({ addresses, ports, secrets, found });
       await this.startWorkers(addresses);
       await writeVersion(folder);
       await this.writeState(addresses);
@@ -156,6 +160,27 @@ class Instance {
       failed: this.failed,
       stop: () => this.stop(),
     };
+  }
+
+  /** Side by side, except that a Temporal upgrade asks Postgres first whether runs are open. */
+  private async startServers(input: ServerInput): Promise<void> {
+    const { addresses, found } = input;
+    const upgrade =
+      addresses.embedded.temporal && found !== null && found.temporalServer !== TEMPORAL_SERVER_VERSION;
+    const database = this.startPostgres(input).then(() => migrateKnown(addresses));
+    if (!upgrade) {
+      await all([database, this.startTemporal(input)]);
+      return;
+    }
+    await database;
+    const abandoned = await prepareTemporalUpgrade({
+      from: found,
+      to: TEMPORAL_SERVER_VERSION,
+      ownerUrl: addresses.urls.owner,
+      abandonRuns: this.options.abandonRuns ?? false,
+    });
+    for (const workflowId of abandoned) this.note(`gave up ${workflowId}: Temporal was upgraded`, 'WARNING');
+    await this.startTemporal(input);
   }
 
   private async startPostgres(input: {

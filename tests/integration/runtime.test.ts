@@ -7,6 +7,9 @@ import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createDatabase } from '../../src/db/client.ts';
+import { insertConfig } from '../../src/db/queries/configs.ts';
+import { claimNight } from '../../src/db/queries/nights.ts';
 import { attachRuntime, openRuntime, stopRunning } from '../../src/runtime/attach.ts';
 import { currentVersion } from '../../src/runtime/data-folder.ts';
 import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runtime/embedded.ts';
@@ -305,6 +308,37 @@ describe('refusals', () => {
     await expect(start()).rejects.toThrow(`newer Nightshift`);
     await expect(start()).rejects.toThrow(part);
     expect((await readdir(dataDir)).includes('postgres')).toBe(false);
+  });
+
+  it('does not lose open runs to an upgrade of Temporal, unless told to', async () => {
+    const first = await start();
+    const night = {
+      workflowId: 'nightly/2018-02-06/tiny',
+      runId: 'r1',
+      sessionDate: '2018-02-06',
+      universe: 'tiny',
+      universeVersion: 'v1',
+      trigger: 'cli' as const,
+      configHash: 'c1',
+      requestedBy: null,
+      nominalInstant: null,
+      plan: {},
+    };
+    const database = createDatabase(first.urls.owner, { max: 1 });
+    await insertConfig(database.sql, { configHash: 'c1', body: {} });
+    await claimNight(database.sql, night);
+    await database.close();
+    await first.stop();
+    const version = { ...(await currentVersion()), temporalServer: '1.30.4' };
+    await writeFile(join(dataDir, 'version.json'), JSON.stringify(version));
+    await expect(start()).rejects.toThrow('1 runs are still open (nightly/2018-02-06/tiny)');
+    const second = await start({ abandonRuns: true });
+    const [row] = await query(second.urls.owner, 'select state, reason from ops.nights');
+    expect(row).toMatchObject({
+      state: 'cancelled',
+      reason: 'abandoned: Temporal 1.30.4 was replaced by 1.31.2',
+    });
+    expect(JSON.parse(await readFile(join(dataDir, 'version.json'), 'utf8'))).toEqual(await currentVersion());
   });
 
   it('says what is wrong with the environment', async () => {

@@ -3,7 +3,7 @@ import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
 import { ensureSchedules } from '../app.ts';
 
-type UpOptions = { dataDir?: string; mlWorkers: number; workers: boolean };
+type UpOptions = { dataDir?: string; mlWorkers: number; workers: boolean; abandonRuns?: boolean };
 
 /** `nightshift up`: starts everything and stays until Ctrl-C, SIGTERM or `nightshift down`. */
 export function upCommand(): Command {
@@ -12,11 +12,13 @@ export function upCommand(): Command {
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
     .option('--ml-workers <count>', 'number of Python workers', parseCount, 1)
     .option('--no-workers', 'servers only')
+    .option('--abandon-runs', 'give up open runs that an upgrade of Temporal would lose')
     .action(async (options: UpOptions) => {
       const interrupted = untilSignal();
       const runtime = await openRuntime({
         ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
         command: 'up',
+        abandonRuns: options.abandonRuns ?? false,
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
         onNote: (text) => console.error(text),
       });

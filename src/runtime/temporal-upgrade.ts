@@ -1,0 +1,32 @@
+import { closeGoneStarter, openStarters } from '../db/queries/reconcile.ts';
+import type { FolderVersion } from './data-folder.ts';
+import { FolderVersionError } from './data-folder.ts';
+import { withDatabase } from './with-database.ts';
+
+/**
+ * A new Temporal server starts with an empty database (the old one may not open), so an upgrade waits until
+ * no run is open. `abandonRuns` closes those that are. Schedules come back from Postgres afterwards.
+ */
+export async function prepareTemporalUpgrade(input: {
+  from: FolderVersion;
+  to: string;
+  ownerUrl: string;
+  abandonRuns: boolean;
+}): Promise<string[]> {
+  const { from, to, ownerUrl, abandonRuns } = input;
+  return withDatabase(ownerUrl, async (sql) => {
+    const open = await openStarters(sql);
+    if (open.length > 0 && !abandonRuns) {
+      throw new FolderVersionError(
+        `Temporal ${from.temporalServer} → ${to}: ${open.length} runs are still open ` +
+          `(${open.map(({ workflowId }) => workflowId).join(', ')}). Let Nightshift ${from.product} finish them, ` +
+          'or give them up with --abandon-runs.',
+      );
+    }
+    const reason = `abandoned: Temporal ${from.temporalServer} was replaced by ${to}`;
+    for (const { workflowId, runId } of open) {
+      await closeGoneStarter(sql, { workflowId, runId, state: 'cancelled', reason });
+    }
+    return open.map(({ workflowId }) => workflowId);
+  });
+}
