@@ -17,9 +17,12 @@ const CALL_MS = 15_000;
 export type RunHandle = { workflowId: string; runId: string };
 
 /** Starts a night, or finds the open one of the same session and universe. */
-export async function startNight(client: Client, input: NightInput): Promise<RunHandle> {
+export async function startNight(
+  client: Client,
+  input: NightInput & { universe: string },
+): Promise<RunHandle> {
   const session = input.sessionDate ?? 'newest';
-  const universe = input.universe ?? 'default';
+  const { universe } = input;
   const handle = await client.withDeadline(Date.now() + CALL_MS, () =>
     client.workflow.start('nightlyPipeline', {
       workflowId: nightWorkflowId(session, universe),

@@ -78,7 +78,13 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
       }),
     },
     marketData: {
-      ...createIngestionActivities({ db: ingest, provider, sessions, readUniverse: readNamedUniverse, clock }),
+      ...createIngestionActivities({
+        db: ingest,
+        provider,
+        sessions,
+        readUniverse: readNamedUniverse,
+        clock,
+      }),
     },
     close: async () => {
       await Promise.all([ingest.close(), pipeline.close(), maintenance.close()]);

@@ -7,10 +7,14 @@ function taskOf(meta: Record<string, unknown>): string | undefined {
   return TASKS.find((task) => task === type);
 }
 
+/** What the SDK adds to each line and nobody reads. */
+const NOISE = ['sdkComponent', 'taskToken', 'isLocal', 'namespace', 'taskQueue'];
+
 /** JSON lines (UTC) on standard output: whoever started this process decides where they go. */
 export function createJsonLogger(level: 'DEBUG' | 'INFO' | 'WARN' = 'INFO'): Logger {
   return new DefaultLogger(level, (entry: LogEntry) => {
     const meta: Record<string, unknown> = { ...entry.meta };
+    for (const name of NOISE) delete meta[name];
     const { error } = meta;
     if (error instanceof Error)
       meta['error'] = { name: error.name, message: error.message, stack: error.stack };

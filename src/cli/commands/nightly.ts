@@ -2,6 +2,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { projectRoot } from '../../../scripts/lib/paths.mjs';
+import { effectiveConfig } from '../../contracts/schemas/config.ts';
 import type { RunReport } from '../../contracts/schemas/report.ts';
 import { changedTables, readTableFingerprints } from '../../db/queries/fingerprint.ts';
 import { findNight, listNights, type NightRow } from '../../db/queries/nights.ts';
@@ -10,7 +11,7 @@ import { createCalendar } from '../../domain/calendar.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
 import { readActivityProgress } from '../../temporal/progress.ts';
 import { cancelRun, isRunClosed, type RunHandle, startNight } from '../../temporal/verbs.ts';
-import { type App, ensureSchedules, openApp } from '../app.ts';
+import { type App, DEFAULT_CONFIG, ensureSchedules, openApp, readConfig } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
 import { followNight } from '../follow.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -108,6 +109,11 @@ async function nightly(options: NightlyOptions): Promise<number> {
   }
 }
 
+async function defaultUniverse(config: string | undefined): Promise<string> {
+  const file = await readConfig(config === undefined ? DEFAULT_CONFIG : resolve(config));
+  return effectiveConfig(file).universe;
+}
+
 type Context = { app: App; options: NightlyOptions; signal: AbortSignal };
 
 async function runNights(context: Context): Promise<number> {
@@ -125,14 +131,14 @@ async function runNights(context: Context): Promise<number> {
     const report = await follow(context, night);
     if (report !== null) print(report);
   }
-  const universe = universeOf(options.universe);
+  const universe = universeOf(options.universe) ?? (await defaultUniverse(options.config));
   for (const sessionDate of await sessionsToRun(context)) {
     if (signal.aborted) return EXIT.interrupted;
     const before = await readTableFingerprints(app.database.sql);
     const run = await startNight(app.client, {
       trigger: 'cli',
       ...(sessionDate === undefined ? {} : { sessionDate }),
-      ...(universe === undefined ? {} : { universe }),
+      universe,
     });
     if (!options.wait) {
       console.log(`Started ${run.workflowId}. \`nightshift status\` shows it.`);

@@ -58,8 +58,29 @@ function words(camelCase: string): string {
   return camelCase.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
 }
 
+/** The figures of the data in reading order; what a report does not have is left out. */
+const COVERAGE_ORDER = [
+  'members',
+  'withBar',
+  'usable',
+  'ratio',
+  'fromSession',
+  'throughSession',
+  'missingSessions',
+  'quarantined',
+  'flagged',
+];
+
 function coverage(report: RunReport): string[] {
-  return report.coverage === null ? [] : section('Data', figures(report.coverage));
+  if (report.coverage === null) return [];
+  const known = COVERAGE_ORDER.filter((name) => name in (report.coverage ?? {}));
+  const ordered = Object.fromEntries(known.map((name) => [name, report.coverage?.[name]]));
+  const result = report.tasks.find(({ task }) => task === 'ingestion')?.result ?? {};
+  const counts = ['rowsFetched', 'rowsChanged', 'quarantined', 'flagged'].filter((name) => name in result);
+  return section(
+    'Data',
+    figures({ ...ordered, ...Object.fromEntries(counts.map((name) => [name, result[name]])) }),
+  );
 }
 
 function estimate(metrics: Record<string, unknown>, name: string): string {
@@ -136,6 +157,29 @@ function signals(report: RunReport): string[] {
   return section(title, formatTable([['  rank', 'symbol', 'signal', 'p', 'why'], ...rows], [0]));
 }
 
+/** What a person asks first: is it alarming, how much was watched, what moved most. */
 function drift(report: RunReport): string[] {
-  return report.drift === null ? [] : section('Drift', figures(report.drift));
+  if (report.drift === null) return [];
+  const { status, monitored, alarms, elevated, stable, notEnoughData, retrainingFlag, largest } =
+    report.drift;
+  const counts = [
+    `${String(monitored)} series watched`,
+    `${String(alarms)} alarms`,
+    `${String(elevated)} elevated`,
+    `${String(stable)} stable`,
+    `${String(notEnoughData)} with not enough data`,
+  ];
+  const moved: unknown[] = Array.isArray(largest) ? largest : [];
+  const rows = moved
+    .filter(isRecord)
+    .map(({ feature, psi, percentile }) => [
+      `  ${String(feature)}`,
+      `PSI ${formatNumber(typeof psi === 'number' ? psi : null, 3)}`,
+      typeof percentile === 'number' ? `above ${(percentile * 100).toFixed(0)} % of past windows` : '',
+    ]);
+  return section('Drift', [
+    `  ${String(status)}: ${counts.join(', ')}`,
+    `  retraining flag: ${retrainingFlag === true ? 'raised' : 'not raised'}`,
+    ...formatTable(rows.slice(0, 3)),
+  ]);
 }

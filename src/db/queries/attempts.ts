@@ -52,7 +52,7 @@ export async function beginAttempt(sql: Sql, fence: Fence): Promise<void> {
       from ops.task_runs t
       where t.task_run_id = a.task_run_id and a.task_run_id = ${fence.taskRunId} and a.state = 'running'`;
     await tx`
-      update ops.task_runs set state = 'running', current_workflow_id = ${fence.workflowId},
+      update ops.task_runs set state = 'running', reason = null, current_workflow_id = ${fence.workflowId},
         current_run_id = ${fence.runId}, fence_attempt = ${fence.attempt}, attempts = attempts + 1,
         started_at = coalesce(started_at, now()), completed_at = null
       where task_run_id = ${fence.taskRunId}`;
