@@ -13,6 +13,7 @@ import {
 } from '../../db/queries/backtests.ts';
 import { readInstruments } from '../../db/queries/reference.ts';
 import { findDataset } from '../../db/queries/training.ts';
+import type { Performance } from '../../domain/backtest/performance.ts';
 import type { BacktestModel } from '../../domain/backtest/report.ts';
 import { runJob } from '../compute/run-job.ts';
 import { readRunConfig } from '../config.ts';
@@ -157,7 +158,7 @@ function resultOf(context: { backtestId: string; input: Input; walked: WalkForwa
     backtestId,
     models: report.models.map((model) => ({
       ...modelResult(model),
-      netReturnWithFlagged: withFlagged.find(({ name }) => name === model.name)?.performance.totalNet ?? null,
+      netReturnWithFlagged: netOf(withFlagged.find(({ name }) => name === model.name)?.performance),
     })),
     benchmarks: report.benchmarks.map(({ name, words, holdsOvernight, totalReturn }) => ({
       name,
@@ -186,19 +187,25 @@ function resultOf(context: { backtestId: string; input: Input; walked: WalkForwa
   };
 }
 
+function netOf(performance: Performance | undefined): number | null {
+  return performance === undefined || performance.sessions === 0 ? null : performance.totalNet;
+}
+
+/** A model without a traded session (the stack before its third block) has no returns, not returns of zero. */
 function modelResult({ name, evaluation, performance, fills }: BacktestModel) {
+  const traded = performance.sessions > 0;
   return {
     model: name,
     verdict: evaluation?.verdict.verdict ?? null,
-    grossReturn: performance.totalGross,
-    netReturn: performance.totalNet,
+    grossReturn: traded ? performance.totalGross : null,
+    netReturn: traded ? performance.totalNet : null,
     sharpe: performance.sharpe.value,
     sharpeLow: performance.sharpe.low,
     sharpeHigh: performance.sharpe.high,
     deflatedSharpe: performance.deflatedSharpe,
     turnover: performance.turnoverPerSession,
     grossExposure: performance.meanGrossExposure,
-    maxDrawdown: performance.drawdown.depth,
+    maxDrawdown: traded ? performance.drawdown.depth : null,
     breakEvenCostBps: performance.breakEvenCostBps,
     sessions: performance.sessions,
     notFilled: fills.missing_entry + fills.missing_exit,

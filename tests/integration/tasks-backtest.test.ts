@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
+import { createDriftActivities } from '../../src/activities/drift/activities.ts';
+import type { BacktestActivities, TaskResult } from '../../src/contracts/activities.ts';
+import { findBacktest, readBacktestMetrics } from '../../src/db/queries/backtests.ts';
+import { type MlBridge, startMlBridge } from '../support/ml-bridge.ts';
+import { TaskNight } from '../support/task-night.ts';
+import { runActivity, TaskRig } from '../support/task-rig.ts';
+
+const FIRST = '2018-01-30';
+const SECOND = '2018-01-31';
+const SCORED = 10;
+
+let rig: TaskRig;
+let ml: MlBridge;
+let night: TaskNight;
+let backtests: BacktestActivities;
+let universeVersion: string;
+const results = new Map<string, TaskResult>();
+
+/** The backtest task as its workflow runs it. */
+async function backtest(sessionDate: string): Promise<TaskResult> {
+  const step = await rig.begin({ task: 'backtest', sessionDate, universeVersion });
+  const { plan, folds, meta } = await night.fits(step);
+  const { result: matured } = await runActivity(backtests, 'maturePredictions', step);
+  const { result } = await runActivity(backtests, 'runBacktest', {
+    ...step,
+    dataset: plan.dataset,
+    folds,
+    meta,
+    matured,
+  });
+  await rig.finish(step, result);
+  return result;
+}
+
+/** Row versions: a row that was written again, even equal, makes another print. */
+async function fingerprint(): Promise<Record<string, string>> {
+  const prints: Record<string, string> = {};
+  for (const table of ['matured_predictions', 'backtest_runs', 'backtest_metrics', 'equity_curves']) {
+    const [row] = await rig.db('owner').sql.unsafe<{ print: string }[]>(
+      `select count(*) || ':' || coalesce(sum(hashtextextended(t::text || t.xmin::text, 0))::text, '') as print
+         from turbomode.${table} t`,
+    );
+    prints[table] = row?.print ?? '';
+  }
+  return prints;
+}
+
+beforeAll(async () => {
+  rig = await TaskRig.start();
+  ml = startMlBridge(rig.artifacts.url);
+  night = new TaskNight(rig, ml);
+  backtests = createBacktestActivities(rig.deps());
+  universeVersion = await night.ingest(FIRST);
+  await night.train(FIRST, universeVersion);
+  await night.scan(FIRST, universeVersion);
+  results.set(FIRST, await backtest(FIRST));
+  await night.ingest(SECOND);
+  results.set(SECOND, await backtest(SECOND));
+}, 600_000);
+afterAll(async () => {
+  await ml?.stop();
+  await rig?.stop();
+});
+
+describe('maturePredictions', () => {
+  it('waits for the exit session', () => {
+    expect(results.get(FIRST)).toMatchObject({ matured: 0, pending: 8 });
+    expect(results.get(SECOND)).toMatchObject({ matured: 8, pending: 0, trackSessions: { simulated: 1 } });
+  });
+
+  it('stores open to close of the next session, as the bars of the database have it', async () => {
+    const { sql } = rig.db('pipeline');
+    const rows = await sql<{ symbol: string; forwardReturn: number; excessReturn: number; direct: number }[]>`
+      select m.symbol, m.forward_return, m.excess_return, b.close / b.open - 1 as direct
+      from turbomode.matured_predictions m
+      join market.bars b on b.symbol = m.symbol and b.session_date = ${SECOND}
+      where m.session_date = ${FIRST} and m.entry_session = ${SECOND} and m.exit_session = ${SECOND}
+        and m.missing_reason is null and m.simulated`;
+    expect(rows).toHaveLength(8);
+    const sorted = rows.map(({ direct }) => direct).sort((a, b) => a - b);
+    const median = ((sorted[3] ?? 0) + (sorted[4] ?? 0)) / 2;
+    for (const row of rows) {
+      expect(row.forwardReturn).toBeCloseTo(row.direct, 12);
+      expect(row.excessReturn).toBeCloseTo(row.direct - median, 12);
+    }
+  });
+});
+
+describe('runBacktest', () => {
+  it('says for every model what it earned before and after costs', () => {
+    const result = results.get(SECOND) ?? {};
+    expect(JSON.parse(JSON.stringify(result))).toEqual(result);
+    expect(result).toMatchObject({
+      survivorship: 'biased',
+      horizonSessions: 1,
+      costBpsPerSide: 5,
+      lastSession: SECOND,
+      trials: SCORED,
+    });
+    const models = result['models'] as { model: string; grossReturn: number; netReturn: number }[];
+    expect(models).toHaveLength(SCORED);
+    // Two blocks leave the stack nothing to be fitted on before its first test block.
+    expect(models.find(({ model }) => model === 'meta')).toMatchObject({ sessions: 0, netReturn: null });
+    for (const { grossReturn, netReturn } of models.filter(({ model }) => model !== 'meta')) {
+      expect(netReturn).toBeLessThan(grossReturn);
+    }
+    expect(result['benchmarks']).toMatchObject([
+      { name: 'equalWeight', holdsOvernight: false },
+      { name: 'zero', totalReturn: 0 },
+      { name: 'buyAndHold', holdsOvernight: true },
+    ]);
+  });
+
+  it('stores metrics with intervals by month, sector and decile, clean, with doubtful bars, and the track', async () => {
+    const { sql } = rig.db('pipeline');
+    const run = await findBacktest(sql, { sessionDate: SECOND, universe: 'tiny' });
+    expect(run).toMatchObject({ backtestId: results.get(SECOND)?.['backtestId'], survivorship: 'biased' });
+    const metrics = await readBacktestMetrics(sql, run?.backtestId ?? '');
+    const dimensions = new Set(metrics.map(({ dimension }) => dimension));
+    expect([...dimensions].sort()).toEqual([
+      'all',
+      'allWithFlagged',
+      'benchmark',
+      'decile',
+      'exposure',
+      'month',
+      'portfolio',
+      'portfolioWithFlagged',
+      'sector',
+      'sectorExposure',
+      'track',
+    ]);
+    const sharpe = metrics.find(
+      (row) => row.model === 'lightgbm' && row.dimension === 'portfolio' && row.metric === 'sharpe',
+    );
+    expect(sharpe?.lower).toBeLessThan(sharpe?.value ?? Number.NaN);
+    expect(sharpe?.upper).toBeGreaterThan(sharpe?.value ?? Number.NaN);
+    const costs = metrics.find(
+      (row) => row.model === 'lightgbm' && row.dimension === 'portfolio' && row.metric === 'costTotal',
+    );
+    // All capital goes in and out each session at 5 bp a side.
+    expect(costs?.value).toBeCloseTo(0.001 * (costs?.n ?? 0), 3);
+  });
+
+  it('the equity curve ends at the net return', async () => {
+    const { sql } = rig.db('pipeline');
+    const rows = await sql<{ series: string; sessionDate: string; equityNet: number; drawdown: number }[]>`
+      select distinct on (series) series, session_date, equity_net, drawdown from turbomode.equity_curves
+      where backtest_id = ${String(results.get(SECOND)?.['backtestId'])} order by series, session_date desc`;
+    expect(rows.map(({ series }) => series)).toContain('buyAndHold');
+    const models = results.get(SECOND)?.['models'] as { model: string; netReturn: number | null }[];
+    const traded = models.filter(({ netReturn }) => netReturn !== null);
+    expect(traded).toHaveLength(SCORED - 1);
+    for (const { model, netReturn } of traded) {
+      const last = rows.find(({ series }) => series === model);
+      expect(last?.sessionDate).toBe(SECOND);
+      expect((last?.equityNet ?? 0) - 1).toBeCloseTo(netReturn ?? Number.NaN, 12);
+    }
+  });
+
+  it('the same nights again, the older one last, change no row', async () => {
+    const before = await fingerprint();
+    for (const session of [SECOND, FIRST]) {
+      const again = await backtest(session);
+      const known = results.get(session);
+      expect(again['backtestId']).toBe(known?.['backtestId']);
+      expect(again).toMatchObject({ models: known?.['models'], matured: known?.['matured'] });
+    }
+    expect(await fingerprint()).toEqual(before);
+  });
+
+  it('an attempt that is no longer current writes nothing', async () => {
+    const late = await rig.begin({ task: 'backtest', sessionDate: SECOND, universeVersion });
+    await rig.begin({ task: 'backtest', taskRunId: late.taskRunId, attempt: 2, universeVersion });
+    await expect(runActivity(backtests, 'maturePredictions', late)).rejects.toMatchObject({
+      type: 'SupersededAttempt',
+    });
+  });
+});
+
+describe('runDrift on the same night', () => {
+  it('logs all of the real dataset and honestly has too little history to judge', async () => {
+    const drift = createDriftActivities(rig.deps());
+    const step = await rig.begin({ task: 'driftMonitoring', sessionDate: SECOND, universeVersion });
+    const { result } = await runActivity(drift, 'runDrift', step);
+    await rig.finish(step, result);
+    expect(result).toMatchObject({
+      status: 'not_enough_data',
+      features: 50,
+      alarms: 0,
+      retrainingFlag: false,
+    });
+    expect(result['modelVersion']).not.toBe('none');
+    expect(JSON.parse(JSON.stringify(result))).toEqual(result);
+    const [row] = await rig.db('pipeline').sql<{ rows: number; psi: number }[]>`
+      select count(*) as rows, count(psi) as psi from turbomode.drift_log
+      where session_date = ${SECOND} and baseline_kind = 'rolling'`;
+    expect(row?.rows).toBe(50 + SCORED);
+    expect(row?.psi).toBeGreaterThan(35);
+  });
+});
