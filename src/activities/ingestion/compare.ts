@@ -57,12 +57,15 @@ export function compareBars(input: CompareInput): SymbolDiff {
       diff.unchanged += 1;
       continue;
     }
-    if (!same && factor !== null && factor !== 1) {
-      ratios.push(((fetched.close[row] ?? Number.NaN) * factor) / (stored.bars.close[at] ?? Number.NaN));
+    if (!same) {
+      ratios.push(
+        ((fetched.close[row] ?? Number.NaN) * (factor ?? 1)) / (stored.bars.close[at] ?? Number.NaN),
+      );
     }
     diff.changed.push({ row, revision: stored.revisions[at] ?? 0 });
   }
-  diff.mismatch = constantRatio(ratios);
+  // One agreeing row refutes a change of basis.
+  diff.mismatch = diff.unchanged === 0 ? constantRatio(ratios) : null;
   return diff;
 }
 
@@ -105,6 +108,6 @@ function constantRatio(ratios: readonly number[]): string | null {
   if (ratios.length < RATIO_ROWS) return null;
   const low = Math.min(...ratios);
   const high = Math.max(...ratios);
-  if (high - low > CONVERTED_TOLERANCE * high) return null;
+  if (high - low > CONVERTED_TOLERANCE * high || Math.abs(low - 1) <= CONVERTED_TOLERANCE) return null;
   return `all ${ratios.length} known sessions differ by the factor ${low.toFixed(6)}: a split that is not in the data?`;
 }
