@@ -60,7 +60,8 @@ export async function createFolders(folder: DataFolder): Promise<void> {
   for (const path of [folder.artifacts, folder.logs, folder.temp, join(folder.temporalDatabase, '..')]) {
     await mkdir(path, { recursive: true });
   }
-  await writeFile(folder.temporalProfile, '');
+  // The SDK's reader needs the table to be there, even without a key in it.
+  await writeFile(folder.temporalProfile, '[profile.default]\n');
 }
 
 const versionSchema = z.object({

@@ -133,6 +133,8 @@ class Instance {
 
   async start(): Promise<Runtime> {
     const { folder } = this;
+    // The state of an instance that is gone must not look like ours: in a container even the pid is the same.
+    await rm(folder.state, { force: true });
     const found = await checkVersion(folder);
     await requireFreeDisk(folder);
     const [ports, secrets, left] = await Promise.all([

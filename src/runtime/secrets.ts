@@ -1,6 +1,7 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { chmod, readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { rolePassword } from '../../scripts/lib/role-passwords.mjs';
 import type { RolePasswords } from '../db/roles.ts';
 import { writeFileWhole } from './files.ts';
 
@@ -37,8 +38,7 @@ export async function ensureSecrets(path: string): Promise<Secrets> {
 }
 
 /**
- * Passwords of our roles on an external Postgres, made from the owner's login: every machine that has
- * `DATABASE_URL` finds the same ones, and nothing but that login has to be handed around.
+ * Passwords of our roles on an external Postgres: every machine that has `DATABASE_URL` finds the same ones.
  */
 export function deriveRolePasswords(ownerUrl: string): RolePasswords {
   const ownerPassword = decodeURIComponent(new URL(ownerUrl).password);
@@ -47,8 +47,7 @@ export function deriveRolePasswords(ownerUrl: string): RolePasswords {
       'DATABASE_URL has no password: set NIGHTSHIFT_DB_URL_INGEST, …_PIPELINE and the other roles',
     );
   }
-  const derive = (role: string): string =>
-    createHmac('sha256', ownerPassword).update(`nightshift role ${role}`).digest('base64url');
+  const derive = (role: string): string => rolePassword(ownerPassword, role);
   return {
     ingest: derive('ingest'),
     pipeline: derive('pipeline'),

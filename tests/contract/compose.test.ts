@@ -1,0 +1,206 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { projectRoot, TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
+import { SEARCH_ATTRIBUTES } from '../../src/contracts/wire/messages.ts';
+import { deriveRolePasswords } from '../../src/runtime/secrets.ts';
+import { DYNAMIC_CONFIG } from '../../src/runtime/temporal.ts';
+
+const run = promisify(execFile);
+const read = (path: string): string => readFileSync(join(projectRoot, path), 'utf8');
+
+// The parts of the Compose specification this file uses; anything else is a mistake here.
+const duration = z.string().regex(/^\d+(s|m)$/);
+const environment = z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string());
+const service = z.strictObject({
+  image: z.string(),
+  build: z.strictObject({ context: z.string(), dockerfile: z.string() }).optional(),
+  user: z.string().optional(),
+  restart: z.string().regex(/^(unless-stopped|on-failure:\d+)$/),
+  init: z.boolean().optional(),
+  depends_on: z
+    .record(
+      z.string(),
+      z.strictObject({ condition: z.enum(['service_healthy', 'service_completed_successfully']) }),
+    )
+    .optional(),
+  environment: environment.optional(),
+  entrypoint: z.array(z.string()).optional(),
+  command: z.array(z.string()).optional(),
+  volumes: z.array(z.string().regex(/^[^:]+:\/[^:]+(:ro)?$/)).optional(),
+  ports: z.array(z.string().regex(/^127\.0\.0\.1:\d+:\d+$/)).optional(),
+  healthcheck: z
+    .strictObject({
+      test: z.array(z.string()).min(2),
+      interval: duration,
+      timeout: duration,
+      retries: z.number().int().positive(),
+      start_period: duration.optional(),
+    })
+    .optional(),
+  stop_grace_period: duration.optional(),
+});
+const composeSchema = z
+  .object({
+    name: z.string(),
+    services: z.record(z.string(), service),
+    volumes: z.record(z.string(), z.null()),
+  })
+  .catchall(z.unknown());
+
+const text = read('docker-compose.yml');
+const compose = composeSchema.parse(parse(text, { merge: true }));
+const services = Object.entries(compose.services);
+const isOneShot = (name: string): boolean =>
+  compose.services[name]?.restart.startsWith('on-failure') ?? false;
+
+describe('docker-compose.yml', () => {
+  it('is YAML without warnings, and has only x- extensions beside the specification', () => {
+    const document = parseDocument(text, { merge: true });
+    expect([...document.errors, ...document.warnings]).toEqual([]);
+    const extra = Object.keys(compose).filter((key) => !['name', 'services', 'volumes'].includes(key));
+    expect(extra.filter((key) => !key.startsWith('x-'))).toEqual([]);
+  });
+
+  it('has every part of the production form', () => {
+    expect(Object.keys(compose.services).sort()).toEqual([
+      'control',
+      'ml-worker',
+      'postgres',
+      'temporal',
+      'temporal-namespace',
+      'temporal-schema',
+      'temporal-ui',
+      'worker',
+    ]);
+  });
+
+  it('pins every image to a version and uses none that is deprecated', () => {
+    for (const [name, { image }] of services) {
+      expect(image, name).toMatch(/^[\w./-]+:\d+\.\d+[\w.-]*$/);
+      expect(image, name).not.toMatch(/auto-setup|base-server|base-admin-tools|tctl/);
+    }
+    expect(compose.services['temporal']?.image).toBe(`temporalio/server:${TEMPORAL_SERVER_VERSION}`);
+    expect(compose.services['temporal-schema']?.image).toBe(
+      `temporalio/admin-tools:${TEMPORAL_SERVER_VERSION}`,
+    );
+    expect(compose.services['postgres']?.image).toMatch(/^postgres:18\./);
+  });
+
+  it('waits for what exists, in the way it can be waited for', () => {
+    for (const [name, { depends_on = {} }] of services) {
+      for (const [other, { condition }] of Object.entries(depends_on)) {
+        expect(compose.services[other], `${name} → ${other}`).toBeDefined();
+        if (condition === 'service_healthy')
+          expect(compose.services[other]?.healthcheck, other).toBeDefined();
+        else expect(isOneShot(other), other).toBe(true);
+      }
+    }
+  });
+
+  it('has no circle of waits', () => {
+    const reach = (name: string, path: string[]): void => {
+      expect(path, 'circle').not.toContain(name);
+      for (const other of Object.keys(compose.services[name]?.depends_on ?? {}))
+        reach(other, [...path, name]);
+    };
+    for (const [name] of services) reach(name, []);
+  });
+
+  it('checks the health of all that stays', () => {
+    for (const [name, { healthcheck }] of services) {
+      if (!isOneShot(name)) expect(healthcheck, name).toBeDefined();
+    }
+  });
+
+  it('mounts volumes it declares and files that are there', () => {
+    const used = new Set<string>();
+    for (const [name, { volumes = [] }] of services) {
+      for (const volume of volumes) {
+        const source = volume.split(':')[0] ?? '';
+        if (source.startsWith('./'))
+          expect(existsSync(join(projectRoot, source)), `${name}: ${source}`).toBe(true);
+        else used.add(source);
+      }
+    }
+    expect([...used].sort()).toEqual(Object.keys(compose.volumes).sort());
+  });
+
+  it('builds from Dockerfiles whose sources are there', () => {
+    for (const [, { build }] of services) {
+      if (build === undefined) continue;
+      const dockerfile = read(build.dockerfile);
+      expect(dockerfile).toMatch(/^HEALTHCHECK /m);
+      expect(dockerfile).toMatch(/^USER (?!root)/m);
+      for (const [, image] of dockerfile.matchAll(/^FROM (\S+)/gm))
+        expect(image).toMatch(/^(node:22|python:3\.12)-.*bookworm/);
+      for (const [, words] of dockerfile.matchAll(/^COPY (?!--from)(.+)$/gm)) {
+        const sources = words?.trim().split(/\s+/).slice(0, -1) ?? [];
+        for (const source of sources) expect(existsSync(join(projectRoot, source)), source).toBe(true);
+      }
+    }
+  });
+
+  it('keeps secrets out of the file and the owner out of the workers', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nightshift-env-'));
+    const path = join(folder, '.env');
+    await run(process.execPath, [join(projectRoot, 'deploy', 'make-env.mjs'), path]);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const lines = (await readFile(path, 'utf8')).trim().split('\n');
+    const env = new Map(
+      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+    await expect(
+      run(process.execPath, [join(projectRoot, 'deploy', 'make-env.mjs'), path]),
+    ).rejects.toThrow();
+    await rm(folder, { recursive: true });
+
+    const asked = [...text.matchAll(/\$\{([A-Z_]+)(:[?-])?/g)];
+    for (const [, variable = '', rule] of asked) {
+      if (rule === ':?') expect(env.has(variable), variable).toBe(true);
+      else expect(rule, variable).toBe(':-');
+    }
+    for (const [, { environment: values = {} }] of services) {
+      for (const [key, value] of Object.entries(values)) {
+        if (/PASSWORD|PWD/.test(key)) expect(value, key).toMatch(/^\$\{\w+:\?/);
+      }
+    }
+    // Passwords are part of URLs: none of their letters may need escaping.
+    for (const value of env.values()) expect(value).toMatch(/^[\w-]{43}$/);
+    const derived = deriveRolePasswords(`postgres://o:${env.get('NIGHTSHIFT_OWNER_PASSWORD')}@h/d`);
+    for (const [role, password] of Object.entries(derived)) {
+      expect(env.get(`NIGHTSHIFT_${role.toUpperCase()}_PASSWORD`)).toBe(password);
+    }
+    for (const name of ['worker', 'ml-worker', 'temporal-ui']) {
+      expect(JSON.stringify(compose.services[name])).not.toContain('OWNER');
+    }
+  });
+
+  it('gives the server the settings of the embedded one, with their reason', () => {
+    const mounted = compose.services['temporal']?.volumes?.[0]?.split(':') ?? [];
+    expect(mounted[1]).toBe(compose.services['temporal']?.environment?.['DYNAMIC_CONFIG_FILE_PATH']);
+    const path = mounted[0] ?? '';
+    const config: unknown = parse(read(path));
+    expect(config).toMatchObject({
+      'history.transferProcessorMaxPollRPS': [
+        { value: Number(DYNAMIC_CONFIG['history.transferProcessorMaxPollRPS']) },
+      ],
+    });
+    expect(read(path)).toMatch(/^# .*transfer queue/m);
+    const namespaceScript = read('deploy/temporal-namespace.sh');
+    expect(namespaceScript).toContain(`for name in ${SEARCH_ATTRIBUTES.join(' ')};`);
+    expect(namespaceScript).toContain('--retention 30d');
+  });
+
+  it('has shell scripts a shell accepts', async () => {
+    for (const name of readdirSync(join(projectRoot, 'deploy')).filter((file) => file.endsWith('.sh'))) {
+      await run('/bin/sh', ['-n', join(projectRoot, 'deploy', name)]);
+    }
+  });
+});
