@@ -33,10 +33,9 @@ export function bollinger(values: Float64Array, options: BollingerOptions = {}):
     throw new RangeError(`deviations must be a finite number >= 0, got ${String(deviations)}`);
   }
   const { mean: middle, deviation } = rollingMoments(values, period);
-  const length = values.length;
-  const upper = new Float64Array(length);
-  const lower = new Float64Array(length);
-  for (let i = 0; i < length; i += 1) {
+  const upper = new Float64Array(values.length);
+  const lower = deviation;
+  for (let i = 0; i < upper.length; i += 1) {
     const width = deviation[i]! * deviations;
     upper[i] = middle[i]! + width;
     lower[i] = middle[i]! - width;
@@ -89,11 +88,9 @@ export function stochastic(
 export function cci(high: Float64Array, low: Float64Array, close: Float64Array, period = 14): Float64Array {
   requirePeriod('period', period);
   const typical = typicalPrice(high, low, close);
-  const length = typical.length;
-  const out = nanArray(length);
-  const means = rollingMean(typical, period);
-  for (let i = period - 1; i < length; i += 1) {
-    const mean = means[i]!;
+  const out = rollingMean(typical, period);
+  for (let i = period - 1; i < out.length; i += 1) {
+    const mean = out[i]!;
     let spread = 0;
     for (let j = i - period + 1; j <= i; j += 1) spread += Math.abs(typical[j]! - mean);
     out[i] = spread === 0 ? 0 : (typical[i]! - mean) / (0.015 * (spread / period));
@@ -144,14 +141,13 @@ export function mfi(
 ): Float64Array {
   requirePeriod('period', period);
   requireSameLength({ high, low, close, volume });
-  const typical = typicalPrice(high, low, close);
-  const length = typical.length;
+  const length = close.length;
   const up = new Float64Array(length);
   const both = new Float64Array(length);
   // The first bar, and one behind a missing bar, has no direction: its change is NaN and spoils its windows.
   let previous = Number.NaN;
   for (let i = 0; i < length; i += 1) {
-    const price = typical[i]!;
+    const price = (high[i]! + low[i]! + close[i]!) / 3;
     const change = price - previous;
     // Number(condition) compiles without a branch, and these directions are as random as branches get.
     const flow = price * volume[i]! + (change - change);
