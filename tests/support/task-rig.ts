@@ -144,18 +144,20 @@ export class TaskRig {
   }
 }
 
-type AnyActivities<N extends string, I, O> = Record<N, (input: I) => Promise<O>>;
+type InputOf<F> = F extends (input: infer I) => Promise<unknown> ? I : never;
+type OutputOf<F> = F extends (...args: never[]) => Promise<infer O> ? O : never;
 
 /** Runs one activity as a worker would; returns its result and the heartbeats it sent. */
-export async function runActivity<N extends string, I, O>(
-  activities: AnyActivities<N, I, O>,
+export async function runActivity<A, N extends keyof A & string>(
+  activities: A,
   name: N,
-  input: I,
-): Promise<{ result: O; heartbeats: unknown[] }> {
+  input: InputOf<A[N]>,
+): Promise<{ result: OutputOf<A[N]>; heartbeats: unknown[] }> {
   // Expected failures would fill the output otherwise.
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   const heartbeats: unknown[] = [];
   environment.on('heartbeat', (details: unknown) => heartbeats.push(details));
-  const result: O = await environment.run((given: I) => activities[name](given), input);
+  const activity = activities[name] as (input: InputOf<A[N]>) => Promise<OutputOf<A[N]>>;
+  const result: OutputOf<A[N]> = await environment.run(activity, input);
   return { result, heartbeats };
 }

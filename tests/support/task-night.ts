@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { createIngestionActivities } from '../../src/activities/ingestion/activities.ts';
+import { createScanActivities } from '../../src/activities/scan/activities.ts';
+import { createTrainingActivities } from '../../src/activities/training/activities.ts';
+import type {
+  FitPlan,
+  FoldResult,
+  MetaFit,
+  MlActivities,
+  TaskResult,
+  TaskStep,
+} from '../../src/contracts/activities.ts';
+import { insertUniverseList } from '../../src/db/queries/universes.ts';
+import { universeVersionOf } from '../../src/domain/universe.ts';
+import { createArchiveProvider } from '../../src/providers/archive/archive-provider.ts';
+import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
+import { createProviderChain } from '../../src/providers/chain.ts';
+import { readUniverse } from '../../src/providers/universe-file.ts';
+import { runActivity, type TaskRig } from './task-rig.ts';
+
+/** The steps of a night's tasks in the order of their workflows, on a rig and the real model jobs. */
+export class TaskNight {
+  readonly rig: TaskRig;
+  readonly ml: MlActivities;
+
+  constructor(rig: TaskRig, ml: MlActivities) {
+    this.rig = rig;
+    this.ml = ml;
+  }
+
+  /** Brings the bundled data of a session in; returns the universe's version. */
+  async ingest(sessionDate: string): Promise<string> {
+    const { rig } = this;
+    const sample = join(projectRoot, 'data', 'sample');
+    const definition = await readUniverse({
+      nameOrFile: rig.config.universe,
+      bundledFolder: join(sample, 'universes'),
+    });
+    const universeVersion = universeVersionOf(definition.symbols);
+    await insertUniverseList(rig.db('pipeline').sql, {
+      universe: definition.name,
+      version: universeVersion,
+      members: [...definition.symbols],
+      survivorship: definition.survivorship,
+      maxSessions: definition.maxSessions,
+    });
+    const provider = createProviderChain({ providers: [createArchiveProvider({ directory: sample })] });
+    const ingestion = createIngestionActivities({
+      db: rig.db('ingest'),
+      provider: () => provider,
+      sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
+      readUniverse: async () => definition,
+      clock: () => rig.now,
+    });
+    const step = await rig.begin({ task: 'ingestion', sessionDate, universeVersion });
+    const { result: plan } = await runActivity(ingestion, 'planIngestion', step);
+    for (const batch of plan.batches) await runActivity(ingestion, 'ingestBatch', { ...step, batch });
+    const { result } = await runActivity(ingestion, 'finishIngestion', step);
+    await rig.finish(step, result);
+    return universeVersion;
+  }
+
+  async fits(step: TaskStep): Promise<{ plan: FitPlan; folds: FoldResult[]; meta: MetaFit }> {
+    const training = createTrainingActivities(this.rig.deps());
+    const { result: plan } = await runActivity(training, 'planFits', step);
+    const folds: FoldResult[] = [];
+    for (const job of plan.folds) {
+      folds.push({ model: job.model, blockIndex: job.blockIndex, fit: await this.ml.fitFold(job) });
+    }
+    const meta = await this.ml.fitMeta({
+      datasetHash: plan.dataset.datasetHash,
+      folds: folds.map(({ model, blockIndex, fit }) => ({
+        model,
+        blockIndex,
+        predictionsHash: fit.predictionsHash,
+      })),
+      ...plan.meta,
+    });
+    return { plan, folds, meta };
+  }
+
+  /** What `registerTraining` is given at the end of training. */
+  async trained(step: TaskStep) {
+    const { plan, folds, meta } = await this.fits(step);
+    const finals = [];
+    for (const job of plan.finals) finals.push({ model: job.model, fit: await this.ml.fitFinal(job) });
+    const newest = Math.max(...plan.dataset.blocks);
+    const explanations = [];
+    for (const { model, blockIndex, fit } of folds.filter((fold) => fold.blockIndex === newest)) {
+      const { seed, threads } = plan.meta;
+      const explanation = await this.ml.explainModel({
+        datasetHash: plan.dataset.datasetHash,
+        model,
+        modelHash: fit.modelHash,
+        blockIndex,
+        seed,
+        threads,
+        device: 'cpu',
+      });
+      explanations.push({ model, explanation });
+    }
+    const about = await this.ml.mlInfo({});
+    return { ...step, dataset: plan.dataset, folds, finals, meta, explanations, ml: about };
+  }
+
+  async train(sessionDate: string, universeVersion: string): Promise<TaskResult> {
+    const step = await this.rig.begin({ task: 'training', sessionDate, universeVersion });
+    const training = createTrainingActivities(this.rig.deps());
+    const { result } = await runActivity(training, 'registerTraining', await this.trained(step));
+    await this.rig.finish(step, result);
+    return result;
+  }
+
+  async scan(sessionDate: string, universeVersion: string): Promise<TaskResult> {
+    const step = await this.rig.begin({ task: 'overnightScan', sessionDate, universeVersion });
+    const scan = createScanActivities(this.rig.deps());
+    const { result: plan } = await runActivity(scan, 'planScan', step);
+    const { models, metaHash, seed } = plan;
+    const { datasetHash } = plan.dataset;
+    const { predictionsHash } = await this.ml.score({ datasetHash, models, metaHash });
+    const { result: chosen } = await runActivity(scan, 'selectSignals', { ...step, plan, predictionsHash });
+    const { symbolIndexes } = chosen;
+    const reasons =
+      symbolIndexes.length === 0
+        ? null
+        : await this.ml.explainSignals({ datasetHash, models, metaHash, symbolIndexes, seed });
+    const { result } = await runActivity(scan, 'writeSignals', {
+      ...step,
+      plan,
+      predictionsHash,
+      reasonsHash: reasons?.reasonsHash ?? null,
+    });
+    await this.rig.finish(step, result);
+    return result;
+  }
+}
