@@ -42,7 +42,7 @@ const WAITED_FOR_CARE_MS = 15_000;
 /** Ids kept to ignore what was seen before; older ones are refused by the server (same workflow id). */
 const REMEMBERED = 500;
 /** Well under the server's limit, so that a busy day does not load a long history on each restart. */
-const MAX_HISTORY_EVENTS = 2_000;
+const MAX_HISTORY_EVENTS = 1_000;
 
 /** What a run of the queue hands to its next run. */
 export type QueueState = {

@@ -69,7 +69,7 @@ export class Rig {
   /** A universe no other test of the file has: ids of nights and tasks contain it. */
   universe = uniqueName(UNIVERSE);
   /** What a new queue finds in the rows. */
-  heldSlots: SlotHolder[] = [];
+  heldSlots: () => Promise<SlotHolder[]> = async () => [];
 
   private constructor(parts: { connection: Connection; native: NativeConnection; namespace: string }) {
     this.#connection = parts.connection;
@@ -100,7 +100,7 @@ export class Rig {
   use(activities: WorkerActivities): void {
     const queue = createQueueActivities({
       client: this.client,
-      findSlotHolders: async () => this.heldSlots,
+      findSlotHolders: () => this.heldSlots(),
     });
     this.#current = { ...queue, ...activities };
   }
@@ -225,7 +225,7 @@ export class Rig {
     }
     await this.replayAll();
     this.universe = uniqueName(UNIVERSE);
-    this.heldSlots = [];
+    this.heldSlots = async () => [];
   }
 
   async close(): Promise<void> {

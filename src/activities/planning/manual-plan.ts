@@ -4,11 +4,11 @@ import type { ManualPlan, TaskInput } from '../../contracts/activities.ts';
 import type { Task, Trigger } from '../../contracts/wire/names.ts';
 import { refuseRunRequest, type RunRequestRow, takeRunRequest } from '../../db/queries/requests.ts';
 import { findTaskRun, insertTaskRuns, succeededTasks } from '../../db/queries/task-runs.ts';
-import { localDate, nextRun } from '../../domain/schedule-times.ts';
+import { localDate } from '../../domain/schedule-times.ts';
 import { type FrozenConfig, freezeConfig, frozenConfig } from './config-source.ts';
 import type { RunDeps } from './deps.ts';
 import { planUniverse, readCalendar, readDefinition } from './market.ts';
-import { shortRunId, taskPlan } from './night-plan.ts';
+import { nextNominalStart, shortRunId, taskPlan } from './night-plan.ts';
 
 /** Maintenance belongs to no universe. */
 const ALL_UNIVERSES = 'all';
@@ -130,9 +130,6 @@ async function openRun(deps: RunDeps, starter: Starter, single: Single): Promise
   if (row?.starterWorkflowId !== starter.workflowId) {
     throw refusal(`run ${taskRunId} belongs to ${row?.starterWorkflowId ?? 'nobody'}`);
   }
-  const next = config.tasks.ingestion.enabled
-    ? nextRun(config.tasks.ingestion, config.timezone, nowMs(deps))
-    : null;
   const input: TaskInput = {
     taskRunId,
     task,
@@ -150,7 +147,7 @@ async function openRun(deps: RunDeps, starter: Starter, single: Single): Promise
     plan,
     input,
     limits: { maxConcurrentJobs: config.maxConcurrentJobs, maxInstances: config.maxInstances },
-    nextStart: next === null ? null : new Date(next).toISOString(),
+    nextStart: await nextNominalStart({ sql, config, nowMs: nowMs(deps), trigger }),
   };
 }
 

@@ -4,9 +4,11 @@ import { ApplicationFailure } from '@temporalio/common';
 
 import type { NightPlan, PlanNightInput, TaskPlan } from '../../contracts/activities.ts';
 import type { EffectiveConfig, TaskSettings } from '../../contracts/schemas/config.ts';
-import { NIGHT_TASKS } from '../../contracts/wire/names.ts';
+import { NIGHT_TASKS, SCHEDULE_IDS, type Trigger } from '../../contracts/wire/names.ts';
+import type { Sql } from '../../db/client.ts';
 import { claimNight, findNight, insertClosedNight, type NewNight } from '../../db/queries/nights.ts';
 import { closeGoneStarter } from '../../db/queries/reconcile.ts';
+import { scheduleStates } from '../../db/queries/schedule-state.ts';
 import { insertTaskRuns, type NewTaskRun } from '../../db/queries/task-runs.ts';
 import { nightSession } from '../../domain/night-session.ts';
 import { instantInNight, isNominal, localClock, localDate, nextRun } from '../../domain/schedule-times.ts';
@@ -25,6 +27,7 @@ type Planning = {
   frozen: FrozenConfig;
   definition: UniverseDefinition;
   nowMs: number;
+  nextStart: string | null;
 };
 
 /**
@@ -92,7 +95,9 @@ async function resolve(deps: RunDeps, input: PlanNightInput): Promise<Planning> 
   const definition = await readDefinition(deps, input.universe ?? first.config.universe);
   // Names of files and bundled universes alike: rows and ids carry the name, never a path.
   const frozen = asked ?? (await freezeConfig(sql, definition.name));
-  return { deps, input, frozen, definition, nowMs: deps.now?.() ?? Date.now() };
+  const nowMs = deps.now?.() ?? Date.now();
+  const nextStart = await nextNominalStart({ sql, config: frozen.config, nowMs, trigger: input.trigger });
+  return { deps, input, frozen, definition, nowMs, nextStart };
 }
 
 /** A refusal before anything is known of the night. */
@@ -123,6 +128,24 @@ async function refuse(deps: RunDeps, input: PlanNightInput, reason: string): Pro
 
 function isNightPlan(value: unknown): value is NightPlan {
   return typeof value === 'object' && value !== null && 'outcome' in value && 'tasks' in value;
+}
+
+/**
+ * Next nominal start of the nightly schedule, which no review may delay; null while the schedule is switched
+ * off, as there is no next night then.
+ */
+export async function nextNominalStart(options: {
+  sql: Sql;
+  config: EffectiveConfig;
+  nowMs: number;
+  trigger: Trigger;
+}): Promise<string | null> {
+  const { sql, config, nowMs, trigger } = options;
+  const states = await scheduleStates(sql);
+  const isOn = states.some((state) => state.scheduleId === SCHEDULE_IDS.nightly && !state.paused);
+  if (!config.tasks.ingestion.enabled || !(isOn || trigger === 'schedule')) return null;
+  const next = nextRun(config.tasks.ingestion, config.timezone, nowMs);
+  return next === null ? null : new Date(next).toISOString();
 }
 
 /** Free space on the data folder's disk in words, if it is too little for a night. */
@@ -170,13 +193,10 @@ async function close(
 }
 
 function emptyPlan(
-  { frozen, definition, nowMs }: Planning,
+  { frozen, definition, nextStart }: Planning,
   about: { sessionDate: string; universeVersion: string },
 ): NightPlan {
   const { config, hash } = frozen;
-  const next = config.tasks.ingestion.enabled
-    ? nextRun(config.tasks.ingestion, config.timezone, nowMs)
-    : null;
   return {
     outcome: 'run',
     reason: null,
@@ -185,7 +205,7 @@ function emptyPlan(
     universeVersion: about.universeVersion,
     configHash: hash,
     limits: { maxConcurrentJobs: config.maxConcurrentJobs, maxInstances: config.maxInstances },
-    nextStart: next === null ? null : new Date(next).toISOString(),
+    nextStart,
     tasks: [],
   };
 }

@@ -1,0 +1,234 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { WorkflowFailedError } from '@temporalio/client';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
+import { findRunRequest, type NewRunRequest } from '../../src/db/queries/requests.ts';
+import { findSlotHolders, findTaskRun, listTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { requestManualRun, signalManualRun } from '../../src/temporal/verbs.ts';
+import { type AllActivities, createFakes } from '../support/fakes.ts';
+import { type House, openHouse, testConfig } from '../support/house.ts';
+import { eventually, type Rig, useRig } from '../support/rig.ts';
+
+const rigs = useRig();
+let house: House;
+beforeEach(async () => {
+  house = await openHouse({ client: rigs.current.client });
+});
+afterEach(async () => house.close());
+
+const S = '2018-02-07';
+
+/** Counts how many tasks run at the same time, in all and of each kind. */
+function gauge(): { overrides: Partial<AllActivities>; most: () => { total: number; same: number } } {
+  const running = new Map<string, number>();
+  let total = 0;
+  let same = 0;
+  const during = async <T>(task: string, result: T): Promise<T> => {
+    running.set(task, (running.get(task) ?? 0) + 1);
+    total = Math.max(
+      total,
+      [...running.values()].reduce((sum, count) => sum + count, 0),
+    );
+    same = Math.max(same, running.get(task) ?? 0);
+    await sleep(400);
+    running.set(task, (running.get(task) ?? 1) - 1);
+    return result;
+  };
+  return {
+    overrides: {
+      finishIngestion: () => during('ingestion', {}),
+      registerTraining: () => during('training', {}),
+      writeSignals: () => during('overnightScan', {}),
+      runBacktest: () => during('backtest', {}),
+      runDrift: () => during('driftMonitoring', {}),
+    },
+    most: () => ({ total, same }),
+  };
+}
+
+function prepare(overrides: Partial<AllActivities> = {}): Rig {
+  const { activities } = createFakes();
+  rigs.current.use({ ...activities, ...house.runs, ...overrides });
+  return rigs.current;
+}
+
+function request(change: Partial<NewRunRequest>): NewRunRequest {
+  return {
+    requestId: `run-${Math.random().toString(36).slice(2)}`,
+    task: 'ingestion',
+    sessionDate: S,
+    universe: 'tiny',
+    force: false,
+    trigger: 'manual',
+    configHash: null,
+    requestedBy: 'Ann',
+    ...change,
+  };
+}
+
+/** Asks for a manual run as a person does, and waits for its end. */
+async function manual(rig: Rig, asked: NewRunRequest): Promise<string> {
+  await requestManualRun({ client: rig.client, sql: house.api.sql, request: asked });
+  const handle = rig.client.workflow.getHandle(manualRunWorkflowId(asked.requestId));
+  await eventually('the manual run has begun', async () => {
+    const row = await findRunRequest(house.api.sql, asked.requestId);
+    return row !== null && row.takenAt !== null;
+  });
+  try {
+    await handle.result();
+    return 'succeeded';
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) return error.cause?.message ?? 'failed';
+    throw error;
+  }
+}
+
+describe('slots', () => {
+  it('let one task run at a time by default, over two nights at once', async () => {
+    const { overrides, most } = gauge();
+    const rig = prepare(overrides);
+    const nights = await Promise.all([
+      rig.night({ universe: 'tiny', sessionDate: S }),
+      rig.night({ universe: 'tiny', sessionDate: '2018-02-06' }),
+    ]);
+    expect(nights.map((night) => night.state)).toEqual(['succeeded', 'succeeded']);
+    expect(most()).toEqual({ total: 1, same: 1 });
+  });
+
+  it('let several run where the configuration says so, but never two of one kind', async () => {
+    await house.configure(testConfig({ maxConcurrentJobs: 3 }));
+    const { overrides, most } = gauge();
+    const rig = prepare(overrides);
+    await Promise.all([
+      rig.night({ universe: 'tiny', sessionDate: S }),
+      rig.night({ universe: 'tiny', sessionDate: '2018-02-06' }),
+    ]);
+    expect(most().total).toBeGreaterThan(1);
+    expect(most().total).toBeLessThanOrEqual(3);
+    expect(most().same).toBe(1);
+  });
+
+  it('are shared by nights and manual runs', async () => {
+    const { overrides, most } = gauge();
+    const rig = prepare(overrides);
+    const night = rig.night({ universe: 'tiny', sessionDate: S });
+    await eventually(
+      'ingestion of the night',
+      async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
+    );
+    const asked = request({ task: 'ingestion', sessionDate: '2018-02-06' });
+    expect(await manual(rig, asked)).toBe('succeeded');
+    expect((await night).state).toBe('succeeded');
+    expect(most()).toEqual({ total: 1, same: 1 });
+    expect(await findTaskRun(house.api.sql, asked.requestId)).toMatchObject({
+      state: 'succeeded',
+      requestedBy: 'Ann',
+    });
+  });
+
+  it('heal when the queue is terminated: who waits asks again, who runs keeps its slot', async () => {
+    const { overrides, most } = gauge();
+    const rig = prepare(overrides);
+    rig.heldSlots = () => findSlotHolders(house.database.sql);
+    const nights = [
+      rig.night({ universe: 'tiny', sessionDate: S }),
+      rig.night({ universe: 'tiny', sessionDate: '2018-02-06' }),
+    ];
+    await eventually(
+      'somebody waits',
+      async () => (await listTaskRuns(house.api.sql, { states: ['waiting'] }))[0],
+    );
+    await eventually(
+      'somebody runs',
+      async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
+    );
+    await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).terminate('test');
+    expect((await Promise.all(nights)).map((night) => night.state)).toEqual(['succeeded', 'succeeded']);
+    expect(most()).toEqual({ total: 1, same: 1 });
+  });
+
+  it('are freed by holders that were terminated', async () => {
+    const rig = prepare({ planIngestion: () => new Promise(() => undefined) });
+    const lost = await rig.startNight({ universe: 'tiny', sessionDate: S });
+    await eventually(
+      'it holds the slot',
+      async () => (await rig.queue().catch(() => undefined))?.holders.length === 1,
+    );
+    await lost.terminate('test');
+    prepare();
+    expect((await rig.night({ universe: 'tiny', sessionDate: '2018-02-06' })).state).toBe('succeeded');
+  });
+
+  it('survive that the queue continues as new while signals come in', async () => {
+    const rig = prepare();
+    const queue = () => rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID);
+    const ids = Array.from({ length: 5 }, () => request({ task: 'weeklyMaintenance' }));
+    await requestManualRun({ client: rig.client, sql: house.api.sql, request: ids[0] ?? request({}) });
+    const first = (await queue().describe()).runId;
+    // Signals with known ids change nothing, but each is an event of the history.
+    const known = ids[0] ?? request({});
+    for (let sent = 0; sent < 1_200; sent += 100) {
+      const batch = Array.from({ length: 100 }, () => signalManualRun(rig.client, known));
+      const next = ids[1 + Math.floor(sent / 300)];
+      if (next !== undefined && sent % 300 === 0) {
+        await requestManualRun({ client: rig.client, sql: house.api.sql, request: next });
+      }
+      await Promise.all(batch);
+    }
+    await eventually('all manual runs ended', async () => {
+      const done = await listTaskRuns(house.api.sql, { states: ['succeeded'] });
+      return ids.every((asked) => done.some((run) => run.taskRunId === asked.requestId));
+    });
+    expect((await queue().describe()).runId).not.toBe(first);
+    const runs = await listTaskRuns(house.api.sql);
+    expect(runs).toHaveLength(5);
+    expect(runs.every((run) => run.attempts === 1)).toBe(true);
+  });
+});
+
+describe('manual runs', () => {
+  it('run once per id, however often they are asked for', async () => {
+    const rig = prepare();
+    const asked = request({});
+    expect(await manual(rig, asked)).toBe('succeeded');
+    expect((await requestManualRun({ client: rig.client, sql: house.api.sql, request: asked })).isNew).toBe(
+      false,
+    );
+    await signalManualRun(rig.client, asked);
+    await sleep(500);
+    expect(await listTaskRuns(house.api.sql)).toMatchObject([
+      { state: 'succeeded', attempts: 1, trigger: 'manual' },
+    ]);
+  });
+
+  it('check their needs for this session, unless forced, which is recorded', async () => {
+    const rig = prepare();
+    const refused = request({ task: 'training' });
+    expect(await manual(rig, refused)).toContain('ingestion did not succeed for 2018-02-07 (tiny)');
+    expect(await findRunRequest(house.api.sql, refused.requestId)).toMatchObject({
+      refusedReason: 'ingestion did not succeed for 2018-02-07 (tiny); --force runs it anyway',
+    });
+    const forced = request({ task: 'training', force: true });
+    expect(await manual(rig, forced)).toBe('succeeded');
+    expect(await findTaskRun(house.api.sql, forced.requestId)).toMatchObject({
+      forced: true,
+      state: 'succeeded',
+    });
+    expect(await manual(rig, request({ task: 'ingestion' }))).toBe('succeeded');
+    expect(await manual(rig, request({ task: 'training' }))).toBe('succeeded');
+  });
+
+  it('run maintenance under the queue too, planned from its schedule', async () => {
+    const rig = prepare();
+    const result = await rig.client.workflow.execute('maintenanceRun', {
+      workflowId: 'weekly-maintenance-2027-03-14T07:00:00Z',
+      taskQueue: 'pipeline',
+    });
+    expect(result).toMatchObject({ task: 'weeklyMaintenance', state: 'succeeded' });
+    expect(await listTaskRuns(house.api.sql)).toMatchObject([
+      { universe: 'all', state: 'succeeded', trigger: 'schedule' },
+    ]);
+  });
+});
