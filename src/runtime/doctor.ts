@@ -84,7 +84,7 @@ function programChecks(env: Env): Check[] {
       look: async () => {
         const script =
           'import sys, temporalio, sklearn, lightgbm; print(sys.version.split()[0], lightgbm.__version__)';
-        const { stdout } = await run(venvPython(), ['-c', script], { timeout: 60_000 });
+        const { stdout } = await run(venvPython(), ['-c', script], { timeout: 180_000 });
         const [python, lightgbm] = stdout.trim().split(' ');
         return `${python}, model libraries load (lightgbm ${lightgbm})`;
       },
