@@ -138,7 +138,7 @@ def fit_sigmoid(margin: Doubles, y: Doubles) -> tuple[float, float]:
     return a, float(offset) - a * center
 
 
-def auc(score: Doubles, y: Doubles) -> float:
+def auc(score: Doubles, y: npt.NDArray[np.floating]) -> float:
     """Area under the ROC curve, ties counted half."""
     ones = y == 1
     positive, negative = int(ones.sum()), int((~ones).sum())

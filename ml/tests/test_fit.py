@@ -15,6 +15,7 @@ from nightshift_ml.artifacts import ArtifactStore
 from nightshift_ml.errors import DataDefect, DeviceUnavailable, FitFailed, InvalidInput, NumericFailure
 from nightshift_ml.fitted import FittedModel
 from nightshift_ml.jobs import JobContext, run_job
+from nightshift_ml.models import get_model
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_predictions_of_a_fold(night: Night, model: str) -> None:
     out = night.folds[model, 1]
     assert out["testRows"] == 480
     assert out["trainRows"] > 1500
-    assert (out["trees"] is None) == (model in ("logisticRegression", "mlp"))
+    assert (out["trees"] is None) == ("trees" not in get_model(model).declared)
     assert not out["fitReused"]
     frame = table(night.store, out["predictionsHash"])
     assert frame.columns == ["sessionIndex", "symbolIndex", "probability"]

@@ -28,6 +28,9 @@ from nightshift_ml.meta import (
 )
 from nightshift_ml.models._base import sigmoid
 
+#: Columns of the synthetic stack.
+BASES = [f"base{k}" for k in range(8)]
+
 
 def synthetic(
     *,
@@ -159,7 +162,7 @@ def test_meta_weights_a_memorizer_by_its_out_of_fold_worth() -> None:
     honest.z[:, 0] = random.standard_normal(len(stack.y))  # out of fold the memorizer only guesses
     weights = fit_meta(honest, list(range(5)), 1.0, None).ridge.weights * honest.z.std(0)
     assert abs(weights[0]) < 0.1 * np.abs(weights[1:]).max()
-    assert leak_suspects(honest, MODEL_IDS, 0.6) == []
+    assert leak_suspects(honest, BASES, 0.6) == []
 
 
 def test_a_base_that_saw_its_test_block_is_named() -> None:
@@ -167,12 +170,12 @@ def test_a_base_that_saw_its_test_block_is_named() -> None:
     leaky = replace(stack, z=stack.z.copy())
     rows = leaky.block == 3
     leaky.z[rows, 5] = np.where(stack.y[rows] == 1, 2.0, -2.0)  # in-sample: it knows the labels
-    suspects = leak_suspects(leaky, MODEL_IDS, 0.6)
-    assert [(s["model"], s["blockIndex"]) for s in suspects] == [(MODEL_IDS[5], 3)]
+    suspects = leak_suspects(leaky, BASES, 0.6)
+    assert [(s["model"], s["blockIndex"]) for s in suspects] == [("base5", 3)]
     assert suspects[0]["auc"] == 1.0
     # A small block reaches 0.6 by chance: the bound widens with the standard error.
     tiny = synthetic(blocks=3, sessions=10, symbols=8, edge=0.0)
-    assert leak_suspects(tiny, MODEL_IDS, 0.6) == []
+    assert leak_suspects(tiny, BASES, 0.6) == []
 
 
 def test_auc_counts_ties_half() -> None:
@@ -232,8 +235,8 @@ def test_a_hole_in_the_grid_is_refused(night: Night) -> None:
         with pytest.raises(InvalidInput, match=match):
             run_job("fitMeta", night.meta_input(**over), night.context)
 
-    refuse(r"mlp has blocks \[0, 1\], the dataset has \[0, 1, 2\]", folds=folds[:-1])
-    refuse("mlp block 2 is given twice", folds=[*folds, folds[-1]])
+    refuse(rf"{MODEL_IDS[-1]} has blocks \[0, 1\], the dataset has \[0, 1, 2\]", folds=folds[:-1])
+    refuse(f"{MODEL_IDS[-1]} block 2 is given twice", folds=[*folds, folds[-1]])
     refuse("unknown models", folds=[{**folds[0], "model": "svm"}, *folds[1:]])
     refuse("meta: unknown parameter 'ridge'; allowed: leakAuc, ridgeC", parameters={"ridge": 1})
     refuse("parameter 'meta.ridgeC'", parameters={"ridgeC": 0})

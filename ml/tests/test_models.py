@@ -16,6 +16,7 @@ from support.night import MODEL_IDS, PARAMETERS, SEED
 from nightshift_ml.dataset import TrainingRows
 from nightshift_ml.errors import DataDefect, InvalidInput
 from nightshift_ml.fitted import BACKGROUND_ROWS, FittedModel, fit_model
+from nightshift_ml.meta import auc
 from nightshift_ml.models import get_model, registry
 from nightshift_ml.models._base import FitContext
 from nightshift_ml.models._container import pack, unpack
@@ -112,17 +113,24 @@ def test_registry_is_in_report_order() -> None:
     assert {m for m, s in spaces.items() if s == "probability"} == {"randomForest", "extraTrees"}
 
 
-def test_chunked_forest_is_the_forest_grown_at_once() -> None:
-    from sklearn.ensemble import RandomForestClassifier
+@pytest.mark.parametrize("model_id", ["randomForest", "extraTrees"])
+def test_forest_is_as_good_as_the_librarys_own_bagging(model_id: str) -> None:
+    from sklearn import ensemble
 
-    model = get_model("randomForest")
-    parameters = model.resolve({**PARAMETERS["randomForest"], "trees": 23})
-    chunked = fit_model(model, rows(), FEATURES, FitContext(parameters, SEED, 2, "cpu", lambda *_: None))
-    once = RandomForestClassifier(
-        23, max_depth=4, max_samples=1000, min_samples_leaf=20, random_state=SEED, n_jobs=1
-    ).fit(chunked.columns(rows().x), rows().y)
-    x = rows(seed=3).x
-    assert np.array_equal(once.predict_proba(chunked.columns(x))[:, 1], chunked.probability(x, 2))
+    model = get_model(model_id)
+    parameters = model.resolve({"trees": 80, "depth": 4, "rowsPerTree": 500, "minRowsPerLeaf": 20})
+    train = rows(4000)
+    ours = fit_model(model, train, FEATURES, FitContext(parameters, SEED, 2, "cpu", lambda *_: None))
+    theirs = getattr(ensemble, f"{model_id[0].upper()}{model_id[1:]}Classifier")(
+        80, max_depth=4, max_samples=500, min_samples_leaf=20, bootstrap=True, random_state=SEED
+    ).fit(ours.columns(train.x), train.y)
+    test = rows(4000, seed=3)
+    p = ours.probability(test.x, 1)
+    q = theirs.predict_proba(ours.columns(test.x))[:, 1]
+    assert np.corrcoef(p, q)[0, 1] > 0.9
+    assert abs(auc(p, test.y) - auc(q, test.y)) < 0.01
+    one = fit_model(model, train, FEATURES, FitContext(parameters, SEED, 1, "cpu", lambda *_: None))
+    assert np.array_equal(one.probability(test.x, 1), p), "threads must not change the forest"
 
 
 def test_histogram_boosting_does_not_stop_on_a_row_split() -> None:

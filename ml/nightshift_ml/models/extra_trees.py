@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.tree import ExtraTreeClassifier
 
 from ._forest import Forest
 
@@ -13,8 +14,11 @@ class ExtraTrees(Forest):
     id = "extraTrees"
     order = 6
 
-    def build(self, **settings: Any) -> ExtraTreesClassifier:
-        return ExtraTreesClassifier(**settings)
+    def tree(self, **settings: Any) -> ExtraTreeClassifier:
+        return ExtraTreeClassifier(**settings)
+
+    def forest(self, trees: int) -> ExtraTreesClassifier:
+        return ExtraTreesClassifier(trees, n_jobs=1)
 
 
 MODEL = ExtraTrees()
