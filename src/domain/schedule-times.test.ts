@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
+  clockChangeNotes,
   instantInNight,
   instantOf,
   isNominal,
@@ -93,6 +94,20 @@ describe('runs', () => {
       false,
     );
     expect(isNominal(SUNDAY_TWO, NEW_YORK, Date.parse('2027-03-14T07:00:00Z'))).toBe(true);
+  });
+});
+
+describe('notes for people', () => {
+  it('say what a change of clocks does to a schedule', () => {
+    const from = Date.parse('2027-01-01T12:00:00Z');
+    expect(clockChangeNotes(SUNDAY_TWO, NEW_YORK, from)).toEqual([
+      '02:00 does not exist on 2027-03-14: runs at 03:00',
+    ]);
+    expect(clockChangeNotes({ ...SUNDAY_TWO, hour: 1, minute: 30 }, NEW_YORK, from)).toEqual([
+      '01:30 comes twice on 2027-11-07',
+    ]);
+    expect(clockChangeNotes(NIGHTLY, NEW_YORK, from)).toEqual([]);
+    expect(clockChangeNotes({ ...SUNDAY_TWO, daysOfWeek: [0] }, NEW_YORK, from)).toEqual([]);
   });
 });
 

@@ -128,3 +128,19 @@ export function instantInNight(options: {
   const instantMs = instantOf({ date, hour: task.hour, minute: task.minute, timezone });
   return { date, instantMs, runsThatDay: task.daysOfWeek.includes(weekdayOf(date)) };
 }
+
+/** What the change of clocks does to a schedule within a year from `fromMs`: sentences for people. */
+export function clockChangeNotes(schedule: LocalSchedule, timezone: string, fromMs: number): string[] {
+  const { hour, minute, daysOfWeek } = schedule;
+  const clock = `${String(hour).padStart(2, '0')}:${String(minute).padStart(2, '0')}`;
+  const notes: string[] = [];
+  for (let day = 0; day < 366; day += 1) {
+    const date = addDays(localDate(fromMs, timezone), day);
+    if (!daysOfWeek.includes(weekdayOf(date))) continue;
+    const runMs = instantOf({ date, hour, minute, timezone });
+    const real = localClock(runMs, timezone);
+    if (real !== clock) notes.push(`${clock} does not exist on ${date}: runs at ${real}`);
+    else if (localClock(runMs + HOUR_MS, timezone) === clock) notes.push(`${clock} comes twice on ${date}`);
+  }
+  return notes;
+}

@@ -1,12 +1,23 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type Client, isGrpcServiceError, ScheduleNotFoundError } from '@temporalio/client';
+import {
+  type Client,
+  isGrpcServiceError,
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+} from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { temporal } from '@temporalio/proto';
 import type { NightInput } from '../contracts/activities.ts';
-import { type ConfigFile, effectiveConfig, type TaskSettings } from '../contracts/schemas/config.ts';
+import {
+  type ConfigFile,
+  configHash,
+  effectiveConfig,
+  type TaskSettings,
+} from '../contracts/schemas/config.ts';
 import { SCHEDULE_IDS, TASK_QUEUES } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
+import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
 
@@ -92,7 +103,8 @@ export function scheduleSpec(
 }
 
 /**
- * Creates or updates the schedules so that they follow the configuration. A pause stays; a schedule that is
+ * Makes the file the configuration of runs that start from now on, and creates or updates the schedules so
+ * that they follow it. A pause stays; a schedule that is
  * new begins paused unless `enable`. Returns one line per change. `sql` is logged in as `pipeline`.
  * Throws when the server keeps refusing an update because somebody else changes the schedule.
  */
@@ -107,6 +119,10 @@ export async function applySchedules(options: {
   const { tasks, timezone, misfireGraceTimeMs } = effectiveConfig(file);
   const states = new Map((await scheduleStates(sql)).map((state) => [state.scheduleId, state]));
   const changes: string[] = [];
+  const config = { configHash: configHash(file), body: file };
+  if ((await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy: by })).changed) {
+    changes.push(`configuration ${config.configHash.slice(0, 12)}: applies to runs that start from now on`);
+  }
   for (const definition of definitions(tasks)) {
     const { scheduleId, settings } = definition;
     if (!settings.enabled && definition.scheduleId === SCHEDULE_IDS.weekly) {
@@ -140,8 +156,10 @@ export async function applySchedules(options: {
       await update(client, { scheduleId, wanted, lifts, by });
       changes.push(`${scheduleId}: ${lifts ? 'enabled' : 'updated'}`);
     }
-    const note = state.notes ?? null;
-    await saveScheduleState(sql, { scheduleId, paused: state.paused === true, note, specHash });
+    // Somebody may have paused it meanwhile: what is kept is what the server has now.
+    const now = (await describe(client, scheduleId))?.schedule?.state ?? state;
+    const note = now.notes || null;
+    await saveScheduleState(sql, { scheduleId, paused: now.paused === true, note, specHash });
   }
   if (changes.length > 0) {
     await insertAudit(sql, {
@@ -313,4 +331,13 @@ export async function setSchedulePaused(options: {
     subject: scheduleId,
     why,
   });
+}
+
+/**
+ * Starts a schedule's run now. Without the SKIP policy a trigger is allowed beside a running one (ran), and
+ * two nights would begin.
+ */
+export async function triggerSchedule(client: Client, scheduleId: string): Promise<void> {
+  const handle = client.schedule.getHandle(scheduleId);
+  await client.withDeadline(Date.now() + CALL_MS, () => handle.trigger(ScheduleOverlapPolicy.SKIP));
 }

@@ -29,6 +29,7 @@ type TaskChange = {
   max_retries?: number;
   retry_on_failure?: boolean;
   enabled?: boolean;
+  schedule?: { hour: number; minute: number; day_of_week?: string };
 };
 
 /** A configuration in the documents' format for the `tiny` universe, tasks changed by their number. */

@@ -11,21 +11,19 @@ import {
   parseStoredConfigFile,
 } from '../../contracts/schemas/config.ts';
 import type { Sql } from '../../db/client.ts';
-import { applyConfig, currentConfigHash, findConfig, insertConfig } from '../../db/queries/configs.ts';
+import {
+  applyConfig,
+  CURRENT_FILE,
+  currentConfigHash,
+  findConfig,
+  insertConfig,
+} from '../../db/queries/configs.ts';
 import { failure } from '../errors.ts';
 
-/** The file that runs use now; `nightshift config apply` adds to it. */
-export const CURRENT_FILE = 'file';
 /** The file a process found when it started: only a changed one becomes the current one. */
 const FILE_AT_START = 'file-at-start';
 
 export type FrozenConfig = { config: EffectiveConfig; hash: string };
-
-/** Makes a checked file the one that runs use from now on. */
-export async function applyConfigFile(sql: Sql, file: ConfigFile, by: string): Promise<{ changed: boolean }> {
-  const config = { configHash: configHash(file), body: file };
-  return applyConfig(sql, { name: CURRENT_FILE, config, appliedBy: by });
-}
 
 /**
  * Takes over the file on disk if it is another one than at the last start: stop and start applies a change,
@@ -37,7 +35,7 @@ export async function adoptFileAtStart(sql: Sql, path: string): Promise<string |
   if (typeof file === 'string') return file;
   const config = { configHash: configHash(file), body: file };
   const { changed } = await applyConfig(sql, { name: FILE_AT_START, config, appliedBy: path });
-  if (changed) await applyConfigFile(sql, file, path);
+  if (changed) await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy: path });
   return null;
 }
 

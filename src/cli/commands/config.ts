@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { configHash, effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
 import { TASKS } from '../../contracts/wire/names.ts';
+import { clockChangeNotes, localIso, nextRun } from '../../domain/schedule-times.ts';
 import { applySchedules } from '../../temporal/schedules.ts';
 import { attachApp, DEFAULT_CONFIG, readConfig, withPipelineRole } from '../app.ts';
 import { actor } from '../options.ts';
@@ -39,6 +40,9 @@ async function check(path: string): Promise<void> {
     const needs = dependsOn.length === 0 ? '' : `, needs ${dependsOn.join(' and ')}`;
     const state = enabled ? '' : ' (disabled)';
     console.log(`${task}${state}: ${time}, ${timeoutMs / 60_000} min, ${maxAttempts} attempt(s)${needs}`);
+    const nextMs = enabled ? nextRun(tasks[task], timezone, Date.now()) : null;
+    if (nextMs !== null) console.log(`  next ${localIso(nextMs, timezone)}`);
+    for (const note of clockChangeNotes(tasks[task], timezone, Date.now())) console.log(`  ${note}`);
   }
   console.log('The configuration is valid.');
 }

@@ -17,6 +17,9 @@ export async function findConfig(sql: Queryable, configHash: string): Promise<St
   return row ?? null;
 }
 
+/** Name under which the file is applied that runs use now. */
+export const CURRENT_FILE = 'file';
+
 /** Two processes that apply at once do so one after the other. */
 const APPLY_LOCK = 7_302_203;
 

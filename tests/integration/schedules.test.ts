@@ -1,0 +1,259 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Context } from '@temporalio/activity';
+import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
+import { tsToMs } from '@temporalio/common/lib/time.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { type ConfigFile, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
+import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { listNights } from '../../src/db/queries/nights.ts';
+import { listAudit } from '../../src/db/queries/requests.ts';
+import { scheduleStates } from '../../src/db/queries/schedule-state.ts';
+import { localDate, nextRun, weekdayOf } from '../../src/domain/schedule-times.ts';
+import {
+  applySchedules,
+  describeSchedules,
+  NOT_YET_ENABLED,
+  setSchedulePaused,
+  triggerSchedule,
+} from '../../src/temporal/schedules.ts';
+import { createFakes } from '../support/fakes.ts';
+import { type House, openHouse, testConfig } from '../support/house.ts';
+import { eventually, useRig } from '../support/rig.ts';
+
+const NEW_YORK = 'America/New_York';
+const rigs = useRig();
+let house: House;
+beforeEach(async () => {
+  house = await openHouse({ client: rigs.current.client });
+});
+afterEach(async () => {
+  for (const id of Object.values(SCHEDULE_IDS)) {
+    await rigs.current.client.schedule
+      .getHandle(id)
+      .delete()
+      .catch(() => undefined);
+  }
+  await house.close();
+});
+
+const apply = (file: ConfigFile = parseConfigFile(testConfig()), enable = false): Promise<string[]> =>
+  applySchedules({ client: rigs.current.client, sql: house.database.sql, file, by: 'Ann', enable });
+
+async function stateOf(scheduleId: string): Promise<{ paused: boolean; note: string | null }> {
+  const found = (await describeSchedules(rigs.current.client)).find(
+    (schedule) => schedule.scheduleId === scheduleId,
+  );
+  if (found === undefined) throw new Error(`no schedule ${scheduleId}`);
+  return { paused: found.paused, note: found.note };
+}
+
+/** What the server itself says it would start, ms. */
+async function matchingTimes(
+  client: Client,
+  scheduleId: string,
+  from: string,
+  to: string,
+): Promise<number[]> {
+  const { startTime } = await client.workflowService.listScheduleMatchingTimes({
+    namespace: client.options.namespace,
+    scheduleId,
+    startTime: { seconds: (Date.parse(from) / 1000) as never },
+    endTime: { seconds: (Date.parse(to) / 1000) as never },
+  });
+  return startTime.map((instant) => tsToMs(instant));
+}
+
+/** What we say, ms. */
+function computedTimes(schedule: Parameters<typeof nextRun>[0], from: string, to: string): number[] {
+  const times: number[] = [];
+  for (let at = Date.parse(from) - 1; ; ) {
+    const next = nextRun(schedule, NEW_YORK, at);
+    if (next === null || next > Date.parse(to)) return times;
+    times.push(next);
+    at = next;
+  }
+}
+
+const YEAR = ['2027-01-01T05:00:00Z', '2028-01-01T04:59:59Z'] as const;
+
+describe('times of 2027, as the server computes them', () => {
+  it('start one night on each day, at 22:45 in New York, over both changes', async () => {
+    const { client } = rigs.current;
+    await apply();
+    const times = await matchingTimes(client, SCHEDULE_IDS.nightly, ...YEAR);
+    expect(times).toHaveLength(365);
+    expect(new Set(times.map((ms) => localDate(ms, NEW_YORK))).size).toBe(365);
+    expect(times.map((ms) => new Date(ms).toISOString())).toEqual(
+      expect.arrayContaining([
+        '2027-03-13T03:45:00.000Z',
+        '2027-03-15T02:45:00.000Z',
+        '2027-11-08T03:45:00.000Z',
+      ]),
+    );
+    expect(times).toEqual(
+      computedTimes(effectiveConfig(parseConfigFile(testConfig())).tasks.ingestion, ...YEAR),
+    );
+  });
+
+  it('run maintenance exactly once in each week, also when 02:00 does not exist', async () => {
+    const { client } = rigs.current;
+    await apply();
+    const times = await matchingTimes(client, SCHEDULE_IDS.weekly, ...YEAR);
+    const sundays = times.map((ms) => localDate(ms, NEW_YORK));
+    expect(sundays).toHaveLength(52);
+    expect(new Set(sundays).size).toBe(52);
+    expect(sundays.every((date) => weekdayOf(date) === 6)).toBe(true);
+    expect(times.map((ms) => new Date(ms).toISOString())).toContain('2027-03-14T07:00:00.000Z');
+    const settings = effectiveConfig(parseConfigFile(testConfig())).tasks.weeklyMaintenance;
+    expect(times).toEqual(computedTimes(settings, ...YEAR));
+  });
+
+  it.each(['mon-fri', '0', 'tue,thu', 'sun'])(
+    'follow day_of_week %s as APScheduler counts',
+    async (day_of_week) => {
+      const { client } = rigs.current;
+      const document = testConfig({ tasks: { 1: { schedule: { hour: 2, minute: 30, day_of_week } } } });
+      const file = parseConfigFile(document);
+      await apply(file);
+      const times = await matchingTimes(client, SCHEDULE_IDS.nightly, ...YEAR);
+      expect(times.length).toBeGreaterThan(51);
+      expect(times).toEqual(computedTimes(effectiveConfig(file).tasks.ingestion, ...YEAR));
+    },
+  );
+});
+
+describe('the state of a schedule', () => {
+  it('is paused until it is enabled on purpose, and applying twice changes nothing', async () => {
+    const changes = await apply();
+    expect(changes.slice(1)).toEqual(['nightly: created, paused', 'weekly-maintenance: created, paused']);
+    expect(await stateOf('nightly')).toEqual({ paused: true, note: NOT_YET_ENABLED });
+    expect(await apply()).toEqual([]);
+    expect(await apply(undefined, true)).toEqual(['nightly: enabled', 'weekly-maintenance: enabled']);
+    expect(await stateOf('nightly')).toEqual({ paused: false, note: 'enabled by Ann' });
+    const [nightly] = await scheduleStates(house.database.sql);
+    expect(nightly).toMatchObject({ scheduleId: 'nightly', paused: false });
+    expect(nightly?.firstEnabledAt).not.toBeNull();
+    const described = await rigs.current.client.schedule.getHandle('nightly').describe();
+    expect(described.policies).toMatchObject({
+      overlap: 'SKIP',
+      catchupWindow: 300_000,
+      pauseOnFailure: false,
+    });
+  });
+
+  it('keeps a person’s pause over changes, enabling and a new server', async () => {
+    const { client } = rigs.current;
+    await apply(undefined, true);
+    await setSchedulePaused({
+      client,
+      sql: house.database.sql,
+      scheduleId: 'nightly',
+      paused: true,
+      by: 'Bob',
+      why: 'quarter end',
+    });
+    const pause = { paused: true, note: 'paused by Bob: quarter end' };
+    await eventually('the pause', async () => (await stateOf('nightly')).paused);
+    const later = parseConfigFile(testConfig({ tasks: { 1: { schedule: { hour: 21, minute: 15 } } } }));
+    expect(await apply(later, true)).toContain('nightly: updated');
+    expect(await stateOf('nightly')).toEqual(pause);
+    const [next] = await matchingTimes(client, 'nightly', '2027-01-10T05:00:00Z', '2027-01-12T05:00:00Z');
+    expect(new Date(next ?? 0).toISOString()).toBe('2027-01-11T02:15:00.000Z');
+    await client.schedule.getHandle('nightly').delete();
+    await eventually('it is gone', async () =>
+      (await describeSchedules(client)).every((one) => one.scheduleId !== 'nightly'),
+    );
+    await apply(later);
+    expect(await stateOf('nightly')).toEqual(pause);
+    expect((await listAudit(house.database.sql)).map(({ actor, action }) => `${actor} ${action}`)).toContain(
+      'Bob schedule.pause',
+    );
+  });
+
+  it('loses neither a pause nor a change that come at the same time', async () => {
+    const { client } = rigs.current;
+    await apply(undefined, true);
+    for (const minute of [1, 2, 3]) {
+      const file = parseConfigFile(testConfig({ tasks: { 1: { schedule: { hour: 20, minute } } } }));
+      const handle = client.schedule.getHandle('nightly');
+      await Promise.all([apply(file), handle.pause(`round ${minute}`)]);
+      await eventually('both', async () => {
+        const { paused, note } = await stateOf('nightly');
+        const [first] = await matchingTimes(
+          client,
+          'nightly',
+          '2027-01-10T05:00:00Z',
+          '2027-01-11T05:00:00Z',
+        );
+        return paused && note === `round ${minute}` && new Date(first ?? 0).getUTCMinutes() === minute;
+      });
+    }
+  });
+
+  it('changes the configuration of later runs too', async () => {
+    rigs.current.use({ ...createFakes().activities, ...house.runs });
+    const night = { universe: 'tiny', sessionDate: '2018-02-07' };
+    expect((await rigs.current.night(night)).state).toBe('succeeded');
+    await apply(parseConfigFile(testConfig({ tasks: { 5: { enabled: false } } })));
+    const result = await rigs.current.night(night);
+    expect(result.tasks.find(({ task }) => task === 'driftMonitoring')?.state).toBe('disabled');
+  });
+});
+
+describe('starts', () => {
+  it('take the session from the nominal instant, however late they come', async () => {
+    const { client } = rigs.current;
+    rigs.current.use({ ...createFakes().activities, ...house.runs });
+    await apply();
+    // 22:45 in New York on Wednesday 7 February 2018; on Saturday the 3rd there is no session.
+    const nominal = [new Date('2018-02-04T03:45:00Z'), new Date('2018-02-08T03:45:00Z')];
+    for (const at of nominal) {
+      await client.schedule.getHandle('nightly').backfill({
+        start: new Date(at.getTime() - 1000),
+        end: at,
+        overlap: ScheduleOverlapPolicy.BUFFER_ALL,
+      });
+      await eventually('the night has ended', async () => {
+        const nights = await listNights(house.database.sql);
+        return nights.some(
+          ({ workflowId, completedAt }) => completedAt !== null && workflowId.endsWith(iso(at)),
+        );
+      });
+    }
+    const nights = await listNights(house.database.sql);
+    expect(
+      nights.map(({ workflowId, sessionDate, state, trigger }) => [workflowId, sessionDate, state, trigger]),
+    ).toEqual([
+      ['nightly-2018-02-08T03:45:00Z', '2018-02-07', 'succeeded', 'schedule'],
+      ['nightly-2018-02-04T03:45:00Z', '2018-02-03', 'no_session', 'schedule'],
+    ]);
+  });
+
+  it('skip a trigger while a night runs', async () => {
+    const { client } = rigs.current;
+    rigs.current.use({
+      ...createFakes().activities,
+      ...house.runs,
+      planIngestion: () => Context.current().cancelled,
+    });
+    await apply();
+    await triggerSchedule(client, 'nightly');
+    const running = await eventually('a night runs', async () => (await listNights(house.database.sql))[0]);
+    expect(running.sessionDate).toBe('2018-02-07');
+    // Two triggers within one second would share a workflow id.
+    await sleep(1_100);
+    await triggerSchedule(client, 'nightly');
+    const handle = client.schedule.getHandle('nightly');
+    await eventually(
+      'the second was skipped',
+      async () => (await handle.describe()).info.numActionsSkippedOverlap === 1,
+    );
+    expect(await listNights(house.database.sql)).toHaveLength(1);
+  });
+});
+
+function iso(instant: Date): string {
+  return instant.toISOString().replace('.000Z', 'Z');
+}
