@@ -1,5 +1,14 @@
 // Step 3: the Temporal server (inside the `temporal` CLI), pinned.
-import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { capture, mustRun, requireDisk, which } from './exec.mjs';
 import { cacheFolder, cachedTemporal, projectRoot, TEMPORAL_SERVER_VERSION } from './paths.mjs';
@@ -51,6 +60,7 @@ export async function installTemporal({ note, signal }) {
   const target = cachedTemporal();
   const temporary = `${target}.${process.pid}.tmp`;
   mkdirSync(dirname(target), { recursive: true });
+  removeAbandoned(target);
   const removeTemporary = () => rmSync(temporary, { force: true });
   process.once('exit', removeTemporary);
   try {
@@ -69,6 +79,23 @@ export async function installTemporal({ note, signal }) {
   } finally {
     process.removeListener('exit', removeTemporary);
     removeTemporary();
+  }
+}
+
+/** Half files (200 MB each) of set-ups that were killed. */
+function removeAbandoned(target) {
+  for (const name of readdirSync(dirname(target))) {
+    const pid = /\.(\d+)\.tmp$/.exec(name)?.[1];
+    if (pid !== undefined && !isProcess(Number(pid))) rmSync(join(dirname(target), name), { force: true });
+  }
+}
+
+function isProcess(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
   }
 }
 

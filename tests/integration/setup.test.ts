@@ -1,10 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { projectRoot, TEMPORAL_CLI_VERSION } from '../../scripts/lib/paths.mjs';
@@ -177,8 +177,10 @@ while [ "$1" != -o ]; do shift; done
 printf '#!/bin/sh\\necho "temporal version 0 (Server 1.31.2, UI 2)"\\n' > "$2"
 /bin/chmod 755 "$2"`,
     );
-    expect(await setup()).toMatchObject({ code: 0 });
     const binary = join(root, 'cache', 'nightshift', 'temporal', '1.31.2', 'temporal');
+    await writeFile(`${binary}.99999999.tmp`, 'half a file of a set-up that was killed');
+    expect(await setup()).toMatchObject({ code: 0 });
+    expect(await readdir(dirname(binary))).toEqual(['temporal']);
     expect((await stat(binary)).mode & 0o100).toBe(0o100);
     await rm(join(programs, 'go'));
     const again = await setup();
