@@ -46,9 +46,14 @@ export function adjustBars(input: AdjustInput): AdjustedBars {
   const { bars, basis, actions, asOf, totalReturn = false } = input;
   const units = laterDate(asOf, dateOf(basis));
   const splits = splitsOf(actions.splits, bars.symbol);
-  const factors = Float64Array.from(bars.epochDays, (day) => {
-    return splitFactor(splits, { after: appliedThrough(basis, day), upTo: epochDayOf(units) });
-  });
+  const upTo = epochDayOf(units);
+  const applied = appliedDay(basis);
+  const factors = new Float64Array(bars.epochDays.length).fill(1);
+  if (splits.length > 0) {
+    bars.epochDays.forEach((day, i) => {
+      factors[i] = splitFactor(splits, { after: Math.max(day, applied), upTo });
+    });
+  }
   const dividends = actions.dividends
     .filter(({ symbol, exDate }) => symbol === bars.symbol && exDate <= asOf)
     .map((dividend) => inUnits(dividend, { splits, units, quoted: input.dividendBasis ?? AS_TRADED }))
@@ -83,9 +88,9 @@ function dateOf({ splits, dividends, asOf }: PriceBasis): SessionDate | null {
   return asOf;
 }
 
-/** Last day whose splits the price of `day` already has: its own, or the date of its basis. */
-function appliedThrough(basis: PriceBasis, day: EpochDay): EpochDay {
-  return basis.splits === 'asTraded' ? day : Math.max(day, epochDayOf(dateOf(basis)!));
+/** Last day whose splits a basis holds; a price also has those of its own day. */
+function appliedDay(basis: PriceBasis): EpochDay {
+  return basis.splits === 'asTraded' ? Number.NEGATIVE_INFINITY : epochDayOf(dateOf(basis)!);
 }
 
 interface Split {
@@ -129,7 +134,7 @@ function inUnits(
   if (!(cashAmount >= 0) || !Number.isFinite(cashAmount)) {
     throw new RangeError(`dividend of ${symbol} on ${exDate}: ${String(cashAmount)}`);
   }
-  const after = appliedThrough(options.quoted, epochDayOf(exDate));
+  const after = Math.max(epochDayOf(exDate), appliedDay(options.quoted));
   const factor = splitFactor(options.splits, { after, upTo: epochDayOf(options.units) });
   return { exDate, cashAmount: cashAmount / factor };
 }

@@ -165,7 +165,7 @@ describe('overnight scan', () => {
     const top = await readSymbolSignal(rig.db('api').sql, { ...key, symbol: 'XOM' });
     expect(top).toMatchObject({ side: 'buy', rank: 1, revision: 3, reasonCode: 'outperform' });
     expect(top?.reasons).toHaveLength(10);
-    expect((top?.reasons as unknown[])[0]).toEqual({
+    expect(top?.reasons).toContainEqual({
       feature: expect.any(String),
       value: expect.anything(),
       contribution: expect.any(Number),

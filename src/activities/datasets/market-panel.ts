@@ -135,16 +135,25 @@ function place(
   input: { index: number; days: Int32Array; stored: StoredBars; adjusted: Adjusted },
 ): void {
   const { index, days, stored, adjusted } = input;
+  const { epochDays } = stored.bars;
   const states = panel.states[index] ?? new Uint8Array();
-  for (let row = 0; row < stored.bars.epochDays.length; row += 1) {
-    const day = stored.bars.epochDays[row] ?? 0;
-    const session = lowerBound(days, day);
+  const targets = new Int32Array(epochDays.length).fill(-1);
+  // Both are ascending: one walk finds the session of every row.
+  let session = lowerBound(days, epochDays[0] ?? 0);
+  for (let row = 0; row < epochDays.length; row += 1) {
+    const day = epochDays[row] ?? 0;
+    while (session < days.length && (days[session] ?? 0) < day) session += 1;
     if (days[session] !== day) continue;
-    for (const field of FIELDS) {
-      const column = panel[field][index];
-      if (column !== undefined) column[session] = adjusted[field][row] ?? Number.NaN;
-    }
+    targets[row] = session;
     states[session] = stored.flagged[row] === 1 ? BAR_STATES.flagged : BAR_STATES.usable;
+  }
+  for (const field of FIELDS) scatter(adjusted[field], targets, panel[field][index] ?? new Float64Array());
+}
+
+function scatter(from: Float64Array, targets: Int32Array, to: Float64Array): void {
+  for (let row = 0; row < targets.length; row += 1) {
+    const target = targets[row] ?? -1;
+    if (target >= 0) to[target] = from[row] ?? Number.NaN;
   }
 }
 
