@@ -31,6 +31,7 @@ import { universeVersionOf } from '../src/domain/universe.ts';
 import { createArchiveProvider } from '../src/providers/archive/archive-provider.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../src/providers/calendar-file.ts';
 import { createProviderChain } from '../src/providers/chain.ts';
+import type { MarketDataProvider } from '../src/providers/port.ts';
 import { readUniverse, UNIVERSES_FOLDER } from '../src/providers/universe-file.ts';
 import { chooseFreePorts } from '../src/runtime/ports.ts';
 import { ownerUrl, postgresSpec } from '../src/runtime/postgres.ts';
@@ -127,6 +128,7 @@ function runPsql(url: string, csv: string): number {
 /** The task as a worker runs it, two batches at a time. Seconds and the task's result. */
 async function ingest(input: {
   urls: { ingest: string; pipeline: string };
+  archive: MarketDataProvider;
   name: string;
   sessionDate: string;
   overlapSessions: number;
@@ -136,10 +138,9 @@ async function ingest(input: {
   try {
     const step = await begin(pipeline.sql, input);
     const startedAt = performance.now();
-    const archive = createArchiveProvider({ directory: ARCHIVE });
     const activities = createIngestionActivities({
       db,
-      provider: () => createProviderChain({ providers: [archive] }),
+      provider: () => createProviderChain({ providers: [input.archive] }),
       sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
       readUniverse: (name) =>
         readUniverse({ nameOrFile: name, bundledFolder: join(projectRoot, UNIVERSES_FOLDER) }),
@@ -234,7 +235,9 @@ async function runRound(server: Server, input: { round: number; csv: string }): 
     ingest: roleUrl({ url, role: 'ingest', password: PASSWORD }),
     pipeline: roleUrl({ url, role: 'pipeline', password: PASSWORD }),
   };
-  const everything = { urls, sessionDate: SESSION, overlapSessions: 5000 };
+  // A worker keeps its provider: the first load reads the archive's files, the re-run finds them in memory.
+  const archive = createArchiveProvider({ directory: ARCHIVE });
+  const everything = { urls, archive, sessionDate: SESSION, overlapSessions: 5000 };
   await owner.sql`checkpoint`;
   const psqlFirst = runPsql(url, input.csv);
   await owner.sql`checkpoint`;

@@ -1,7 +1,14 @@
 import { once } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
 import type { Queryable, Tx } from './client.ts';
-import { columnWriter, type CopyColumn, createTarget, SIGNATURE, TRAILER } from './copy-encode.ts';
+import {
+  columnWriter,
+  type ColumnWriter,
+  type CopyColumn,
+  createTarget,
+  SIGNATURE,
+  TRAILER,
+} from './copy-encode.ts';
 import { type CopiedColumns, createRowParser, type CopyOutTypes } from './copy-decode.ts';
 
 export type { CopyColumn } from './copy-encode.ts';
@@ -27,24 +34,49 @@ export async function copyIn(input: {
   );
   const copy = openCopyIn(input.tx, `copy ${input.table} (${names.join(', ')}) from stdin (format binary)`);
   const stream = await copy.stream;
+  try {
+    await sendRows({ stream, writers, rows: input.rows, failed: copy.failed });
+    stream.end();
+    await Promise.race([once(stream, 'finish'), copy.failed]);
+  } catch (error) {
+    // Tells the server that nothing more comes: the connection would wait for rows otherwise.
+    stream.destroy(error instanceof Error ? error : new Error(String(error)));
+    throw error;
+  }
+}
+
+/** Two buffers in turns: one is filled while the other is on its way. */
+async function sendRows(input: {
+  stream: Writable;
+  writers: readonly ColumnWriter[];
+  rows: number;
+  failed: Promise<never>;
+}): Promise<void> {
+  const { stream, writers, failed } = input;
   let target = createTarget(CHUNK_BYTES);
+  let other = createTarget(CHUNK_BYTES);
+  let sending: Promise<void> = Promise.resolve();
   target.bytes.set(SIGNATURE);
   let offset = SIGNATURE.length;
   for (let row = 0; row < input.rows; row += 1) {
     let bytes = 2;
     for (const writer of writers) bytes += writer.size(row);
     if (offset + bytes > target.bytes.length) {
-      await send(stream, target.bytes.subarray(0, offset), copy.failed);
-      target = createTarget(Math.max(CHUNK_BYTES, bytes));
+      await sending;
+      sending = send(stream, target.bytes.subarray(0, offset), failed);
+      // Awaited at the next turn; an error of the encoder may come first.
+      sending.catch(() => undefined);
+      const free = other;
+      other = target;
+      target = free.bytes.length < bytes ? createTarget(bytes) : free;
       offset = 0;
     }
     target.view.setInt16(offset, writers.length);
     offset += 2;
     for (const writer of writers) offset = writer.write(target, offset, row);
   }
-  await send(stream, Buffer.concat([target.bytes.subarray(0, offset), TRAILER]), copy.failed);
-  stream.end();
-  await Promise.race([once(stream, 'finish'), copy.failed]);
+  await sending;
+  await send(stream, Buffer.concat([target.bytes.subarray(0, offset), TRAILER]), failed);
 }
 
 /**
@@ -81,8 +113,12 @@ export async function copyOut<T extends CopyOutTypes>(input: {
   return parser.finish();
 }
 
+/** Resolves when the chunk has left: its memory may be filled again. */
 async function send(stream: Writable, chunk: Uint8Array, failed: Promise<never>): Promise<void> {
-  if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), failed]);
+  const sent = new Promise<void>((resolve, reject) => {
+    stream.write(chunk, (error) => (error ? reject(error) : resolve()));
+  });
+  await Promise.race([sent, failed]);
 }
 
 function openCopyIn(tx: Tx, statement: string): { stream: Promise<Writable>; failed: Promise<never> } {

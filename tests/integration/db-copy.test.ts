@@ -136,6 +136,29 @@ describe('copyIn', () => {
     await expect(short).rejects.toThrow('column id has 1 values, not 2');
   });
 
+  it('leaves a usable connection when a row cannot be encoded', async () => {
+    const rows = 100_000;
+    const one = createDatabase(database.urls.owner, { max: 1 });
+    const copying = one.sql.begin((tx) =>
+      copyIn({
+        tx,
+        table: 'public.every_type',
+        rows,
+        columns: {
+          id: { type: 'int4', values: Array.from({ length: rows }, (_, id) => id) },
+          words: {
+            type: 'dictionary',
+            codes: Int32Array.from({ length: rows }, (_, id) => (id === rows - 1 ? 5 : 0)),
+            dictionary: ['only one'],
+          },
+        },
+      }),
+    );
+    await expect(copying).rejects.toThrow(`column words: no entry for row ${rows - 1}`);
+    expect((await one.sql`select count(*) from public.every_type`)[0]).toEqual({ count: 0 });
+    await one.close();
+  });
+
   it('is transient when the connection dies in the middle', async () => {
     const victim = createDatabase(database.urls.owner, { max: 1 });
     const copying = victim.sql.begin(async (tx) => {
@@ -185,6 +208,21 @@ describe('copyOut', () => {
     expect([...columns.flag]).toEqual([1, 0, 0]);
     expect(columns.words).toEqual([null, "zeile 1 ü 🌙 'quoted'", null]);
     expect(columns.i8[1]).toBe(9_007_199_254_740_991);
+  });
+
+  it('reads fields larger than any buffer, and the connection goes on', async () => {
+    await insert([1, 2, 3]);
+    const one = createDatabase(database.urls.owner, { max: 1 });
+    for (const times of [1, 1000, 100_000]) {
+      const { columns } = await copyOut({
+        sql: one.sql,
+        query: `select id, repeat('x', ${times})::bytea as body from public.every_type order by id`,
+        columns: { id: 'int4', body: 'bytes' },
+      });
+      expect(columns.body.map((body) => body.length)).toEqual([times, times, times]);
+      expect((await one.sql`select 1 as one`)[0]).toEqual({ one: 1 });
+    }
+    await one.close();
   });
 
   it('reads nothing from an empty table and tells of an error in the query', async () => {

@@ -111,11 +111,19 @@ function firstSessionOf(input: {
   return sessionDate < earliest ? earliest : sessionDate;
 }
 
+type DayTables = Pick<IngestionNight, 'availableAtMs' | 'sessionIndexOf'>;
+const tablesByCalendar = new WeakMap<ExchangeCalendar, { settleMs: number; tables: DayTables }>();
+
 /** Both answers from tables over days: they are asked once per row. */
-function tablesOf(
-  calendar: ExchangeCalendar,
-  settleMs: number,
-): Pick<IngestionNight, 'availableAtMs' | 'sessionIndexOf'> {
+function tablesOf(calendar: ExchangeCalendar, settleMs: number): DayTables {
+  const known = tablesByCalendar.get(calendar);
+  if (known?.settleMs === settleMs) return known.tables;
+  const tables = buildTables(calendar, settleMs);
+  tablesByCalendar.set(calendar, { settleMs, tables });
+  return tables;
+}
+
+function buildTables(calendar: ExchangeCalendar, settleMs: number): DayTables {
   const firstDay = calendar.epochDays[0] ?? 0;
   const days = (calendar.epochDays.at(-1) ?? firstDay) - firstDay + 1;
   const closes = new Float64Array(days).fill(Number.NaN);

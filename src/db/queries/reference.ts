@@ -160,7 +160,16 @@ export async function storeFundamentals(
   return changed.length;
 }
 
+/** A source that stays open gives the same objects each night. */
+const knownHashes = new WeakMap<FundamentalRecord, string>();
+
 function contentHashOf(record: FundamentalRecord): string {
+  const known = knownHashes.get(record) ?? computeContentHash(record);
+  knownHashes.set(record, known);
+  return known;
+}
+
+function computeContentHash(record: FundamentalRecord): string {
   const { availableAt, currency, metrics } = record;
   const ordered = Object.entries(metrics).sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash('sha256')
