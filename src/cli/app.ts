@@ -67,7 +67,8 @@ function connect(runtime: Runtime): App {
   };
 }
 
-function temporalTarget(runtime: Runtime): ClientTarget {
+/** How to reach the Temporal server of an instance. */
+export function temporalTarget(runtime: Runtime): ClientTarget {
   const { temporal: address, namespace, embedded } = runtime;
   return { address, namespace, embedded: embedded.temporal };
 }

@@ -255,7 +255,8 @@ async function update(
         requestId: randomUUID(),
       });
     } catch (error) {
-      if (!isGrpcServiceError(error) || error.code !== FAILED_PRECONDITION) throw error;
+      const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
+      if (code !== FAILED_PRECONDITION) throw error;
       continue;
     }
     if (await arrived(client, scheduleId, schedule)) return;

@@ -22,6 +22,7 @@ export async function registerSearchAttributes(connection: Connection, namespace
     });
   } catch (error) {
     // Two processes at boot: the other one was faster.
-    if (!isGrpcServiceError(error) || error.code !== ALREADY_EXISTS) throw error;
+    const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
+    if (code !== ALREADY_EXISTS) throw error;
   }
 }

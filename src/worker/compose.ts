@@ -13,10 +13,8 @@ import { createTrainingActivities } from '../activities/training/activities.ts';
 import { createArtifactStore } from '../artifacts/store.ts';
 import { createDatabase, type Sql } from '../db/client.ts';
 import { findSlotHolders } from '../db/queries/task-runs.ts';
-import { createArchiveProvider } from '../providers/archive/archive-provider.ts';
+import { createProviders } from '../providers/by-name.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../providers/calendar-file.ts';
-import { createProviderChain, type ProviderChain } from '../providers/chain.ts';
-import type { MarketDataProvider } from '../providers/port.ts';
 import { readUniverse } from '../providers/universe-file.ts';
 import type { WorkerEnv } from '../runtime/env.ts';
 
@@ -40,16 +38,7 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
   const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
   const sampleDataDir = env.sampleDataDir ?? join(projectRoot, 'data', 'sample');
   const bundledFolder = join(sampleDataDir, 'universes');
-  const providers = { archive: createArchiveProvider({ directory: sampleDataDir }) };
-  const chains = new Map<string, ProviderChain>();
-  const provider = (chain: readonly string[]): ProviderChain => {
-    const key = chain.join('+');
-    const known = chains.get(key);
-    if (known !== undefined) return known;
-    const made = createProviderChain({ providers: chain.map((name) => providerNamed(providers, name)) });
-    chains.set(key, made);
-    return made;
-  };
+  const provider = createProviders({ sampleDataDir });
   const readNamedUniverse = (name: string) => readUniverse({ nameOrFile: name, bundledFolder });
   const common = { db: pipeline, artifacts, clock, logger };
 
@@ -90,10 +79,4 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
       await Promise.all([ingest.close(), pipeline.close(), maintenance.close()]);
     },
   };
-}
-
-function providerNamed(providers: Record<string, MarketDataProvider>, name: string): MarketDataProvider {
-  const found = providers[name];
-  if (found !== undefined) return found;
-  throw new RangeError(`nightshift.providers.chain: ${name} is none of ${Object.keys(providers).join(', ')}`);
 }

@@ -3,7 +3,8 @@ import { listNights } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
 import { listTaskRuns } from '../../db/queries/task-runs.ts';
 import { describeSchedules } from '../../temporal/schedules.ts';
-import { attachApp } from '../app.ts';
+import { readMissedNights } from '../../reconciler/open.ts';
+import { attachApp, temporalTarget } from '../app.ts';
 import { reportUrls } from '../links.ts';
 import { formatTable } from '../render/format.ts';
 import { renderReport } from '../render/report.ts';
@@ -53,6 +54,12 @@ async function status(options: StatusOptions): Promise<void> {
       night.reason ?? '',
     ]);
     console.log(nightRows.length === 0 ? '  none yet' : formatTable(nightRows).join('\n'));
+    const missed = await readMissedNights({
+      pipelineUrl: app.runtime.urls.pipeline,
+      temporal: temporalTarget(app.runtime),
+    });
+    if (missed.length > 0) console.log('\nMissed sessions');
+    for (const night of missed) console.log(`  ${night.sessionDate}: ${night.command}`);
     const waiting = await listTaskRuns(sql, { states: ['awaiting_review'] });
     if (waiting.length === 0) return;
     console.log('\nWaiting for a person');

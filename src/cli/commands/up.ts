@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
-import { ensureSchedules } from '../app.ts';
+import { openReconciler } from '../../reconciler/open.ts';
+import { ensureSchedules, temporalTarget } from '../app.ts';
 
 type UpOptions = { dataDir?: string; mlWorkers: number; workers: boolean; abandonRuns?: boolean };
 
@@ -30,7 +31,18 @@ export function upCommand(): Command {
           return;
         }
         console.log('Running. Ctrl-C stops it.');
-        await Promise.race([interrupted, runtime.failed]);
+        const reconciler = openReconciler({
+          pipelineUrl: runtime.urls.pipeline,
+          temporal: temporalTarget(runtime),
+          onNote: (text) => console.error(text),
+          onError: (text, error) =>
+            console.error(`${text}: ${error instanceof Error ? error.message : String(error)}`),
+        });
+        try {
+          await Promise.race([interrupted, runtime.failed]);
+        } finally {
+          await reconciler.stop();
+        }
       } finally {
         await runtime.stop();
       }

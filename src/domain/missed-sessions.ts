@@ -1,0 +1,57 @@
+import type { ExchangeCalendar } from './calendar.ts';
+import { addDays, instantOf, type LocalSchedule, localDate, nextRun, weekdayOf } from './schedule-times.ts';
+
+export type ExpectedNight = {
+  sessionDate: string;
+  /** When the schedule should have started it (ms). */
+  nominalMs: number;
+  /** Until when the watchdog may still start it (ms). */
+  cutoffMs: number;
+};
+
+type Question = {
+  calendar: ExchangeCalendar;
+  schedule: LocalSchedule;
+  timezone: string;
+  coverage: { firstSession: string | null; lastSession: string | null };
+  /** When the schedule was first switched on (ms): nothing before it was ever promised. */
+  enabledSinceMs: number;
+  /** The server itself still catches up within this time. */
+  graceMs: number;
+  maxSessionsBack: number;
+  /** Local clock time, `HH:MM`, of the morning after. */
+  cutoff: string;
+  nowMs: number;
+};
+
+/** Nights that the schedule should have started by now, newest first, at most `maxSessionsBack`. */
+export function expectedNights(question: Question): ExpectedNight[] {
+  const { calendar, schedule, timezone, nowMs, graceMs, coverage } = question;
+  const expected: ExpectedNight[] = [];
+  // A fortnight holds more sessions than anybody looks back.
+  for (let back = 0; back <= 14 && expected.length < question.maxSessionsBack; back += 1) {
+    const sessionDate = addDays(localDate(nowMs, timezone), -back);
+    if (sessionDate < calendar.first || sessionDate > calendar.last || !calendar.isSession(sessionDate))
+      continue;
+    if (coverage.firstSession !== null && sessionDate < coverage.firstSession) continue;
+    if (coverage.lastSession !== null && sessionDate > coverage.lastSession) continue;
+    if (!schedule.daysOfWeek.includes(weekdayOf(sessionDate))) continue;
+    const nominalMs = instantOf({
+      date: sessionDate,
+      hour: schedule.hour,
+      minute: schedule.minute,
+      timezone,
+    });
+    if (nominalMs + graceMs > nowMs || nominalMs < question.enabledSinceMs) continue;
+    expected.push({ sessionDate, nominalMs, cutoffMs: cutoffAfter(nominalMs, question) });
+  }
+  return expected;
+}
+
+/** The first cut-off after the nominal start, but never later than the next nominal start. */
+function cutoffAfter(nominalMs: number, { cutoff, schedule, timezone }: Question): number {
+  const [hour = 0, minute = 0] = cutoff.split(':').map(Number);
+  const daily: LocalSchedule = { hour, minute, daysOfWeek: [0, 1, 2, 3, 4, 5, 6] };
+  const next = nextRun(daily, timezone, nominalMs) ?? nominalMs;
+  return Math.min(next, nextRun(schedule, timezone, nominalMs) ?? next);
+}

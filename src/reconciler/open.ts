@@ -1,0 +1,74 @@
+import { join } from 'node:path';
+
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { createDatabase } from '../db/client.ts';
+import { readCalendarOverrides } from '../db/queries/sessions.ts';
+import { createCalendar } from '../domain/calendar.ts';
+import { createProviders } from '../providers/by-name.ts';
+import { readSessionTable, XNYS_CALENDAR_FILE } from '../providers/calendar-file.ts';
+import { readUniverse } from '../providers/universe-file.ts';
+import { type ClientTarget, connectClient } from '../temporal/connection.ts';
+import { startReconciler } from './start.ts';
+import { missedNights, type MissedNight, type WatchDeps } from './watchdog.ts';
+
+export type ReconcilerHouse = {
+  /** Postgres as the pipeline role. */
+  pipelineUrl: string;
+  temporal: ClientTarget;
+  sampleDataDir?: string;
+};
+
+/** Reconciler and watchdog with connections of their own, for the process that hosts them (`up`, the API). */
+export function openReconciler(
+  house: ReconcilerHouse & {
+    onNote: (text: string) => void;
+    onError: (text: string, error: unknown) => void;
+  },
+): { stop(): Promise<void> } {
+  const { deps, close } = connect(house);
+  const running = startReconciler({ ...deps, onNote: house.onNote, onError: house.onError });
+  return {
+    stop: async () => {
+      await running.stop();
+      await close();
+    },
+  };
+}
+
+/** Missed sessions with the command that runs each, for `up` and `status`. */
+export async function readMissedNights(house: ReconcilerHouse): Promise<MissedNight[]> {
+  const { deps, close } = connect(house);
+  try {
+    return await missedNights(deps);
+  } finally {
+    await close();
+  }
+}
+
+function connect(house: ReconcilerHouse): { deps: WatchDeps; close: () => Promise<void> } {
+  const sampleDataDir = house.sampleDataDir ?? join(projectRoot, 'data', 'sample');
+  const database = createDatabase(house.pipelineUrl, { max: 3, applicationName: 'nightshift-reconciler' });
+  const temporal = connectClient(house.temporal);
+  const provider = createProviders({ sampleDataDir });
+  const deps: WatchDeps = {
+    client: temporal.client,
+    sql: database.sql,
+    calendar: async (timeZone) =>
+      createCalendar({
+        exchange: 'XNYS',
+        timeZone,
+        sessions: await readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
+        overrides: await readCalendarOverrides(database.sql),
+      }),
+    coverage: (chain) => provider(chain).coverage(),
+    universeName: async (nameOrFile) =>
+      (await readUniverse({ nameOrFile, bundledFolder: join(sampleDataDir, 'universes') })).name,
+  };
+  return {
+    deps,
+    close: async () => {
+      await temporal.close();
+      await database.close();
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+
+import type { Sql } from '../db/client.ts';
+import { closeGoneStarter, type OpenStarter, openStarters } from '../db/queries/reconcile.ts';
+import { untakenRunRequests } from '../db/queries/requests.ts';
+import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
+import { describeSchedules } from '../temporal/schedules.ts';
+import { signalManualRun } from '../temporal/verbs.ts';
+
+const CALL_MS = 15_000;
+/** A workflow writes its last rows just before it closes: younger ones are left alone. */
+const MIN_AGE_MS = 5_000;
+/** A request that nobody took for this long lost its signal. */
+const UNTAKEN_SECONDS = 30;
+
+export type ReconcileReport = {
+  /** Starters whose rows were closed, with the reason. */
+  closed: { workflowId: string; runId: string; reason: string }[];
+  /** Manual runs that were signalled again. */
+  signalled: string[];
+  /** Schedules whose pause somebody changed behind our back. */
+  schedules: string[];
+};
+
+/**
+ * Brings rows and Temporal together: closes rows of runs that are gone (a terminated workflow runs no code),
+ * signals requests again that nobody took, keeps the pause state of the schedules. `sql` is logged in as
+ * `pipeline`.
+ */
+export async function reconcile(options: { client: Client; sql: Sql }): Promise<ReconcileReport> {
+  const closed = await closeGone(options);
+  const signalled = await signalUntaken(options);
+  const schedules = await keepScheduleStates(options);
+  return { closed, signalled, schedules };
+}
+
+async function closeGone({ client, sql }: { client: Client; sql: Sql }): Promise<ReconcileReport['closed']> {
+  const closed: ReconcileReport['closed'] = [];
+  for (const starter of await openStarters(sql)) {
+    if (Date.now() - Date.parse(starter.since) < MIN_AGE_MS) continue;
+    const end = await endOf(client, starter);
+    if (end === null) continue;
+    const { workflowId, runId } = starter;
+    const rows = await closeGoneStarter(sql, { workflowId, runId, ...end });
+    if (rows > 0) closed.push({ workflowId, runId, reason: end.reason });
+  }
+  return closed;
+}
+
+/** How a starter ended, or null while it runs. */
+async function endOf(
+  client: Client,
+  { workflowId, runId }: OpenStarter,
+): Promise<{ state: 'failed' | 'cancelled'; reason: string } | null> {
+  try {
+    const { status } = await client.withDeadline(Date.now() + CALL_MS, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
+    if (status.name === 'RUNNING' || status.name === 'PAUSED') return null;
+    const word = status.name.toLowerCase().replaceAll('_', ' ');
+    return {
+      state: status.name === 'CANCELLED' ? 'cancelled' : 'failed',
+      reason: `its workflow ended ${word}`,
+    };
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    return { state: 'failed', reason: 'Temporal does not know its workflow any more' };
+  }
+}
+
+async function signalUntaken({ client, sql }: { client: Client; sql: Sql }): Promise<string[]> {
+  const requests = await untakenRunRequests(sql, UNTAKEN_SECONDS);
+  for (const request of requests) await signalManualRun(client, request);
+  return requests.map((request) => request.requestId);
+}
+
+/** Somebody may pause a schedule in the Web UI or with the CLI of Temporal: a new server gets that back too. */
+async function keepScheduleStates({ client, sql }: { client: Client; sql: Sql }): Promise<string[]> {
+  const stored = new Map((await scheduleStates(sql)).map((state) => [state.scheduleId, state]));
+  const changed: string[] = [];
+  for (const { scheduleId, paused, note } of await describeSchedules(client)) {
+    const known = stored.get(scheduleId);
+    if (known?.paused === paused && known.note === note) continue;
+    await saveScheduleState(sql, { scheduleId, paused, note, specHash: known?.specHash ?? null });
+    changed.push(scheduleId);
+  }
+  return changed;
+}

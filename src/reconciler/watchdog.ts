@@ -1,0 +1,103 @@
+import type { Client } from '@temporalio/client';
+
+import { freezeConfig } from '../activities/planning/config-source.ts';
+import { SCHEDULE_IDS } from '../contracts/wire/names.ts';
+import type { Sql } from '../db/client.ts';
+import { insertEvents, openEvents } from '../db/queries/events.ts';
+import { listNights } from '../db/queries/nights.ts';
+import { scheduleStates } from '../db/queries/schedule-state.ts';
+import type { ExchangeCalendar } from '../domain/calendar.ts';
+import { expectedNights, type ExpectedNight } from '../domain/missed-sessions.ts';
+import { type RunHandle, startNight } from '../temporal/verbs.ts';
+
+const MISSED_EVENT = 'session.missed';
+
+export type WatchDeps = {
+  client: Client;
+  /** Logged in as the pipeline role. */
+  sql: Sql;
+  /** The exchange calendar with the corrections people made. */
+  calendar: (timezone: string) => Promise<ExchangeCalendar>;
+  /** Range that a provider chain can have; null = open. */
+  coverage: (
+    chain: readonly string[],
+  ) => Promise<{ firstSession: string | null; lastSession: string | null }>;
+  /** Name under which nights of a universe are stored. */
+  universeName: (nameOrFile: string) => Promise<string>;
+  /** Wall clock in ms. */
+  now?: () => number;
+};
+
+export type MissedNight = ExpectedNight & {
+  universe: string;
+  /** What a person types to run it. */
+  command: string;
+};
+
+/**
+ * Sessions that the schedule should have run since it was first switched on, and of which no night is
+ * recorded, newest first. None while the schedule is paused on purpose.
+ */
+export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
+  const { sql } = deps;
+  const state = (await scheduleStates(sql)).find(({ scheduleId }) => scheduleId === SCHEDULE_IDS.nightly);
+  if (state === undefined || state.paused || state.firstEnabledAt === null) return [];
+  const { config } = await freezeConfig(sql, undefined);
+  const universe = await deps.universeName(config.universe);
+  const expected = expectedNights({
+    calendar: await deps.calendar(config.timezone),
+    schedule: config.tasks.ingestion,
+    timezone: config.timezone,
+    coverage: await deps.coverage(config.providers.chain),
+    enabledSinceMs: Date.parse(state.firstEnabledAt),
+    graceMs: config.misfireGraceTimeMs,
+    maxSessionsBack: config.watchdog.maxSessionsBack,
+    cutoff: config.watchdog.cutoff,
+    nowMs: deps.now?.() ?? Date.now(),
+  });
+  const missed: MissedNight[] = [];
+  for (const night of expected) {
+    const rows = await listNights(sql, { sessionDate: night.sessionDate, universe });
+    // A failed or cancelled night was not missed: somebody knows of it.
+    if (rows.some((row) => row.state !== 'no_session' && row.state !== 'skipped')) continue;
+    const command = `nightshift nightly --session ${night.sessionDate} --universe ${config.universe}`;
+    missed.push({ ...night, universe: config.universe, command });
+  }
+  return missed;
+}
+
+export type WatchReport = {
+  /** The newest missed night, if it could still be started. */
+  started: (RunHandle & { sessionDate: string }) | null;
+  /** Missed nights that nobody will start by themselves, reported for the first time. */
+  coalesced: MissedNight[];
+};
+
+/** Starts the newest missed night until its cut-off; the rest is recorded once and left to a person. */
+export async function watch(deps: WatchDeps): Promise<WatchReport> {
+  const nowMs = deps.now?.() ?? Date.now();
+  const missed = await missedNights(deps);
+  const [newest] = missed;
+  let started: WatchReport['started'] = null;
+  if (newest !== undefined && nowMs < newest.cutoffMs) {
+    const { sessionDate, universe } = newest;
+    const run = await startNight(deps.client, { trigger: 'watchdog', sessionDate, universe });
+    started = { ...run, sessionDate };
+  }
+  const rest = missed.filter((night) => night.sessionDate !== started?.sessionDate);
+  const known = new Set(
+    (await openEvents(deps.sql, MISSED_EVENT)).map((event) => `${event.subject} ${event.sessionDate}`),
+  );
+  const coalesced = rest.filter((night) => !known.has(`${night.universe} ${night.sessionDate}`));
+  await insertEvents(
+    deps.sql,
+    coalesced.map(({ universe, sessionDate, command }) => ({
+      kind: MISSED_EVENT,
+      subject: universe,
+      sessionDate,
+      details: { command, coalesced: true },
+      taskRunId: null,
+    })),
+  );
+  return { started, coalesced };
+}

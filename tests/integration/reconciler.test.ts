@@ -1,0 +1,186 @@
+import { Context } from '@temporalio/activity';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { openEvents } from '../../src/db/queries/events.ts';
+import { listNights } from '../../src/db/queries/nights.ts';
+import { LEADER_LOCKS, withLeaderLock } from '../../src/db/queries/reconcile.ts';
+import { insertRunRequest } from '../../src/db/queries/requests.ts';
+import { saveScheduleState, scheduleStates } from '../../src/db/queries/schedule-state.ts';
+import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { createCalendar } from '../../src/domain/calendar.ts';
+import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
+import { readSessionTable } from '../../src/providers/calendar-file.ts';
+import { reconcile } from '../../src/reconciler/reconcile.ts';
+import { missedNights, watch, type WatchDeps } from '../../src/reconciler/watchdog.ts';
+import { applySchedules } from '../../src/temporal/schedules.ts';
+import { createFakes } from '../support/fakes.ts';
+import { type House, openHouse, testConfig } from '../support/house.ts';
+import { eventually, type Rig, useRig } from '../support/rig.ts';
+
+const rigs = useRig();
+let house: House;
+beforeEach(async () => {
+  house = await openHouse({ client: rigs.current.client });
+});
+afterEach(async () => {
+  for (const id of Object.values(SCHEDULE_IDS)) {
+    await rigs.current.client.schedule
+      .getHandle(id)
+      .delete()
+      .catch(() => undefined);
+  }
+  await house.close();
+});
+
+function prepare(): Rig {
+  rigs.current.use({ ...createFakes().activities, ...house.runs });
+  return rigs.current;
+}
+
+const tidy = () => reconcile({ client: rigs.current.client, sql: house.database.sql });
+
+describe('the reconciler', () => {
+  it('closes the rows of runs that are gone, and no others', async () => {
+    const rig = prepare();
+    rig.use({ ...createFakes().activities, ...house.runs, planIngestion: () => Context.current().cancelled });
+    const lost = await rig.startNight({ universe: 'tiny', sessionDate: '2018-02-07' });
+    await rig.startNight({ universe: 'tiny', sessionDate: '2018-02-06' });
+    const open = () => listNights(house.database.sql, { open: true });
+    await eventually('both run', async () => (await open()).length === 2);
+    await eventually(
+      'one attempt runs',
+      async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
+    );
+    await lost.terminate('test');
+    // Rows of the last seconds may still be written by their workflow.
+    expect((await tidy()).closed).toEqual([]);
+    await house.owner.sql`update ops.nights set started_at = now() - interval '1 minute'`;
+    await house.owner.sql`update ops.task_runs set created_at = now() - interval '1 minute'`;
+    const { closed } = await tidy();
+    expect(closed).toMatchObject([{ workflowId: lost.workflowId, reason: 'its workflow ended terminated' }]);
+    expect((await open()).map((night) => night.sessionDate)).toEqual(['2018-02-06']);
+    const tasks = await listTaskRuns(house.api.sql, { sessionDate: '2018-02-07' });
+    expect(new Set(tasks.map((run) => run.state))).toEqual(new Set(['failed']));
+    expect((await tidy()).closed).toEqual([]);
+  });
+
+  it('signals requests again that nobody took', async () => {
+    prepare();
+    await insertRunRequest(house.api.sql, {
+      requestId: 'lost-signal',
+      task: 'ingestion',
+      sessionDate: '2018-02-07',
+      universe: 'tiny',
+      force: false,
+      trigger: 'manual',
+      configHash: null,
+      requestedBy: 'Ann',
+    });
+    expect((await tidy()).signalled).toEqual([]);
+    await house.owner.sql`update ops.run_requests set requested_at = now() - interval '31 seconds'`;
+    expect((await tidy()).signalled).toEqual(['lost-signal']);
+    await eventually('it ran', async () => (await listTaskRuns(house.api.sql, { states: ['succeeded'] }))[0]);
+    expect((await tidy()).signalled).toEqual([]);
+  });
+
+  it('keeps a pause that somebody set in the Web UI', async () => {
+    const { client } = rigs.current;
+    const file = parseConfigFile(testConfig());
+    await applySchedules({ client, sql: house.database.sql, file, by: 'Ann', enable: true });
+    await client.schedule.getHandle('nightly').pause('set elsewhere');
+    await eventually('it is seen', async () => (await tidy()).schedules.includes('nightly'));
+    const [nightly] = await scheduleStates(house.database.sql);
+    expect(nightly).toMatchObject({ paused: true, note: 'set elsewhere' });
+    expect((await tidy()).schedules).toEqual([]);
+  });
+
+  it('acts in one process at a time', async () => {
+    const turns: string[] = [];
+    const turn = (name: string) =>
+      withLeaderLock(house.database.sql, LEADER_LOCKS.reconciler, async () => {
+        turns.push(name);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      });
+    const [first, second] = await Promise.all([turn('a'), turn('b')]);
+    expect([first, second].filter((result) => result === null)).toHaveLength(1);
+    expect(turns).toHaveLength(1);
+  });
+});
+
+describe('the watchdog', () => {
+  /** As if today were the day after a session of the bundled data. */
+  function deps(now: string): WatchDeps {
+    return {
+      client: rigs.current.client,
+      sql: house.database.sql,
+      calendar: async (timeZone) =>
+        createCalendar({
+          exchange: 'XNYS',
+          timeZone,
+          sessions: await readSessionTable('data/calendar/xnys.csv'),
+        }),
+      coverage: async () => ({ firstSession: '2013-02-08', lastSession: '2018-02-07' }),
+      universeName: async (name) => name,
+      now: () => Date.parse(now),
+    };
+  }
+  const enable = async (since: string, paused = false) => {
+    await saveScheduleState(house.database.sql, {
+      scheduleId: 'nightly',
+      paused,
+      note: null,
+      specHash: null,
+    });
+    await house.owner.sql`update ops.schedule_state set first_enabled_at = ${since}`;
+    // A first plan stores the configuration.
+    await rigs.current.night({ universe: 'tiny', sessionDate: '2018-02-04' });
+  };
+
+  it('starts only the newest missed night and reports the rest as coalesced', async () => {
+    const rig = prepare();
+    await enable('2018-01-01T00:00:00Z');
+    const now = deps('2018-02-08T08:00:00Z');
+    expect((await missedNights(now)).map((night) => night.sessionDate)).toEqual([
+      '2018-02-07',
+      '2018-02-06',
+      '2018-02-05',
+    ]);
+    const report = await watch(now);
+    expect(report.started?.sessionDate).toBe('2018-02-07');
+    expect(report.coalesced.map((night) => night.command)).toEqual([
+      'nightshift nightly --session 2018-02-06 --universe tiny',
+      'nightshift nightly --session 2018-02-05 --universe tiny',
+    ]);
+    await rig.client.workflow.getHandle(report.started?.workflowId ?? '').result();
+    const [night] = await listNights(house.database.sql, { sessionDate: '2018-02-07' });
+    expect(night).toMatchObject({ state: 'succeeded', trigger: 'watchdog' });
+    // The next turn starts nothing older, and says nothing twice.
+    expect(await watch(now)).toEqual({ started: null, coalesced: [] });
+    expect(await openEvents(house.database.sql, 'session.missed')).toHaveLength(2);
+  });
+
+  it('starts nothing after the cut-off, while paused, before it was ever enabled', async () => {
+    prepare();
+    await enable('2018-01-01T00:00:00Z');
+    const late = await watch(deps('2018-02-08T11:00:00Z'));
+    expect(late.started).toBeNull();
+    expect(late.coalesced).toHaveLength(3);
+    await house.owner.sql`update ops.schedule_state set first_enabled_at = '2018-02-08T05:00:00Z'`;
+    expect(await missedNights(deps('2018-02-08T08:00:00Z'))).toEqual([]);
+    await enable('2018-01-01T00:00:00Z', true);
+    expect(await missedNights(deps('2018-02-08T08:00:00Z'))).toEqual([]);
+  });
+
+  it('does not start a night again that failed or was cancelled', async () => {
+    const rig = prepare();
+    await enable('2018-01-01T00:00:00Z');
+    rig.use({ ...createFakes().activities, ...house.runs, planIngestion: () => Context.current().cancelled });
+    const handle = await rig.startNight({ universe: 'tiny', sessionDate: '2018-02-07' });
+    await eventually('it runs', async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0]);
+    await handle.cancel();
+    await handle.result().catch(() => undefined);
+    const missed = await missedNights(deps('2018-02-08T08:00:00Z'));
+    expect(missed.map((night) => night.sessionDate)).toEqual(['2018-02-06', '2018-02-05']);
+  });
+});
