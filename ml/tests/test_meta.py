@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 from support.market import Market, build_market
@@ -214,6 +215,22 @@ def test_out_of_fold_table(night: Night) -> None:
         assert row["baseRate"] == pytest.approx(np.nanmean(dataset.target[window]), abs=1e-12)
         logits = [logit(np.array([row[f"p_{m}"]]))[0] for m in MODEL_IDS]
         assert row["p_meanLogit"] == pytest.approx(float(sigmoid(np.array(np.mean(logits)))), abs=2e-9)
+
+
+def test_labels_of_a_block_never_reach_its_own_meta(night: Night) -> None:
+    built = build_market(Market())
+    first = built.manifest["blocks"][2]["firstTestSessionIndex"]
+    turned = pl.when(pl.col("sessionIndex") >= first).then(1 - pl.col("target")).otherwise(pl.col("target"))
+    built.frame = built.frame.with_columns(turned.alias("target"))
+    given = night.meta_input(datasetHash=built.write(night.store))
+    out = run_job("fitMeta", given, JobContext(night.store))
+    before = table(night.store, night.meta["oofHash"])
+    after = table(night.store, out["oofHash"])
+    assert not before["target"].equals(after["target"])
+    for column in ("p_meta", "metaLogit", "baseRate"):
+        assert before[column].equals(after[column]), column
+    # The production meta, which uses all blocks, does change.
+    assert out["slope"] != night.meta["slope"]
 
 
 def test_meta_artifact(night: Night) -> None:
