@@ -3,7 +3,7 @@
  *
  * `node bench/run.mjs night [--universe sp500] [--rounds 5] [--json FILE]`. Every round runs the real command on an
  * empty data folder, then the script on the dataset that night made, with an empty fold cache of its own. Both must
- * arrive at the same out-of-fold predictions before a time is printed. CPU seconds are those of the model processes.
+ * arrive at the same fitted stack before a time is printed. CPU seconds are those of the model processes.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { projectRoot, venvPython } from '../scripts/lib/paths.mjs';
+import { z } from 'zod';
+import { effectiveConfig, parseConfigFile } from '../src/contracts/schemas/config.ts';
+import { MODELS } from '../src/contracts/wire/names.ts';
 import { runReportSchema, type RunReport } from '../src/contracts/schemas/report.ts';
 
 const SAMPLE_MS = 250;
@@ -19,9 +22,11 @@ const CLOCK_TICKS_PER_SECOND = 100;
 const PAGE_KIB = 4;
 const GOAL_CPU_RATIO = 1.1;
 
+const manifestSchema = z.object({ parquetHash: z.string(), blocks: z.array(z.unknown()) });
+
 type Usage = { cpuSeconds: number; peakMiB: number };
-type NightRound = Usage & { wallSeconds: number; report: RunReport; oofHash: string; plan: unknown };
-type ScriptRound = Usage & { wallSeconds: number; oofHash: string };
+type NightRound = Usage & { wallSeconds: number; report: RunReport; metaSlope: number; datasetHash: string };
+type ScriptRound = Usage & { wallSeconds: number; metaSlope: number };
 
 const { values } = parseArgs({
   options: {
@@ -108,14 +113,32 @@ async function runNight(dataDir: string): Promise<NightRound> {
   if (code !== 0) throw new Error(`the night ended with exit code ${code}`);
   const report = runReportSchema.parse(JSON.parse(readFileSync(reportPath, 'utf8')));
   const training = report.tasks.find(({ task }) => task === 'training')?.result;
-  const { fitPlan, oofHash } = training ?? {};
-  if (typeof oofHash !== 'string' || fitPlan === undefined)
-    throw new Error('the training result names no fit plan');
-  return { ...usage, wallSeconds: (performance.now() - startedAt) / 1000, report, oofHash, plan: fitPlan };
+  const { datasetHash, metaSlope } = training ?? {};
+  if (typeof datasetHash !== 'string' || typeof metaSlope !== 'number') {
+    throw new Error('the training result names no dataset and no slope');
+  }
+  return { ...usage, wallSeconds: (performance.now() - startedAt) / 1000, report, metaSlope, datasetHash };
+}
+
+/** The fits of that night, from the same configuration. */
+function planOf(datasetHash: string, blocks: number): Record<string, unknown> {
+  const file = parseConfigFile(
+    JSON.parse(readFileSync(join(projectRoot, 'config', 'scheduler_config.json'), 'utf8')),
+  );
+  const { seed, threads, device, parameters, meta } = effectiveConfig(file, values.universe).model;
+  const common = { datasetHash, seed, threads };
+  const jobs = MODELS.map((model) => ({ ...common, model, parameters: parameters[model], device }));
+  return {
+    datasetHash,
+    folds: jobs.flatMap((job) => Array.from({ length: blocks }, (_, blockIndex) => ({ ...job, blockIndex }))),
+    finals: jobs,
+    meta: { ...common, parameters: { ridgeC: meta.ridgeC } },
+    explain: { ...common, device },
+  };
 }
 
 /** The dataset of the night in a store without folds, so that the script fits everything anew. */
-function runScript(dataDir: string, night: NightRound, objects: string[]): ScriptRound {
+function runScript(dataDir: string, plan: Record<string, unknown>, objects: string[]): ScriptRound {
   const store = mkdtempSync(join(tmpdir(), 'nightshift-bench-store-'));
   try {
     for (const hash of objects) {
@@ -123,10 +146,7 @@ function runScript(dataDir: string, night: NightRound, objects: string[]): Scrip
       cpSync(join(dataDir, 'artifacts', path), join(store, path));
     }
     const planPath = join(store, 'plan.json');
-    writeFileSync(
-      planPath,
-      JSON.stringify({ ...(night.plan as object), artifactUrl: pathToFileURL(store).href }),
-    );
+    writeFileSync(planPath, JSON.stringify({ ...plan, artifactUrl: pathToFileURL(store).href }));
     const script = join(projectRoot, 'bench', 'night_reference.py');
     const run = spawnSync(venvPython(), [script, planPath], {
       encoding: 'utf8',
@@ -154,12 +174,13 @@ for (let round = 1; round <= Number(values.rounds); round += 1) {
   try {
     const dataDir = join(folder, 'data');
     const night = await runNight(dataDir);
-    const { datasetHash } = night.plan as { datasetHash: string };
+    const { datasetHash } = night;
     const manifestPath = join(dataDir, 'artifacts', 'objects', datasetHash.slice(0, 2), datasetHash);
-    const { parquetHash } = JSON.parse(readFileSync(manifestPath, 'utf8')) as { parquetHash: string };
-    const script = runScript(dataDir, night, [datasetHash, parquetHash]);
-    if (script.oofHash !== night.oofHash)
-      throw new Error('night and script disagree on the out-of-fold predictions');
+    const manifest = manifestSchema.parse(JSON.parse(readFileSync(manifestPath, 'utf8')));
+    const plan = planOf(datasetHash, manifest.blocks.length);
+    const script = runScript(dataDir, plan, [datasetHash, manifest.parquetHash]);
+    if (script.metaSlope !== night.metaSlope)
+      throw new Error('night and script disagree on the fitted stack');
     rounds.push({ night, script });
     console.log(
       `round ${round}: night ${night.wallSeconds.toFixed(1)} s (model processes ${night.cpuSeconds.toFixed(1)} CPU s, ` +

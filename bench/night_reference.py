@@ -19,21 +19,29 @@ from nightshift_ml.jobs import JobContext, run_job
 
 
 def main() -> None:
-    """Runs the plan in order and reports wall and CPU seconds, peak memory and the metrics' artifact hashes."""
+    """Runs the plan in order and reports wall and CPU seconds, peak memory and the slope of the fitted stack."""
     plan = json.loads(Path(sys.argv[1]).read_text())
     started = time.perf_counter()
     context = JobContext(ArtifactStore(plan["artifactUrl"]))
     folds = [
-        {"model": job["model"], "blockIndex": job["blockIndex"], **run_job("fitFold", job, context)}
+        {
+            "model": job["model"],
+            "blockIndex": job["blockIndex"],
+            **run_job("fitFold", job, context),
+        }
         for job in plan["folds"]
     ]
-    finals = {job["model"]: run_job("fitFinal", job, context)["modelHash"] for job in plan["finals"]}
+    finals = {
+        job["model"]: run_job("fitFinal", job, context)["modelHash"]
+        for job in plan["finals"]
+    }
     meta = run_job(
         "fitMeta",
         {
             **plan["meta"],
             "folds": [
-                {key: fold[key] for key in ("model", "blockIndex", "predictionsHash")} for fold in folds
+                {key: fold[key] for key in ("model", "blockIndex", "predictionsHash")}
+                for fold in folds
             ],
         },
         context,
@@ -41,23 +49,38 @@ def main() -> None:
     newest = max(fold["blockIndex"] for fold in folds)
     for fold in folds:
         if fold["blockIndex"] == newest:
-            job = {**plan["explain"], "model": fold["model"], "modelHash": fold["modelHash"], "blockIndex": newest}
+            job = {
+                **plan["explain"],
+                "model": fold["model"],
+                "modelHash": fold["modelHash"],
+                "blockIndex": newest,
+            }
             run_job("explainModel", job, context)
-    models = [{"model": model, "modelHash": model_hash} for model, model_hash in finals.items()]
+    models = [
+        {"model": model, "modelHash": model_hash}
+        for model, model_hash in finals.items()
+    ]
     scored = run_job(
         "score",
-        {"datasetHash": plan["datasetHash"], "models": models, "metaHash": meta["metaHash"]},
+        {
+            "datasetHash": plan["datasetHash"],
+            "models": models,
+            "metaHash": meta["metaHash"],
+        },
         context,
     )
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    usage = [
+        resource.getrusage(who)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     print(
         json.dumps(
             {
                 "wallSeconds": time.perf_counter() - started,
                 "cpuSeconds": sum(each.ru_utime + each.ru_stime for each in usage),
                 "peakMiB": usage[0].ru_maxrss / 1024,
-                "oofHash": meta["oofHash"],
-                "predictionsHash": scored["predictionsHash"],
+                "metaSlope": meta["slope"],
+                "rows": scored["rows"],
             }
         )
     )
