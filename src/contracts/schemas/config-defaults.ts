@@ -115,7 +115,8 @@ export const UNIVERSE_PRESETS: Record<string, PartialSettings> = {
       },
     },
   },
-  sp500: {},
+  /** Larger batches: a fifth of the time of the network's fit at 380,000 rows. */
+  sp500: { model: { parameters: { mlp: { batchRows: 1024 } } } },
 };
 
 export type DocumentTaskDefaults = {

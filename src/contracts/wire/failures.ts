@@ -13,6 +13,7 @@ export const FAILURE_TYPES = {
   ProviderTransient: 'retry',
   ProviderBadData: 'person',
   DatabaseUnavailable: 'retry',
+  WorkerShutdown: 'retry',
   SupersededAttempt: 'never',
   NightAlreadyRunning: 'never',
 } as const satisfies Record<string, 'retry' | 'never' | 'person'>;
