@@ -15,9 +15,12 @@ export type OofTable = {
   yesterdaySign: Float64Array;
 };
 
-/** Reads an out-of-fold table. Throws RangeError for a file without its columns. */
+/**
+ * Reads an out-of-fold table. A model that the version did not have yet is NaN. Throws RangeError for a file without
+ * the other columns.
+ */
 export async function readOofTable(bytes: Uint8Array): Promise<OofTable> {
-  const { columns } = await readParquet(bytes);
+  const { columns, rows } = await readParquet(bytes);
   const numbers = (name: string): Float64Array => doubles(columns.get(name), name);
   const integers = (name: string): Int32Array => wholes(columns.get(name), name);
   return {
@@ -30,7 +33,7 @@ export async function readOofTable(bytes: Uint8Array): Promise<OofTable> {
       excessReturn: numbers('excessReturn'),
       baseRate: numbers('baseRate'),
     },
-    probabilities: readProbabilities(numbers),
+    probabilities: readProbabilities(columns, rows),
     majorityClass: numbers('majorityClass'),
     yesterdaySign: numbers('yesterdaySign'),
   };
@@ -44,20 +47,25 @@ export type ScoreTable = {
   baseRate: Float64Array;
 };
 
-/** Reads a table of scores. Throws RangeError for a file without its columns. */
+/** Reads a table of scores, as `readOofTable` does. */
 export async function readScoreTable(bytes: Uint8Array): Promise<ScoreTable> {
-  const { columns } = await readParquet(bytes);
+  const { columns, rows } = await readParquet(bytes);
   const numbers = (name: string): Float64Array => doubles(columns.get(name), name);
   return {
     symbol: wholes(columns.get('symbolIndex'), 'symbolIndex'),
-    probabilities: readProbabilities(numbers),
+    probabilities: readProbabilities(columns, rows),
     metaLogit: numbers('metaLogit'),
     baseRate: numbers('baseRate'),
   };
 }
 
-function readProbabilities(numbers: (name: string) => Float64Array): Probabilities {
-  const entries = SCORED.map((name) => [name, numbers(`p_${name}`)] as const);
+function readProbabilities(columns: ReadonlyMap<string, unknown>, rows: number): Probabilities {
+  const stack = new Set<Scored>(['meanLogit', 'meta']);
+  const entries = SCORED.map((name) => {
+    const column = columns.get(`p_${name}`);
+    const isKnown = column !== undefined || stack.has(name);
+    return [name, isKnown ? doubles(column, `p_${name}`) : new Float64Array(rows).fill(Number.NaN)] as const;
+  });
   return Object.fromEntries(entries) as Probabilities;
 }
 

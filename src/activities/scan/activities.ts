@@ -1,6 +1,6 @@
-import type { ScanActivities, ScanPlan, TaskStep } from '../../contracts/activities.ts';
+import type { ModelRef, ScanActivities, ScanPlan, TaskStep } from '../../contracts/activities.ts';
 import { MODELS } from '../../contracts/wire/names.ts';
-import { findCurrentVersion } from '../../db/queries/training.ts';
+import { findCurrentVersion, type StoredModelVersion } from '../../db/queries/training.ts';
 import { ensureDataset } from '../datasets/ensure-dataset.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { classifyErrors, failure } from '../errors.ts';
@@ -36,16 +36,18 @@ async function planScan(deps: ActivityDeps, step: TaskStep): Promise<ScanPlan> {
   return {
     dataset: ref,
     modelVersion: version.version,
-    models: MODELS.map((model) => ({ model, modelHash: hashOf(version.models, model) })),
+    models: modelsOf(version),
     metaHash: version.metaHash,
     seed: version.seed,
   };
 }
 
-function hashOf(models: Readonly<Record<string, string>>, model: string): string {
-  const hash = models[model];
-  if (hash === undefined) throw failure('DataDefect', `the version has no model ${model}`);
-  return hash;
+/** The version's own models: one trained before a model was added goes without it. */
+function modelsOf({ models }: StoredModelVersion): ModelRef[] {
+  return MODELS.flatMap((model) => {
+    const modelHash = models[model];
+    return modelHash === undefined ? [] : [{ model, modelHash }];
+  });
 }
 
 async function selectSignals(deps: ActivityDeps, input: SelectInput): Promise<{ symbolIndexes: number[] }> {
