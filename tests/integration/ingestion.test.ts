@@ -94,6 +94,7 @@ describe('a night of `sample`', () => {
     const outcomes = await readSymbolOutcomes(house.sql, { taskRunId: run?.taskRunId ?? '' });
     expect(outcomes).toHaveLength(Number(result['totalSymbols']));
     expect(new Set(outcomes.map((one) => one.status))).toEqual(new Set(['ok']));
+    expect(outcomes.reduce((sum, one) => sum + one.rowsFlagged, 0)).toBe(result['flagged']);
     const [reference] = await house.sql`
       select (select count(*) from market.instruments) as instruments,
         (select max(ex_date) from market.dividends) <= '2018-02-06' as dividends,

@@ -1,7 +1,12 @@
 import type { TaskResult, TaskStep } from '../../contracts/activities.ts';
 import type { Queryable } from '../../db/client.ts';
+import { assertCurrentAttempt } from '../../db/fence.ts';
 import { sessionCoverage } from '../../db/queries/bars.ts';
-import { readSymbolOutcomes, type SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
+import {
+  countFlagsInOutcomes,
+  readSymbolOutcomes,
+  type SymbolOutcome,
+} from '../../db/queries/symbol-outcomes.ts';
 import { findUniverse, type UniverseRow } from '../../db/queries/universes.ts';
 import { readQualityCounts, type QualityCounts } from '../../db/queries/quality.ts';
 import { priceBasisKey } from '../../domain/bars.ts';
@@ -25,6 +30,14 @@ export async function finishIngestion(deps: NightDeps, step: TaskStep): Promise<
   if (universe === null) throw failure('DataDefect', `universe ${step.universe} was not stored by the plan`);
   const { members } = universe;
   await revalidate({ deps, night, step, members, progress });
+  await sql.begin(async (tx) => {
+    await assertCurrentAttempt(tx, step.fence);
+    await countFlagsInOutcomes(tx, {
+      ...step,
+      fromSession: night.fromSession,
+      throughSession: step.sessionDate,
+    });
+  });
   const outcomes = await readSymbolOutcomes(sql, { taskRunId: step.taskRunId });
   const coverage = await readCoverageOf(sql, { step, night, members, outcomes });
   checkThreshold({ night, step, members, outcomes, onSession: coverage.withBar });

@@ -67,3 +67,20 @@ export async function readSymbolOutcomes(
       and ${filter.status === undefined ? sql`true` : sql`status = ${filter.status}`}
     order by symbol`;
 }
+
+/** Notes in each outcome row how many doubtful bars of its symbol the night of `throughSession` knows. */
+export async function countFlagsInOutcomes(
+  tx: Tx,
+  input: { taskRunId: string; universeVersion: string; fromSession: string; throughSession: string },
+): Promise<void> {
+  await tx`
+    update ops.symbol_outcomes o set rows_flagged = f.rows
+    from (
+      select symbol, count(distinct session_date) as rows from market.bar_flags
+      where severity = 'doubtful' and scope in ('', ${input.universeVersion})
+        and session_date between ${input.fromSession} and ${input.throughSession}
+        and available_session <= ${input.throughSession}
+        and (resolved_session is null or resolved_session > ${input.throughSession})
+      group by symbol) f
+    where o.task_run_id = ${input.taskRunId} and o.symbol = f.symbol and o.rows_flagged <> f.rows`;
+}
