@@ -22,8 +22,6 @@ export type Sql = postgres.Sql<SqlTypes>;
 export type Tx = postgres.TransactionSql<SqlTypes>;
 /** What a query function needs: it runs alone or inside somebody's transaction. */
 export type Queryable = Sql | Tx;
-/** One reserved connection. */
-export type ReservedSql = postgres.ReservedSql<SqlTypes>;
 /** A value for a `jsonb` column. */
 export type Json = postgres.JSONValue;
 

@@ -44,13 +44,3 @@ export async function downIntervals(
     from merged order by 1`;
   return rows.map((row) => ({ fromMs: row.fromMs, toMs: row.toMs }));
 }
-
-/** Newest beat of each process that beat since `since`. */
-export async function liveProcesses(
-  sql: Queryable,
-  since: string,
-): Promise<{ process: string; host: string; pid: number; upSince: string; beatAt: string }[]> {
-  return await sql<{ process: string; host: string; pid: number; upSince: string; beatAt: string }[]>`
-    select distinct on (process, host, pid) process, host, pid, up_since, beat_at
-    from ops.liveness where beat_at >= ${since} order by process, host, pid, beat_at desc`;
-}

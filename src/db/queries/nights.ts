@@ -108,16 +108,6 @@ export async function setNightState(
   });
 }
 
-/** Keeps the report of an ended night, as it was printed. */
-export async function saveNightReport(
-  sql: Queryable,
-  input: { workflowId: string; runId: string; report: unknown },
-): Promise<void> {
-  await sql`
-    update ops.nights set report = ${sql.json(jsonb(input.report))}
-    where workflow_id = ${input.workflowId} and run_id = ${input.runId}`;
-}
-
 export async function findNight(
   sql: Queryable,
   key: { workflowId: string; runId: string },
@@ -138,17 +128,4 @@ export async function listNights(
       and ${filter.universe === undefined ? sql`true` : sql`universe = ${filter.universe}`}
       and ${filter.open === true ? sql`state = any(${[...OPEN_STATES]})` : sql`true`}
     order by started_at desc, run_id desc limit ${filter.limit ?? 20}`;
-}
-
-/** Sessions whose newest ended night of the universe succeeded or was partial, of those asked for. */
-export async function sessionsWithNight(
-  sql: Queryable,
-  input: { universe: string; sessions: readonly string[] },
-): Promise<string[]> {
-  const rows = await sql<{ sessionDate: string }[]>`
-    select distinct session_date from ops.nights
-    where universe = ${input.universe} and session_date = any(${[...input.sessions]}::date[])
-      and state <> all(${['cancelled', 'skipped', 'no_session']})
-    order by session_date`;
-  return rows.map((row) => row.sessionDate);
 }
