@@ -41,14 +41,18 @@ describe('guardian', () => {
     const lines: string[] = [];
     const script = 'trap "echo asked; exit 3" TERM; echo ready; while :; do sleep 0.05; done';
     const child = await startGuarded({ ...shell(script), onLine: (line) => lines.push(line) });
-    await vi.waitFor(() => expect(lines).toContain('ready'));
+    await vi.waitFor(() => expect(lines).toContain('ready'), { timeout: 10_000 });
     await child.stop();
     expect(await child.exited).toBe(3);
-    await vi.waitFor(() => expect(lines).toContain('asked'));
+    await vi.waitFor(() => expect(lines).toContain('asked'), { timeout: 10_000 });
   });
 
   it('kills a child that does not listen, after its grace', async () => {
-    const child = await startGuarded(shell('trap "" TERM; while :; do sleep 0.05; done'));
+    const lines: string[] = [];
+    const script = 'trap "" TERM; echo deaf; while :; do sleep 0.05; done';
+    const child = await startGuarded({ ...shell(script), onLine: (line) => lines.push(line) });
+    // Before that it would still obey.
+    await vi.waitFor(() => expect(lines).toContain('deaf'), { timeout: 10_000 });
     const startedAt = Date.now();
     await child.stop();
     expect(await child.exited).toBe(137);
@@ -63,8 +67,8 @@ describe('guardian', () => {
       onLine: (line) => lines.push(line),
     });
     await child.exited;
-    await vi.waitFor(() => expect(lines).toHaveLength(1));
-    await vi.waitFor(async () => expect(await identify(Number(lines[0]))).toBeNull());
+    await vi.waitFor(() => expect(lines).toHaveLength(1), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await identify(Number(lines[0]))).toBeNull(), { timeout: 10_000 });
   });
 
   it('says when a program cannot be started', async () => {
