@@ -226,19 +226,6 @@ export async function readSignals(
     order by rank nulls last, symbol`;
 }
 
-/** The set written last for a session and universe; null if there is none. */
-export async function newestPredictionSet(
-  sql: Queryable,
-  input: { sessionDate: string; universe: string },
-): Promise<(PredictionSet & { revision: number }) | null> {
-  const [row] = await sql<(PredictionSet & { revision: number })[]>`
-    select session_date, universe, universe_version, model_version, revision::int as revision
-    from turbomode.predictions
-    where session_date = ${input.sessionDate} and universe = ${input.universe}
-    order by written_at desc, revision desc limit 1`;
-  return row ?? null;
-}
-
 /** One symbol's newest prediction and signal of a session: what `nightshift explain` shows. */
 export async function readSymbolSignal(
   sql: Queryable,
@@ -330,6 +317,7 @@ export async function insertMatured(tx: Tx, rows: readonly MaturedRow[]): Promis
   return inserted;
 }
 
+/** A stored prediction beside its outcome. */
 export type TrackRow = {
   sessionDate: string;
   symbol: string;
@@ -342,29 +330,3 @@ export type TrackRow = {
   targetDirection: number | null;
   targetExcess: number | null;
 };
-
-/** Stored predictions with outcomes known by a session, newest revision of each; the track record. */
-export async function readTrackRecord(
-  sql: Queryable,
-  input: { universe: string; throughSession: string },
-): Promise<TrackRow[]> {
-  const stored = await sql<(Record<string, unknown> & TrackRow)[]>`
-    select distinct on (p.session_date, p.universe_version, p.model_version, p.symbol)
-      p.*, m.forward_return, m.excess_return, m.target_direction, m.target_excess
-    from turbomode.matured_predictions m
-    join turbomode.predictions p using (session_date, universe, universe_version, model_version, revision, symbol)
-    where m.universe = ${input.universe} and m.available_session <= ${input.throughSession}
-    order by p.session_date, p.universe_version, p.model_version, p.symbol, p.revision desc`;
-  return stored.map((row) => ({
-    sessionDate: row.sessionDate,
-    symbol: row.symbol,
-    modelVersion: row.modelVersion,
-    simulated: row.simulated,
-    probabilities: probabilitiesOf(row),
-    baseRate: row.baseRate,
-    forwardReturn: row.forwardReturn,
-    excessReturn: row.excessReturn,
-    targetDirection: row.targetDirection,
-    targetExcess: row.targetExcess,
-  }));
-}

@@ -306,12 +306,6 @@ export async function insertModelMetrics(tx: Tx, rows: readonly ModelMetricRow[]
   });
 }
 
-export async function readModelMetrics(sql: Queryable, version: string): Promise<ModelMetricRow[]> {
-  return await sql<ModelMetricRow[]>`
-    select version, model, metric, value, lower, upper, n, baseline from turbomode.model_metrics
-    where version = ${version} order by model, metric`;
-}
-
 export type ShapRow = {
   taskRunId: string;
   version: string;
@@ -334,10 +328,4 @@ export async function insertShapRows(tx: Tx, rows: readonly ShapRow[]): Promise<
         ${row.additive}, ${row.additivityMaxError}, ${tx.json(jsonb(row.top10))}, ${tx.json(jsonb(row.top20))})
       on conflict (version, model) do nothing`;
   }
-}
-
-export async function readShapRows(sql: Queryable, version: string): Promise<ShapRow[]> {
-  return await sql<ShapRow[]>`
-    select task_run_id, version, model, shap_hash, space, additive, additivity_max_error, top10, top20
-    from turbomode.shap_runs where version = ${version} order by model`;
 }
