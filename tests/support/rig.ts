@@ -6,7 +6,6 @@ import {
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { temporal } from '@temporalio/proto';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll } from 'vitest';
@@ -249,11 +248,6 @@ export function useRig(): { readonly current: Rig } {
       return rig;
     },
   };
-}
-
-/** History as JSON text that replays (`JSON.stringify` of a history does not, ts#1362). */
-export function historyText(history: History): string {
-  return `${JSON.stringify(historyToJSON(history), null, 1)}\n`;
 }
 
 let quiet = false;

@@ -1,0 +1,104 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+
+import type { ManualPlan } from '../../src/contracts/activities.ts';
+import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
+import { createFakes, nightPlan, statesOf, taskInput, taskPlan } from '../support/fakes.ts';
+import { eventually, type RecordedHistory, type Rig } from '../support/rig.ts';
+
+export type Scenario = { name: string; run: (rig: Rig) => Promise<void> };
+
+/** One history of every workflow type at least, and of each way a night can end. */
+export const SCENARIOS: Scenario[] = [
+  { name: 'night', run: goodNight },
+  { name: 'partial', run: partialNight },
+  { name: 'review', run: reviewedNight },
+  { name: 'cancelled', run: cancelledNight },
+  { name: 'single', run: singleRuns },
+];
+
+/** Runs a scenario and returns the histories it made. */
+export async function record(rig: Rig, scenario: Scenario): Promise<RecordedHistory[]> {
+  await scenario.run(rig);
+  await eventually('visibility has seen all of it', async () => (await rig.histories()).length > 0);
+  return rig.histories();
+}
+
+async function goodNight(rig: Rig): Promise<void> {
+  rig.use(createFakes().activities);
+  await rig.night();
+}
+
+async function partialNight(rig: Rig): Promise<void> {
+  const { activities } = createFakes({
+    planNight: async (input) =>
+      nightPlan(input, { backtest: { maxAttempts: 2 }, training: { enabled: false } }),
+    runBacktest: async ({ fence }) => {
+      if (fence.attempt > 1) return {};
+      throw ApplicationFailure.create({ message: 'once', type: 'Flaky', nextRetryDelay: 1 });
+    },
+  });
+  rig.use(activities);
+  await rig.night();
+}
+
+async function reviewedNight(rig: Rig): Promise<void> {
+  let failures = 0;
+  const { activities, book } = createFakes({
+    planNight: async (input) => nightPlan(input, { training: { reviewWindowMs: 3_600_000 } }),
+    registerTraining: async () => {
+      failures += 1;
+      if (failures > 2) return {};
+      throw ApplicationFailure.nonRetryable('folds differ', 'NumericFailure');
+    },
+  });
+  rig.use(activities);
+  const handle = await rig.startNight();
+  for (const [round, decision] of (['retry', 'skip'] as const).entries()) {
+    await eventually('it waits', () => {
+      const waits = statesOf(book, 'training').filter((state) => state === 'awaiting_review');
+      return waits.length === round + 1;
+    });
+    await rig.decide(handle, { taskRunId: 'training-run', decision, by: 'Ann', why: 'test' });
+  }
+  await handle.result();
+}
+
+async function cancelledNight(rig: Rig): Promise<void> {
+  const notBefore = new Date(Date.now() + 3_600_000).toISOString();
+  const { activities, book } = createFakes({
+    planNight: async (input) => nightPlan(input, { training: { notBefore, notBeforeLocal: '23:00' } }),
+    runBacktest: () => Context.current().cancelled,
+  });
+  rig.use(activities);
+  const handle = await rig.startNight();
+  await eventually('the backtest runs', () => book.calls.includes('runBacktest'));
+  await handle.cancel();
+  await handle.result().catch(() => undefined);
+}
+
+async function singleRuns(rig: Rig): Promise<void> {
+  const plan = taskPlan('ingestion', { taskRunId: 'manual-1' });
+  const manual: ManualPlan = {
+    outcome: 'run',
+    plan,
+    input: taskInput(plan, { universe: rig.universe }),
+    limits: { maxConcurrentJobs: 1, maxInstances: 1 },
+    nextStart: null,
+  };
+  rig.use(createFakes({ planManualRun: async () => manual }).activities);
+  const about = { task: 'ingestion', sessionDate: manual.input.sessionDate, universe: rig.universe } as const;
+  await rig.signalManualRun({ ...about, taskRunId: 'manual-1', trigger: 'manual' });
+  await eventually('the manual run', () =>
+    rig.client.workflow
+      .getHandle(manualRunWorkflowId('manual-1'))
+      .result()
+      .then(
+        () => true,
+        () => undefined,
+      ),
+  );
+  await rig.client.workflow.execute('maintenanceRun', { workflowId: 'weekly-1', taskQueue: 'pipeline' });
+  await eventually('the slot is free', async () => (await rig.queue()).holders.length === 0);
+  await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).describe();
+}
