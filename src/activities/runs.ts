@@ -18,7 +18,9 @@ const PROCESSES = ['worker', 'ml'];
 const SILENCE_TOLERATED_MS = 15_000;
 
 /** Planning and book-keeping of runs: short, idempotent, called as local activities. */
-export function createRunActivities(deps: RunDeps): RunActivities {
+export function createRunActivities(house: RunDeps): RunActivities {
+  // Thirteen thousand sessions are read once per process, not once per night.
+  const deps: RunDeps = { ...house, sessions: once(house.sessions) };
   const { sql } = deps.database;
   const adopt = once(async () => {
     const problem = await adoptFileAtStart(sql, deps.configPath);
@@ -62,13 +64,13 @@ export function createRunActivities(deps: RunDeps): RunActivities {
   } satisfies RunActivities);
 }
 
-/** Runs `work` until it has succeeded once. */
-function once(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | null = null;
+/** Runs `work` until it has succeeded once, and keeps its result. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null;
   return async () => {
     running ??= work();
     try {
-      await running;
+      return await running;
     } catch (error) {
       running = null;
       throw error;
