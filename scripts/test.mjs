@@ -27,14 +27,24 @@ async function vitest(project) {
   const output = join(resultsDir, `vitest-${project}.json`);
   const startedAt = Date.now();
   const bin = join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
-  const code = await run(process.execPath, [bin, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${output}`]);
+  const code = await run(process.execPath, [
+    bin,
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${output}`,
+  ]);
   return { name: `vitest ${project}`, seconds: secondsSince(startedAt), ...countVitest(output, code) };
 }
 
 function countVitest(output, code) {
   try {
     const report = JSON.parse(readFileSync(output, 'utf8'));
-    const brokenFiles = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+    const brokenFiles = report.testResults.filter(
+      (file) => file.status === 'failed' && file.assertionResults.length === 0,
+    );
     const failed = report.numFailedTests + brokenFiles.length;
     return { passed: report.numPassedTests, failed: failed === 0 && code !== 0 ? 1 : failed };
   } catch {
@@ -45,7 +55,9 @@ function countVitest(output, code) {
 async function pytest() {
   const output = join(resultsDir, 'pytest.xml');
   const startedAt = Date.now();
-  const code = await run(venvPython(), ['-m', 'pytest', '-q', 'tests', `--junitxml=${output}`], { cwd: join(projectRoot, 'ml') });
+  const code = await run(venvPython(), ['-m', 'pytest', '-q', 'tests', `--junitxml=${output}`], {
+    cwd: join(projectRoot, 'ml'),
+  });
   return { name: 'pytest', seconds: secondsSince(startedAt), ...countJunit(output, code) };
 }
 
@@ -54,7 +66,10 @@ function countJunit(output, code) {
     const suite = /<testsuite [^>]*>/.exec(readFileSync(output, 'utf8'))?.[0] ?? '';
     const count = (name) => Number(new RegExp(`${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
     const failed = count('errors') + count('failures');
-    return { passed: count('tests') - failed - count('skipped'), failed: failed === 0 && code !== 0 ? 1 : failed };
+    return {
+      passed: count('tests') - failed - count('skipped'),
+      failed: failed === 0 && code !== 0 ? 1 : failed,
+    };
   } catch {
     return { passed: 0, failed: 1 };
   }
