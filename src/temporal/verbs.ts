@@ -8,7 +8,7 @@ import {
 } from '../contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
-import { insertRunRequest, type NewRunRequest } from '../db/queries/requests.ts';
+import { insertAudit, insertRunRequest, type NewRunRequest } from '../db/queries/requests.ts';
 
 /** The acts that CLI and API share. Each is safe to repeat. */
 
@@ -57,6 +57,11 @@ export async function requestManualRun(options: {
 }): Promise<{ isNew: boolean }> {
   const { client, sql, request } = options;
   const isNew = await insertRunRequest(sql, request);
+  if (isNew) {
+    const { requestId, task, sessionDate, universe, force, requestedBy } = request;
+    const details = { task, sessionDate, universe, force };
+    await insertAudit(sql, { actor: requestedBy, action: 'run.request', subject: requestId, details });
+  }
   await signalManualRun(client, request);
   return { isNew };
 }

@@ -15,6 +15,7 @@ import { beatWhileAlive, whenParentDies } from './liveness.ts';
 
 const CONNECT_LIMIT_MS = 120_000;
 const SHUTDOWN_GRACE = '15s';
+const REACH_LIMIT_MS = 3_000;
 const MAX_CACHED_WORKFLOWS = 100;
 
 /** The TypeScript worker: workflows and activities of `pipeline`, activities of `market-data`. */
@@ -51,7 +52,16 @@ async function main(): Promise<void> {
       activities: house.marketData,
     }),
   ]);
-  const stopBeating = beatWhileAlive({ sql: house.sql, process: 'worker', logger });
+  const stopBeating = beatWhileAlive({
+    sql: house.sql,
+    process: 'worker',
+    logger,
+    reachServer: async () => {
+      await temporal.connection.withDeadline(Date.now() + REACH_LIMIT_MS, () =>
+        temporal.connection.workflowService.getSystemInfo({}),
+      );
+    },
+  });
   const stopWatching = whenParentDies(env.parentPid, () => {
     logger.error('the process that started this worker is gone');
     process.exit(1);

@@ -4,7 +4,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
-import { findRunRequest, type NewRunRequest } from '../../src/db/queries/requests.ts';
+import { findRunRequest, listAudit, type NewRunRequest } from '../../src/db/queries/requests.ts';
 import { findSlotHolders, findTaskRun, listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { requestManualRun, signalManualRun } from '../../src/temporal/verbs.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
@@ -216,6 +216,9 @@ describe('manual runs', () => {
       forced: true,
       state: 'succeeded',
     });
+    expect(await listAudit(house.api.sql, { subject: forced.requestId })).toMatchObject([
+      { actor: 'Ann', action: 'run.request', details: { task: 'training', force: true } },
+    ]);
     expect(await manual(rig, request({ task: 'ingestion' }))).toBe('succeeded');
     expect(await manual(rig, request({ task: 'training' }))).toBe('succeeded');
   });

@@ -2,13 +2,12 @@ import { createHash } from 'node:crypto';
 
 import { z } from 'zod';
 
-import { TASKS, type Task } from '../wire/names.ts';
+import { TASKS } from '../wire/names.ts';
 import { DEFAULT_SETTINGS, UNIVERSE_PRESETS } from './config-defaults.ts';
 import { ConfigError, type ConfigFile, dependencyProblems, isRecord, issueText } from './config-file.ts';
 import { type NightshiftSettings, settingsSchema } from './nightshift-settings.ts';
 
 export { ConfigError, type ConfigFile, parseConfigFile, parseStoredConfigFile } from './config-file.ts';
-export type { ModelSettings, NightshiftSettings } from './nightshift-settings.ts';
 
 const taskSettingsSchema = z.strictObject({
   task: z.enum(TASKS),
@@ -134,9 +133,4 @@ export function canonicalJson(value: unknown): string {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-/** Settings of the given tasks in their documents' order. */
-export function taskSettingsOf(config: EffectiveConfig, tasks: readonly Task[]): TaskSettings[] {
-  return tasks.map((task) => config.tasks[task]);
 }

@@ -108,4 +108,3 @@ export const settingsSchema = z.strictObject({
   }),
 });
 export type NightshiftSettings = z.infer<typeof settingsSchema>;
-export type ModelSettings = NightshiftSettings['model'];
