@@ -60,7 +60,9 @@ describe('a night on real rows', () => {
     expect(night).toMatchObject({ state: 'succeeded', ...NIGHT, trigger: 'manual' });
     expect(night.universeVersion).toMatch(/^[0-9a-f]{64}$/);
     const runs = await listTaskRuns(house.database.sql);
-    expect(runs.map((run) => [run.state, run.attempts])).toEqual(Array.from({ length: 5 }, () => ['succeeded', 1]));
+    expect(runs.map((run) => [run.state, run.attempts])).toEqual(
+      Array.from({ length: 5 }, () => ['succeeded', 1]),
+    );
     expect((await task('training')).result).toEqual({ version: 'v1' });
     expect((await task('training')).currentRunId).toBeNull();
     const attempts = await attemptsOf(

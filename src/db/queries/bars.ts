@@ -11,7 +11,6 @@ import { onlyRow } from '../client.ts';
 import { dateLiteral, instantLiteral, textArrayLiteral } from '../literals.ts';
 
 /** `bars.state` by number. */
-export const BAR_STATES = ['provisional', 'final', 'revised'] as const;
 export const BAR_STATE = { provisional: 0, final: 1, revised: 2 } as const;
 
 export type BarSource = {
