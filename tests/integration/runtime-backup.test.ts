@@ -34,11 +34,19 @@ const start = async (name: string): Promise<Runtime> => {
 };
 const withSql = async <T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> => {
   const database = createDatabase(url, { max: 1 });
-  return work(database.sql).finally(() => database.close());
+  try {
+    return await work(database.sql);
+  } finally {
+    await database.close();
+  }
 };
 const withClient = async <T>(runtime: Runtime, work: (client: Client) => Promise<T>): Promise<T> => {
   const connection = await Connection.connect({ address: runtime.temporal });
-  return work(new Client({ connection })).finally(() => connection.close());
+  try {
+    return await work(new Client({ connection }));
+  } finally {
+    await connection.close();
+  }
 };
 
 /** Rows with everything COPY must carry: nulls, tabs, backslashes, infinities, JSON, dates, an identity. */

@@ -157,17 +157,22 @@ function signals(report: RunReport): string[] {
   return section(title, formatTable([['  rank', 'symbol', 'signal', 'p', 'why'], ...rows], [0]));
 }
 
+/** A figure or word of a JSON result as text; a dash for anything else. */
+function plain(value: unknown): string {
+  return typeof value === 'number' || typeof value === 'string' ? String(value) : '–';
+}
+
 /** What a person asks first: is it alarming, how much was watched, what moved most. */
 function drift(report: RunReport): string[] {
   if (report.drift === null) return [];
   const { status, monitored, alarms, elevated, stable, notEnoughData, retrainingFlag, largest } =
     report.drift;
   const counts = [
-    `${String(monitored)} series watched`,
-    `${String(alarms)} alarms`,
-    `${String(elevated)} elevated`,
-    `${String(stable)} stable`,
-    `${String(notEnoughData)} with not enough data`,
+    `${plain(monitored)} series watched`,
+    `${plain(alarms)} alarms`,
+    `${plain(elevated)} elevated`,
+    `${plain(stable)} stable`,
+    `${plain(notEnoughData)} with not enough data`,
   ];
   const moved: unknown[] = Array.isArray(largest) ? largest : [];
   const rows = moved
@@ -178,7 +183,7 @@ function drift(report: RunReport): string[] {
       typeof percentile === 'number' ? `above ${(percentile * 100).toFixed(0)} % of past windows` : '',
     ]);
   return section('Drift', [
-    `  ${String(status)}: ${counts.join(', ')}`,
+    `  ${plain(status)}: ${counts.join(', ')}`,
     `  retraining flag: ${retrainingFlag === true ? 'raised' : 'not raised'}`,
     ...formatTable(rows.slice(0, 3)),
   ]);
