@@ -16,6 +16,7 @@ import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
 import { followNight } from '../follow.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { reportUrls } from '../links.ts';
+import { patiently } from '../patience.ts';
 import { requireCount, requireDate } from '../options.ts';
 import { renderReport } from '../render/report.ts';
 
@@ -134,7 +135,7 @@ async function runNights(context: Context): Promise<number> {
   const universe = universeOf(options.universe) ?? (await defaultUniverse(options.config));
   for (const sessionDate of await sessionsToRun(context)) {
     if (signal.aborted) return EXIT.interrupted;
-    const before = await readTableFingerprints(app.database.sql);
+    const before = await patiently(() => readTableFingerprints(app.database.sql))();
     const run = await startNight(app.client, {
       trigger: 'cli',
       ...(sessionDate === undefined ? {} : { sessionDate }),
@@ -187,7 +188,7 @@ async function follow({ app, options, signal }: Context, run: RunHandle): Promis
   const urls = reportUrls(app.runtime, run);
   let announced = false;
   const report = await followNight({
-    readReport: async () => {
+    readReport: patiently(async () => {
       const current = await readNightReport(app.database.sql, { ...run, urls });
       if (current !== null && !announced) {
         announced = true;
@@ -196,7 +197,7 @@ async function follow({ app, options, signal }: Context, run: RunHandle): Promis
         );
       }
       return current;
-    },
+    }),
     readProgress: async (current) => {
       const running = current.tasks.filter(({ status }) => status === 'running');
       const lists = await Promise.all(
@@ -208,7 +209,7 @@ async function follow({ app, options, signal }: Context, run: RunHandle): Promis
       );
       return lists.flat();
     },
-    isClosed: () => isRunClosed(app.client, run),
+    isClosed: patiently(() => isRunClosed(app.client, run)),
     output: process.stdout,
     now: () => Date.now(),
     signal,
@@ -232,7 +233,7 @@ async function sayWhetherUnchanged(
   night: { report: RunReport; before: Awaited<ReturnType<typeof readTableFingerprints>>; run: RunHandle },
 ): Promise<void> {
   const { sessionDate, universe } = night.report;
-  const earlier = await listNights(app.database.sql, { sessionDate, universe, limit: 2 });
+  const earlier = await patiently(() => listNights(app.database.sql, { sessionDate, universe, limit: 2 }))();
   const current = await findNight(app.database.sql, night.run);
   if (current === null || earlier.length < 2) return;
   const changed = changedTables(night.before, await readTableFingerprints(app.database.sql));

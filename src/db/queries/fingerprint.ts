@@ -1,6 +1,9 @@
 import type { Sql } from 'postgres';
 
-/** Columns that say when something was recorded, not what: two equal nights differ in them. */
+/**
+ * Columns that say when and by whom something was recorded, not what, and surrogate keys that number rows in
+ * the order in which they came: two equal nights differ in them.
+ */
 const RECORDING_COLUMNS = [
   'recorded_at',
   'fetched_at',
@@ -17,6 +20,9 @@ const RECORDING_COLUMNS = [
   'created_by_run',
   'fit_seconds',
   'cpu_seconds',
+  'source_id',
+  'promotion_id',
+  'anchor_id',
 ];
 
 export type TableFingerprint = { table: string; rows: number; hash: string };
