@@ -165,6 +165,8 @@ describe('crashes', () => {
     const instance = up();
     await instance.printed('Running.');
     instance.process.kill('SIGKILL');
+    // Until it is gone there is an instance to attach to; its children take longer to notice.
+    await instance.exited;
     const runtime = await openRuntime({ dataDir, command: 'test', workers: { typescript: 0, ml: 0 } });
     opened.push(runtime);
     expect(runtime.owned).toBe(true);
