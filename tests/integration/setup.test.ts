@@ -163,7 +163,7 @@ describe('Temporal server', () => {
   it('explains a build that failed, and builds into the cache without a half file', async () => {
     await program(
       'go',
-      'if [ "$1" = version ]; then echo "go version go1.24.1 linux/amd64"; else echo "dial tcp: lookup proxy.golang.org: no such host"; exit 1; fi',
+      'if [ "$1" = version ]; then echo "go version go1.24.1 linux/amd64"; else echo "dial tcp: lookup modules.example: no such host"; exit 1; fi',
     );
     const failed = await setup();
     expect(failed.code).toBe(1);
