@@ -90,20 +90,6 @@ export const foldFits = turbomode.table(
   (t) => [primaryKey({ columns: [t.datasetHash, t.model, t.blockIndex, t.foldKey] })],
 );
 
-export const trainingRuns = turbomode.table('training_runs', {
-  taskRunId: text('task_run_id').primaryKey(),
-  sessionDate: date('session_date', { mode: 'string' }).notNull(),
-  universe: text('universe').notNull(),
-  universeVersion: hashColumn('universe_version').notNull(),
-  datasetHash: hashColumn('dataset_hash').notNull(),
-  modelVersion: text('model_version').notNull(),
-  foldsFitted: integer('folds_fitted').notNull(),
-  foldsReused: integer('folds_reused').notNull(),
-  cpuSeconds: doublePrecision('cpu_seconds').notNull(),
-  summary: jsonb('summary').notNull().default({}),
-  recordedAt: recordedAt(),
-});
-
 export const modelVersions = turbomode.table(
   'model_versions',
   {

@@ -47,7 +47,6 @@ export const nights = ops.table(
     startedAt: instant('started_at').notNull().defaultNow(),
     completedAt: instant('completed_at'),
     plan: jsonb('plan'),
-    report: jsonb('report'),
   },
   (t) => [
     primaryKey({ columns: [t.workflowId, t.runId] }),
