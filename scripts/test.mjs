@@ -84,7 +84,12 @@ await build();
 rmSync(resultsDir, { recursive: true, force: true });
 mkdirSync(resultsDir, { recursive: true });
 const testsStartedAt = Date.now();
-const suites = { unit: () => vitest('unit'), integration: () => vitest('integration'), python: pytest };
+const suites = {
+  unit: () => vitest('unit'),
+  integration: () => vitest('integration'),
+  browser: () => vitest('browser'),
+  python: pytest,
+};
 const results = [];
 for (const [name, suite] of Object.entries(suites)) {
   if (only.length === 0 || only.includes(name)) results.push(await suite());
