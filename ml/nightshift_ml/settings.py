@@ -23,6 +23,10 @@ class Settings:
     grace_seconds: float
     #: The process whose death ends this one.
     parent_pid: int | None
+    #: First part of the identity that Temporal shows: which worker ran an activity.
+    name: str
+    #: Login of the role `ml`, for liveness alone; None: outages of this worker are not recorded.
+    database_url: str | None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -38,6 +42,8 @@ class Settings:
             task_queue=env.get("NIGHTSHIFT_ML_TASK_QUEUE", "ml"),
             grace_seconds=_number(env, "NIGHTSHIFT_ML_GRACE_SECONDS", 5, 0),
             parent_pid=parent or None,
+            name=env.get("NIGHTSHIFT_WORKER_NAME", "") or "ml",
+            database_url=env.get("NIGHTSHIFT_DB_URL_ML", "").strip() or None,
         )
 
 

@@ -8,10 +8,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
@@ -20,6 +22,7 @@ from temporalio.worker import Worker
 from .activities import MlActivities
 from .errors import InvalidInput
 from .hashing import code_hash, lock_hash
+from .liveness import Liveness
 from .logs import configure_logging
 from .pool import Pool
 from .process import die_with_parent, watch_parent
@@ -28,6 +31,7 @@ from .settings import Settings
 _log = logging.getLogger("nightshift.ml")
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5.0
+_REACH_SECONDS = 3.0
 
 
 async def run(settings: Settings) -> None:
@@ -37,7 +41,7 @@ async def run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with Pool(settings.artifact_url, size=settings.slots, threads=settings.threads) as pool:
-        client = await _until_stopped(_prepare(pool), stop)
+        client = await _until_stopped(_prepare(pool, settings.name), stop)
         if client is None:
             return
         worker = Worker(
@@ -58,27 +62,59 @@ async def run(settings: Settings) -> None:
             code_hash(),
             lock_hash(),
         )
-        async with worker:
+        async with _beating(client, settings.database_url), worker:
             await stop.wait()
             _log.info("stopping: running activities have %s s", settings.grace_seconds)
     _log.info("stopped")
 
 
-async def _prepare(pool: Pool) -> Client:
-    client = await _connect()
+@asynccontextmanager
+async def _beating(client: Client, database_url: str | None) -> AsyncIterator[None]:
+    """Records that this worker is alive for as long as it asks for work."""
+    if database_url is None:
+        _log.warning("NIGHTSHIFT_DB_URL_ML is not set: outages of this worker are not recorded")
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    limit = timedelta(seconds=_REACH_SECONDS)
+
+    async def ask() -> None:
+        await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=limit)
+
+    def reach() -> None:
+        # Through the worker's own loop: while that is stuck, heartbeats are too.
+        asked = asyncio.run_coroutine_threadsafe(ask(), loop)
+        try:
+            asked.result(2 * _REACH_SECONDS)
+        finally:
+            asked.cancel()
+
+    liveness = Liveness(database_url, reach=reach)
+    liveness.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(liveness.stop)
+
+
+async def _prepare(pool: Pool, name: str) -> Client:
+    client = await _connect(f"{name}:{os.getpid()}@{socket.gethostname()}")
     # Until the libraries are loaded another worker is the better taker of a task.
     await pool.ready()
     return client
 
 
-async def _connect() -> Client:
-    """Connects by the standard environment (address, namespace, API key, TLS, profile); retries for ever."""
+async def _connect(identity: str) -> Client:
+    """Connects by the standard environment (address, namespace, API key, TLS, profile); retries for ever.
+
+    `identity` is what histories and the Web UI show; health checks look for the host at its end.
+    """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "localhost:7233")
     wait = _FIRST_WAIT_SECONDS
     while True:
         try:
-            return await Client.connect(**config, identity=f"ml@{socket.gethostname()}:{os.getpid()}")
+            return await Client.connect(**config, identity=identity)
         except (RuntimeError, RPCError) as error:
             _log.warning(
                 "cannot reach Temporal at %s (%s), next try in %.1f s", config["target_host"], error, wait
@@ -106,6 +142,8 @@ def main() -> None:
     except InvalidInput as error:
         _log.error("%s", error)
         sys.exit(2)
+    # The processes that fit have no use for a login.
+    os.environ.pop("NIGHTSHIFT_DB_URL_ML", None)
     if settings.parent_pid is not None:
         die_with_parent(settings.parent_pid)
         watch_parent(settings.parent_pid, lambda: os._exit(1))

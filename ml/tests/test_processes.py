@@ -8,20 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.night import fit_input
-from support.processes import eventually, is_gone
+from support.processes import eventually, is_gone, read_lines, started
 
 from nightshift_ml.artifacts import ArtifactStore
 from nightshift_ml.errors import InvalidInput
 from nightshift_ml.settings import Settings
-
-ML = Path(__file__).resolve().parents[1]
 
 _OWNER = """
 import asyncio, json, sys
@@ -36,29 +31,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@contextmanager
-def started(*command: str, **env: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        cwd=ML,
-        env={**os.environ, **env},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        with process:
-            yield process
-            process.kill()
-    finally:
-        process.kill()
-
-
-def read_lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        yield json.loads(line)
 
 
 def test_a_killed_owner_leaves_no_pool_process(store: ArtifactStore, dataset_hash: str) -> None:

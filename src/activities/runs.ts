@@ -5,17 +5,13 @@ import { beginAttempt, countLostAttempts, finishAttempt } from '../db/queries/at
 import { refreshNightState } from '../db/queries/night-state.ts';
 import { setNightState } from '../db/queries/nights.ts';
 import { insertReview } from '../db/queries/requests.ts';
-import { transitionTaskRuns } from '../db/queries/task-runs.ts';
+import { findTaskRun, transitionTaskRuns } from '../db/queries/task-runs.ts';
 import { classifyErrors } from './errors.ts';
+import { processesOf, SILENCE_TOLERATED_MS } from './outage.ts';
 import { adoptFileAtStart } from './planning/config-source.ts';
 import type { RunDeps } from './planning/deps.ts';
 import { planMaintenance, planManualRun } from './planning/manual-plan.ts';
 import { planNight } from './planning/night-plan.ts';
-
-/** Kinds of process whose silence means that our own runtime was down. */
-const PROCESSES = ['worker', 'ml'];
-/** Beats come every two seconds; shorter silences are a busy machine, not an outage. */
-const SILENCE_TOLERATED_MS = 15_000;
 
 /** Planning and book-keeping of runs: short, idempotent, called as local activities. */
 export function createRunActivities(house: RunDeps): RunActivities {
@@ -56,8 +52,12 @@ export function createRunActivities(house: RunDeps): RunActivities {
       await finishAttempt(sql, input);
       await refreshNightState(sql, [input.fence.taskRunId]);
     },
-    countLostAttempts: (input) =>
-      countLostAttempts(sql, { ...input, processes: PROCESSES, toleranceMs: SILENCE_TOLERATED_MS }),
+    countLostAttempts: async (input) => {
+      const run = await findTaskRun(sql, input.taskRunId);
+      if (run === null) return { lost: 0, downSeconds: 0 };
+      const processes = processesOf(run.task);
+      return countLostAttempts(sql, { ...input, processes, toleranceMs: SILENCE_TOLERATED_MS });
+    },
     finishNight: async (input) => {
       await setNightState(sql, input);
     },

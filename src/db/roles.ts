@@ -75,7 +75,6 @@ export function grantStatements(): string[] {
   const all = ROLES.map(roleName).join(', ');
   const [ingest, pipeline, ml, maintenance, api] = ROLES.map(roleName);
   const schemas = 'market, turbomode, ops';
-  const writers = `${pipeline}, ${ml}`;
   return [
     `revoke all on schema ${schemas} from public, ${all}`,
     `revoke all on all tables in schema ${schemas} from public, ${all}`,
@@ -85,10 +84,12 @@ export function grantStatements(): string[] {
     `grant select, insert, update on all tables in schema market, ops to ${ingest}`,
     `revoke update on market.bar_revisions from ${ingest}`,
     // Everything derived: reads master data, writes turbomode and operations.
-    `grant usage on schema ${schemas} to ${writers}, ${maintenance}, ${api}`,
-    `grant select on all tables in schema ${schemas} to ${writers}, ${maintenance}, ${api}`,
-    `grant insert, update on all tables in schema turbomode, ops to ${writers}`,
-    `revoke update on ${[...NEVER_OVERWRITTEN, ...APPEND_ONLY].join(', ')} from ${writers}, ${ingest}`,
+    `grant usage on schema ${schemas} to ${pipeline}, ${ml}, ${maintenance}, ${api}`,
+    `grant select on all tables in schema ${schemas} to ${pipeline}, ${ml}, ${maintenance}, ${api}`,
+    `grant insert, update on all tables in schema turbomode, ops to ${pipeline}`,
+    `revoke update on ${[...NEVER_OVERWRITTEN, ...APPEND_ONLY].join(', ')} from ${pipeline}, ${ingest}`,
+    // Model workers say that they are alive; the activities that called them write their results.
+    `grant insert, update on ops.liveness to ${ml}`,
     // Maintenance: vacuum everything, delete by retention, say what it did in operations.
     `grant maintain on all tables in schema ${schemas} to ${maintenance}`,
     `grant delete on ${RETAINED.join(', ')} to ${maintenance}`,
@@ -97,8 +98,8 @@ export function grantStatements(): string[] {
     `revoke update on ${APPEND_ONLY.join(', ')} from ${maintenance}`,
     // The API: reads all, leaves requests and audit rows.
     `grant insert on ${REQUESTS.join(', ')} to ${api}`,
-    `grant usage on all sequences in schema ops to ${all}`,
+    `grant usage on all sequences in schema ops to ${ingest}, ${pipeline}, ${maintenance}, ${api}`,
     `grant usage on all sequences in schema market to ${ingest}`,
-    `grant usage on all sequences in schema turbomode to ${writers}`,
+    `grant usage on all sequences in schema turbomode to ${pipeline}`,
   ];
 }

@@ -215,6 +215,7 @@ class Instance {
   private async startWorkers(addresses: Addresses): Promise<void> {
     const { typescript, ml } = this.options.workers ?? { typescript: 1, ml: 1 };
     const optionsFor = (name: string): WorkerOptions => ({
+      name,
       addresses,
       folder: this.folder,
       sampleDataDir: this.options.sampleDataDir,
@@ -226,11 +227,9 @@ class Instance {
       Array.from({ length: count }, (_, index) => `${prefix}-${index + 1}`);
     await all([
       ...names('worker', typescript).map((name) =>
-        this.startChild(typescriptWorkerSpec(name, optionsFor(name)), this.workers),
+        this.startChild(typescriptWorkerSpec(optionsFor(name)), this.workers),
       ),
-      ...names('ml', ml).map((name) =>
-        this.startChild(pythonWorkerSpec(name, optionsFor(name)), this.workers),
-      ),
+      ...names('ml', ml).map((name) => this.startChild(pythonWorkerSpec(optionsFor(name)), this.workers)),
     ]);
   }
 

@@ -28,6 +28,7 @@ const schema = z.object({
   NIGHTSHIFT_SAMPLE_DATA_DIR: optional,
   NIGHTSHIFT_CONFIG: optional,
   NIGHTSHIFT_PARENT_PID: optionalCount,
+  NIGHTSHIFT_WORKER_NAME: optional,
   NIGHTSHIFT_TEMPORAL_BIN: optional,
   NIGHTSHIFT_DB_URL_INGEST: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_PIPELINE: optionalUrl(POSTGRES),
@@ -46,6 +47,8 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
 }
 
 export type WorkerEnv = {
+  /** First part of the identity that Temporal shows. */
+  workerName: string;
   temporalNamespace: string;
   artifactUrl: string;
   dataDir: string;
@@ -69,6 +72,7 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
   };
   const dataDir = env.NIGHTSHIFT_DATA_DIR ?? '.nightshift';
   const worker: WorkerEnv = {
+    workerName: env.NIGHTSHIFT_WORKER_NAME ?? 'worker',
     temporalNamespace: env.TEMPORAL_NAMESPACE ?? 'default',
     artifactUrl: required('ARTIFACT_URL'),
     dataDir,

@@ -9,6 +9,8 @@ import type { SupervisedSpec } from './supervisor.ts';
 const STOP_GRACE_MS = 20_000;
 
 export type WorkerOptions = {
+  /** worker-1, ml-2: its name among the children, and first part of its identity in Temporal. */
+  name: string;
   addresses: Addresses;
   folder: DataFolder;
   sampleDataDir: string | undefined;
@@ -49,14 +51,15 @@ export function workerEnv(options: Omit<WorkerOptions, 'onLine'>): Record<string
     NIGHTSHIFT_SAMPLE_DATA_DIR: options.sampleDataDir ?? join(projectRoot, 'data', 'sample'),
     NIGHTSHIFT_CONFIG: options.configPath ?? join(projectRoot, 'config', 'scheduler_config.json'),
     NIGHTSHIFT_PARENT_PID: String(process.pid),
+    NIGHTSHIFT_WORKER_NAME: options.name,
     ...options.extraEnv,
   };
 }
 
 /** The TypeScript worker (queues `pipeline` and `market-data`). */
-export function typescriptWorkerSpec(name: string, options: WorkerOptions): SupervisedSpec {
+export function typescriptWorkerSpec(options: WorkerOptions): SupervisedSpec {
   return {
-    ...workerSpec(name, options),
+    ...workerSpec(options),
     prepare: async () => ({
       command: process.execPath,
       args: ['--enable-source-maps', join(projectRoot, 'dist', 'worker', 'main.js')],
@@ -69,7 +72,7 @@ export function typescriptWorkerSpec(name: string, options: WorkerOptions): Supe
 }
 
 /** The Python worker (queue `ml`). */
-export function pythonWorkerSpec(name: string, options: WorkerOptions): SupervisedSpec {
+export function pythonWorkerSpec(options: WorkerOptions): SupervisedSpec {
   const { NIGHTSHIFT_DB_URL_ML, ...env } = workerEnv(options);
   const others = Object.fromEntries(
     Object.keys(env)
@@ -77,11 +80,11 @@ export function pythonWorkerSpec(name: string, options: WorkerOptions): Supervis
       .map((key) => [key, undefined]),
   );
   return {
-    ...workerSpec(name, options),
+    ...workerSpec(options),
     prepare: async () => ({
       command: venvPython(),
       args: ['-m', 'nightshift_ml.worker'],
-      // The model worker gets one login, its own.
+      // The model worker gets one login, its own, for its liveness rows.
       env: {
         ...env,
         ...others,
@@ -97,6 +100,6 @@ export function pythonWorkerSpec(name: string, options: WorkerOptions): Supervis
 }
 
 /** A worker counts as started once it runs: work waits on its queue until it asks for some. */
-function workerSpec(name: string, options: WorkerOptions): Omit<SupervisedSpec, 'prepare'> {
-  return { name, onLine: options.onLine, readyTimeoutMs: 60_000, ready: () => Promise.resolve() };
+function workerSpec({ name, onLine }: WorkerOptions): Omit<SupervisedSpec, 'prepare'> {
+  return { name, onLine, readyTimeoutMs: 60_000, ready: () => Promise.resolve() };
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -33,6 +34,8 @@ async function main(): Promise<void> {
   const common: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace: temporal.client.options.namespace,
+    // In histories and the Web UI: which worker ran it. Health checks look for the host at its end.
+    identity: `${env.workerName}:${process.pid}@${hostname()}`,
     shutdownGraceTime: SHUTDOWN_GRACE,
     interceptors: { activity: [logActivities] },
   };

@@ -180,6 +180,9 @@ describe('docker-compose.yml', () => {
     for (const name of ['worker', 'ml-worker', 'temporal-ui']) {
       expect(JSON.stringify(compose.services[name])).not.toContain('OWNER');
     }
+    // A model worker has one login, its own.
+    const logins = JSON.stringify(compose.services['ml-worker']).match(/nightshift_\w+:/g);
+    expect(logins).toEqual(['nightshift_ml:']);
   });
 
   it('gives the server the settings of the embedded one, with their reason', () => {

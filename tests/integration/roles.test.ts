@@ -43,6 +43,10 @@ const REQUEST = `insert into ops.run_requests (request_id, task, session_date, u
   values ('r1', 'training', '2018-02-07', 'u', 'me')`;
 const TASK_RUN = `update ops.task_runs set reason = 'x'`;
 
+const BEAT = `insert into ops.liveness values ('ml', 'h', 1, now(), now())`;
+/** A model worker reads, and says that it is alive. */
+const ALL_BUT_ML = ROLES.filter((role) => role !== 'ml');
+
 /** statement → roles that may do it; all others are refused. */
 const RIGHTS: [string, Role[]][] = [
   ['select 1 from market.bars', [...ROLES]],
@@ -56,32 +60,36 @@ const RIGHTS: [string, Role[]][] = [
   [`update market.session_overrides set reason = 'x'`, ['ingest']],
   [`update market.bar_revisions set close = 2`, []],
   ['delete from market.bar_revisions', ['maintenance']],
-  [PREDICTION, ['pipeline', 'ml']],
+  [PREDICTION, ['pipeline']],
   [`update turbomode.predictions set p_meta = 1`, []],
   ['delete from turbomode.predictions', ['maintenance']],
   ['truncate turbomode.predictions', []],
-  [SIGNAL, ['pipeline', 'ml']],
+  [SIGNAL, ['pipeline']],
   [`update turbomode.signals set side = 'buy'`, []],
   [
     `insert into turbomode.model_promotions (universe, version, effective_from_session, kind, decided_by, why)
      values ('u', 'm', '2018-02-07', 'gate', 'gate', 'w')`,
-    ['pipeline', 'ml'],
+    ['pipeline'],
   ],
   [`update turbomode.model_promotions set why = 'x'`, []],
   ['delete from turbomode.model_promotions', []],
   ['delete from turbomode.model_versions', []],
   ['delete from turbomode.drift_log', ['maintenance']],
-  [AUDIT, [...ROLES]],
+  [AUDIT, ALL_BUT_ML],
   [`update ops.audit set actor = 'x'`, []],
   ['delete from ops.audit', []],
   ['truncate ops.audit', []],
-  [`insert into ops.configs values ('h', '{}')`, [...ROLES]],
+  [`insert into ops.configs values ('h', '{}')`, ALL_BUT_ML],
   [`update ops.configs set body = '{}'`, []],
-  [REQUEST, [...ROLES]],
-  [`update ops.run_requests set refused_reason = 'x'`, ['ingest', 'pipeline', 'ml', 'maintenance']],
-  [TASK_RUN, ['ingest', 'pipeline', 'ml', 'maintenance']],
-  [EVENT, ['ingest', 'pipeline', 'ml', 'maintenance']],
+  [REQUEST, ALL_BUT_ML],
+  [`update ops.run_requests set refused_reason = 'x'`, ['ingest', 'pipeline', 'maintenance']],
+  [TASK_RUN, ['ingest', 'pipeline', 'maintenance']],
+  [EVENT, ['ingest', 'pipeline', 'maintenance']],
   ['delete from ops.task_runs', []],
+  [BEAT, ['ingest', 'pipeline', 'ml', 'maintenance']],
+  ['update ops.liveness set beat_at = now()', ['ingest', 'pipeline', 'ml', 'maintenance']],
+  ['delete from ops.liveness', ['maintenance']],
+  [`select nextval('ops.events_event_id_seq')`, ALL_BUT_ML],
   ['create table market.mine (x int)', []],
   ['create table ops.mine (x int)', []],
   ['drop table ops.audit', []],
@@ -103,6 +111,19 @@ describe.each(ROLES)('%s', (role) => {
   it.each(RIGHTS)('%s', async (statement, allowed) => {
     expect(await attempt(role, statement)).toBe(allowed.includes(role) ? 'allowed' : 'refused');
   });
+});
+
+it('a model worker can write its liveness and no other table', async () => {
+  const writable = await sqlOf('ml')<{ name: string; verb: string }[]>`
+    select schemaname || '.' || tablename as name, verb
+    from pg_tables, unnest(array['insert', 'update', 'delete', 'truncate']) as verb
+    where has_table_privilege(schemaname || '.' || tablename, verb)
+      and schemaname in ('market', 'turbomode', 'ops')
+    order by 1, 2`;
+  expect(writable.map(({ name, verb }) => `${verb} ${name}`)).toEqual([
+    'insert ops.liveness',
+    'update ops.liveness',
+  ]);
 });
 
 describe('vacuum', () => {

@@ -1,10 +1,19 @@
-"""Looking at processes from outside."""
+"""Starting processes and looking at them from outside."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+#: The folder with `nightshift_ml` in it.
+ML = Path(__file__).resolve().parents[2]
 
 
 def is_gone(pid: int) -> bool:
@@ -24,3 +33,28 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
             return True
         time.sleep(0.02)
     return condition()
+
+
+@contextmanager
+def started(*command: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process with its output piped; killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ML,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        with process:
+            yield process
+            process.kill()
+    finally:
+        process.kill()
+
+
+def read_lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """Its JSON lines, as they come."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)

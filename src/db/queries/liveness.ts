@@ -25,7 +25,8 @@ export async function beat(
 
 /**
  * Times between `from` and `to` in which at least one of the kinds of process had nobody beating.
- * A stretch counts `toleranceMs` beyond its last beat. A kind that has never beaten is not judged.
+ * A stretch counts `toleranceMs` beyond its last beat. A kind without any beat in the day before `to` is not
+ * judged: nobody runs it with a login any more, or it is down for so long that a person has to look.
  */
 export async function downIntervals(
   sql: Queryable,
@@ -37,7 +38,8 @@ export async function downIntervals(
       select b.asked - range_agg(tstzrange(l.up_since, l.beat_at + ${input.toleranceMs}::float8 * interval '1 millisecond')) as gap
       from ops.liveness l cross join bounds b
       where l.process = any(${[...input.processes]})
-      group by l.process, b.asked),
+      group by l.process, b.asked
+      having max(l.beat_at) >= ${input.to}::timestamptz - interval '1 day'),
     merged as (select unnest(range_agg(gap)) as gap from gaps)
     select extract(epoch from lower(gap))::float8 * 1000 as from_ms,
            extract(epoch from upper(gap))::float8 * 1000 as to_ms
