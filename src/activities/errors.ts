@@ -2,7 +2,7 @@ import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { ArtifactDamagedError, ArtifactMissingError } from '../artifacts/store.ts';
 import { ConfigError } from '../contracts/schemas/config.ts';
 import { FAILURE_TYPES, type FailureType } from '../contracts/wire/failures.ts';
-import { isTransientDatabaseError, SupersededAttempt } from '../db/errors.ts';
+import { classifyDatabaseError, SupersededAttempt } from '../db/errors.ts';
 import { ProviderError, type ProviderErrorCode, RateLimitedError } from '../providers/errors.ts';
 
 /** A failure as it goes over the wire: its class decides whether an attempt may repeat it. */
@@ -51,11 +51,20 @@ export function toFailure(error: unknown): unknown {
   if (error instanceof ConfigError) {
     return failure('InvalidConfiguration', error.message, { cause: error });
   }
-  if (isTransientDatabaseError(error)) {
-    const message = error instanceof Error ? error.message : String(error);
-    return failure('DatabaseUnavailable', message, { cause: error });
+  return databaseFailure(error) ?? error;
+}
+
+function databaseFailure(error: unknown): ApplicationFailure | null {
+  const message = error instanceof Error ? error.message : String(error);
+  switch (classifyDatabaseError(error)) {
+    case 'transient':
+      return failure('DatabaseUnavailable', message, { cause: error });
+    case 'refused':
+    case 'rejected':
+      return failure('DatabaseRejected', `the database rejects it: ${message}`, { cause: error });
+    default:
+      return null;
   }
-  return error;
 }
 
 type Activities = Record<string, (input: never) => Promise<unknown>>;

@@ -1,5 +1,5 @@
 /** How an error of the database should be treated by who asked. */
-export type DatabaseErrorClass = 'transient' | 'refused' | 'conflict' | 'defect';
+export type DatabaseErrorClass = 'transient' | 'refused' | 'conflict' | 'rejected' | 'unknown';
 
 /** Socket and client codes of postgres.js and Node that mean: no answer, ask again. */
 const CONNECTION_CODES = new Set([
@@ -14,13 +14,16 @@ const CONNECTION_CODES = new Set([
   'EHOSTUNREACH',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'ENOENT',
 ]);
 
 /** SQLSTATEs outside the transient classes that a repetition can cure. */
 const TRANSIENT_STATES = new Set(['40001', '40P01', '55P03', '57P01', '57P02', '57P03', '57P05', '25006']);
 /** 08 connection, 53 out of resources, 58 system error. */
 const TRANSIENT_CLASSES = new Set(['08', '53', '58']);
+/** 22 value out of its domain, 23 constraint, 42 wrong statement: the same statement fails the same way. */
+const REJECTED_CLASSES = new Set(['22', '23', '42']);
+/** A table that a migration is about to make is no mistake yet. */
+const UNDEFINED_TABLE = '42P01';
 
 /** `code` of an error of Postgres (SQLSTATE) or of the socket; null for other errors. */
 export function databaseErrorCode(error: unknown): string | null {
@@ -29,18 +32,23 @@ export function databaseErrorCode(error: unknown): string | null {
 }
 
 /**
- * Class of a database error: `transient` (ask again), `refused` (missing right), `conflict`
- * (unique or exclusion violation), `defect` (our mistake); null if it is not a database error.
+ * Class of a database error: `transient` (ask again), `refused` (missing right), `conflict` (unique or
+ * exclusion violation), `rejected` (our mistake), `unknown`; null if it is not a database error.
  */
 export function classifyDatabaseError(error: unknown): DatabaseErrorClass | null {
   const code = databaseErrorCode(error);
   if (code === null) return null;
-  if (CONNECTION_CODES.has(code)) return 'transient';
+  if (CONNECTION_CODES.has(code) || isMissingSocket(error, code)) return 'transient';
   if (!/^[0-9A-Z]{5}$/.test(code)) return null;
   if (TRANSIENT_STATES.has(code) || TRANSIENT_CLASSES.has(code.slice(0, 2))) return 'transient';
   if (code === '42501' || code.startsWith('28')) return 'refused';
   if (code === '23505' || code === '23P01') return 'conflict';
-  return 'defect';
+  return REJECTED_CLASSES.has(code.slice(0, 2)) && code !== UNDEFINED_TABLE ? 'rejected' : 'unknown';
+}
+
+/** A server's socket file that is not there yet; a file of another kind that is missing is no database error. */
+function isMissingSocket(error: unknown, code: string): boolean {
+  return code === 'ENOENT' && error instanceof Error && 'syscall' in error && error.syscall === 'connect';
 }
 
 /** True when the same statement may succeed a moment later. */

@@ -13,9 +13,11 @@ export const FAILURE_TYPES = {
   ProviderTransient: 'retry',
   ProviderBadData: 'person',
   DatabaseUnavailable: 'retry',
+  DatabaseRejected: 'person',
   WorkerShutdown: 'retry',
   SupersededAttempt: 'never',
   NightAlreadyRunning: 'never',
+  AlreadyDecided: 'never',
 } as const satisfies Record<string, 'retry' | 'never' | 'person'>;
 export type FailureType = keyof typeof FAILURE_TYPES;
 
