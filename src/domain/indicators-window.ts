@@ -131,6 +131,9 @@ export function roc(values: Float64Array, period = 10): Float64Array {
   return out;
 }
 
+/** Typical prices nearer than this are the same: a rounding error of the division by 3 has no direction. */
+const SAME_TYPICAL_PRICE = 1e-12;
+
 /** Money flow index, 0..100 (TA-Lib MFI). Defined from index `period`; 0 where no money flowed either way. */
 export function mfi(
   high: Float64Array,
@@ -151,9 +154,9 @@ export function mfi(
     const change = price - previous;
     // Number(condition) compiles without a branch, and these directions are as random as branches get.
     const flow = price * volume[i]! + (change - change);
-    const rose = Number(change > 0);
+    const rose = Number(change > SAME_TYPICAL_PRICE);
     up[i] = flow * rose;
-    both[i] = flow * (rose + Number(change < 0));
+    both[i] = flow * (rose + Number(change < -SAME_TYPICAL_PRICE));
     previous = price;
   }
   const rising = rollingSum(up, period);

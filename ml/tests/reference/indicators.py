@@ -36,6 +36,8 @@ def random_walk(rng: np.random.Generator, length: int, offset: float) -> Bars:
 def cases() -> dict[str, Bars]:
     rng = np.random.default_rng(20180207)
     ties = {name: np.round(values / 5) for name, values in random_walk(rng, 160, 0.0).items()}
+    # Cents near a low price: typical prices tie but for the rounding of a division by 3.
+    cents = {name: np.round(values / 20, 2) for name, values in random_walk(rng, 400, 0.0).items()}
     idle = random_walk(rng, 120, 0.0)
     idle["volume"][30:60] = 0.0
     flat = {name: np.full(80, 0.1) for name in ("high", "low", "close", "volume")}
@@ -45,6 +47,7 @@ def cases() -> dict[str, Bars]:
         "XOM": real("XOM", 300, 620),
         "offset": random_walk(rng, 160, 1e4),
         "ties": ties,
+        "cents": cents,
         "idle": idle,
         "flat": flat,
         "rising": {"high": rising + 0.5, "low": rising - 0.5, "close": rising, "volume": rising},
