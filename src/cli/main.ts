@@ -1,12 +1,15 @@
 import { Command, CommanderError } from 'commander';
+import { DecisionRefusedError } from '../temporal/decisions.ts';
 import { ReviewRefusedError } from '../temporal/verbs.ts';
 import { backupCommand } from './commands/backup.ts';
+import { calendarCommand } from './commands/calendar.ts';
 import { configCommand } from './commands/config.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
 import { explainCommand } from './commands/explain.ts';
 import { modelCommand } from './commands/model.ts';
 import { nightlyCommand } from './commands/nightly.ts';
+import { quarantineCommand } from './commands/quarantine.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { reviewCommand } from './commands/review.ts';
 import { runTaskCommand } from './commands/run-task.ts';
@@ -24,6 +27,8 @@ export async function main(argv: string[]): Promise<void> {
     .addCommand(statusCommand())
     .addCommand(runTaskCommand())
     .addCommand(reviewCommand())
+    .addCommand(quarantineCommand())
+    .addCommand(calendarCommand())
     .addCommand(modelCommand())
     .addCommand(explainCommand())
     .addCommand(configCommand())
@@ -48,5 +53,8 @@ function explainFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const text = error instanceof Error ? error.message : String(error);
   console.error(`nightshift: ${text}`);
-  return error instanceof UsageError || error instanceof ReviewRefusedError ? EXIT.usage : EXIT.failed;
+  const refused = [UsageError, ReviewRefusedError, DecisionRefusedError].some(
+    (kind) => error instanceof kind,
+  );
+  return refused ? EXIT.usage : EXIT.failed;
 }

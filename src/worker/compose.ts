@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from '@temporalio/worker';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createBacktestActivities } from '../activities/backtest/activities.ts';
+import { createDecisionActivities } from '../activities/decisions/activities.ts';
 import { createDriftActivities } from '../activities/drift/activities.ts';
 import { createIngestionActivities } from '../activities/ingestion/activities.ts';
 import { createMaintenanceActivities } from '../activities/maintenance/activities.ts';
@@ -74,6 +75,7 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
         readUniverse: readNamedUniverse,
         clock,
       }),
+      ...createDecisionActivities({ db: ingest, sessions, clock }),
     },
     close: async () => {
       await Promise.all([ingest.close(), pipeline.close(), maintenance.close()]);

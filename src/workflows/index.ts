@@ -2,6 +2,8 @@
 export { jobQueue } from './job-queue.ts';
 export { maintenanceRun, manualRun } from './manual-run.ts';
 export { nightlyPipeline } from './nightly-pipeline.ts';
+export { quarantineDecision } from './quarantine-decision.ts';
+export { sessionOverride } from './session-override.ts';
 export { backtest } from './tasks/backtest.ts';
 export { driftMonitoring } from './tasks/drift-monitoring.ts';
 export { ingestion } from './tasks/ingestion.ts';

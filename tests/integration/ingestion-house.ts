@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { Info } from '@temporalio/activity';
 import { DefaultLogger } from '@temporalio/worker';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { createDecisionActivities } from '../../src/activities/decisions/activities.ts';
 import { createIngestionActivities } from '../../src/activities/ingestion/activities.ts';
+import type { DecisionActivities } from '../../src/contracts/decisions.ts';
 import type { IngestionActivities, TaskResult, TaskStep } from '../../src/contracts/activities.ts';
 import { configHash, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
@@ -54,18 +56,22 @@ export class IngestionHouse {
   readonly #database: TestDatabase;
   readonly #open = new Map<Role | 'owner', Database>();
   readonly activities: IngestionActivities;
+  readonly decisions: DecisionActivities;
   /** The wall clock of the activities. */
   now = new Date('2026-11-22T00:00:00Z');
 
   private constructor(database: TestDatabase, providers: readonly MarketDataProvider[]) {
     this.#database = database;
+    const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
+    const clock = () => this.now;
+    this.decisions = createDecisionActivities({ db: this.db('ingest'), sessions, clock });
     this.activities = createIngestionActivities({
       db: this.db('ingest'),
       provider: () => createProviderChain({ providers }),
-      sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
+      sessions,
       readUniverse: (name) =>
         readUniverse({ nameOrFile: name, bundledFolder: join(projectRoot, UNIVERSES_FOLDER) }),
-      clock: () => this.now,
+      clock,
     });
   }
 

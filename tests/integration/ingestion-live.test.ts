@@ -4,7 +4,6 @@ import type { TaskStep } from '../../src/contracts/activities.ts';
 import { beginAttempt } from '../../src/db/queries/attempts.ts';
 import { readBars } from '../../src/db/queries/bars.ts';
 import { openEvents } from '../../src/db/queries/events.ts';
-import { decideQuarantine } from '../../src/db/queries/quarantine.ts';
 import { nightCutoff } from '../../src/db/queries/sessions.ts';
 import { readSymbolOutcomes } from '../../src/db/queries/symbol-outcomes.ts';
 import { RateLimitedError, TransientError } from '../../src/providers/errors.ts';
@@ -284,8 +283,10 @@ describe('impossible rows', () => {
     provider.set('SG', S2, [10, 9, 11, 10, 5]);
     await night(S2);
     const key = { symbol: 'SG', sessionDate: S2, provider: 'first', by: 'ann', why: 'checked by phone' };
+    const decision = { ...key, row: null, workflowId: 'quarantine/SG' };
     const before = await asOf('SG', S2);
-    await decideQuarantine(house.db('ingest').sql, { ...key, status: 'released' });
+    at(S3);
+    await house.decisions.decideQuarantine({ ...decision, decision: 'release' });
     expect(await asOf('SG', S2)).toEqual(before);
     const [row] = await house.sql`select close from market.bars where symbol = 'SG' and session_date = ${S2}`;
     expect(row).toEqual({ close: 10 });
@@ -296,8 +297,8 @@ describe('impossible rows', () => {
       why: 'checked by phone',
       role: 'nightshift_ingest',
     });
-    await expect(decideQuarantine(house.db('ingest').sql, { ...key, status: 'rejected' })).rejects.toThrow(
-      'no pending quarantine row',
+    await expect(house.decisions.decideQuarantine({ ...decision, decision: 'reject' })).rejects.toThrow(
+      'was released by ann',
     );
   });
 });

@@ -19,6 +19,7 @@ import type {
   TaskTransition,
   TrainingActivities,
 } from '../../src/contracts/activities.ts';
+import type { DecisionActivities } from '../../src/contracts/decisions.ts';
 import type { ReviewInput } from '../../src/contracts/wire/messages.ts';
 import {
   type Model,
@@ -35,6 +36,7 @@ export type AllActivities = RunActivities &
   BacktestActivities &
   DriftActivities &
   MaintenanceActivities &
+  DecisionActivities &
   MlActivities;
 
 export const SESSION = '2018-02-07';
@@ -220,6 +222,24 @@ export function createFakes(overrides: Partial<AllActivities> = {}): {
     cleanArtifacts: async () => ({ removed: 0 }),
     archiveLogs: async () => ({ zipped: 0 }),
     applyRetention: async () => ({ deleted: 0 }),
+    decideQuarantine: async ({ symbol, sessionDate, provider, decision, by, why }) => ({
+      symbol,
+      sessionDate,
+      provider,
+      status: decision === 'release' ? 'released' : 'rejected',
+      decidedBy: by,
+      decidedAt: '2018-02-08T05:00:00.000Z',
+      why,
+    }),
+    overrideSession: async ({ sessionDate, change, by, why }) => ({
+      sessionDate,
+      state: change === 'remove' ? 'removed' : change,
+      openAt: null,
+      closeAt: null,
+      decidedBy: by,
+      decidedAt: '2018-02-08T05:00:00.000Z',
+      why,
+    }),
     mlInfo: async () => ({
       libraryVersions: {},
       codeHash: HASH,

@@ -14,12 +14,14 @@ import { readRunConfig } from '../config.ts';
 import { type MarketPanel, readCalendar, readMarketPanel } from '../datasets/market-panel.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { currentProgress } from '../progress.ts';
+import { applyChanges } from '../revisions/apply-changes.ts';
 import { outcomesOf } from './outcomes.ts';
 
 /**
  * Writes the outcomes of stored predictions that are due at S, from bars known then; what cannot have one is stored
- * with the reason. A bar that has not come yet is waited for as long as ingestion fetches it again. Returns how
- * the predictions up to S stand, so that the same night says the same again.
+ * with the reason. A bar that has not come yet is waited for as long as ingestion fetches it again. An outcome whose
+ * bars changed is made again beside the old one, which nights before the change keep. Returns how the predictions up
+ * to S stand, so that the same night says the same again.
  */
 export async function maturePredictions(
   deps: ActivityDeps,
@@ -30,9 +32,10 @@ export async function maturePredictions(
   const config = await readRunConfig(sql, step);
   const calendar = await readCalendar(sql, config);
   const { universe, sessionDate } = step;
+  await applyChanges(deps, { step, calendar });
   const open = await openPredictions(sql, { universe, beforeSession: sessionDate });
   const due = open.filter((prediction) => isDue(prediction, { calendar, sessionDate }));
-  const rows: MaturedRow[] = [];
+  const rows: MaturedRow[] = closedRows(open, { calendar, step });
   const groups = groupByLabels(due);
   for (const [index, group] of groups.entries()) {
     progress.report('outcomes', index, groups.length);
@@ -45,6 +48,34 @@ export async function maturePredictions(
   });
   const { matured, pending } = await countOutcomes(sql, { universe, throughSession: sessionDate });
   return { matured, pending };
+}
+
+/** A date that turned out to be no session has no outcome, for good unless the calendar is corrected again. */
+function closedRows(
+  open: readonly OpenPrediction[],
+  { calendar, step }: { calendar: ExchangeCalendar; step: TaskStep },
+): MaturedRow[] {
+  return open
+    .filter(({ sessionDate }) => !calendar.isSession(sessionDate))
+    .map((prediction) => {
+      const { outcomes, horizonSessions: _horizon, ...key } = prediction;
+      const next = calendar.next(prediction.sessionDate);
+      return {
+        ...key,
+        outcomeVersion: outcomes + 1,
+        entrySession: next,
+        exitSession: next,
+        availableSession: step.sessionDate,
+        entryPrice: null,
+        exitPrice: null,
+        forwardReturn: null,
+        excessReturn: null,
+        targetDirection: null,
+        targetExcess: null,
+        missingReason: 'notASession',
+        taskRunId: step.taskRunId,
+      };
+    });
 }
 
 function isDue(
@@ -102,11 +133,20 @@ function maturedRows(context: {
   const { sessions, symbols, open, close, states } = panel;
   const horizonSessions = group[0]?.horizonSessions ?? 1;
   const labels = computeLabels({ sessions, symbols, open, close, states, horizonSessions });
+  const before = new Map(group.map((prediction) => [keyOf(prediction), prediction.outcomes]));
   return outcomesOf({
     predictions: group,
     panel,
     labels,
     horizonSessions,
     waitSessions: config.ingestion.overlapSessions,
-  }).map((row) => ({ ...row, taskRunId: step.taskRunId }));
+  }).map((row) => {
+    const outcomes = before.get(keyOf(row)) ?? 0;
+    const availableSession = outcomes === 0 ? row.exitSession : step.sessionDate;
+    return { ...row, outcomeVersion: outcomes + 1, availableSession, taskRunId: step.taskRunId };
+  });
+}
+
+function keyOf(row: Pick<OpenPrediction, 'sessionDate' | 'modelVersion' | 'revision' | 'symbol'>): string {
+  return [row.sessionDate, row.modelVersion, row.revision, row.symbol].join(' ');
 }

@@ -34,6 +34,7 @@ function predict(sessionDate: string, symbol: string): OpenPrediction {
     revision: 1,
     horizonSessions: 2,
     simulated: false,
+    outcomes: 0,
   };
 }
 

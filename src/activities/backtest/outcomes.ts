@@ -23,7 +23,7 @@ export function outcomesOf(input: {
   labels: Labels;
   horizonSessions: number;
   waitSessions: number;
-}): Omit<MaturedRow, 'taskRunId'>[] {
+}): Omit<MaturedRow, 'taskRunId' | 'outcomeVersion' | 'availableSession'>[] {
   const { panel, labels, horizonSessions } = input;
   const sessionOf = new Map(panel.sessions.map((session, index) => [session, index]));
   const symbolOf = new Map(panel.symbols.map((symbol, index) => [symbol, index]));

@@ -7,6 +7,7 @@ import { lockArtifactsForReuse } from '../../db/queries/retention.ts';
 import {
   type DatasetRow,
   findDatasetByInput,
+  hasOnlyInvalidFeatures,
   insertDataset,
   insertFeatureSet,
   mergeSessionFeatures,
@@ -19,6 +20,7 @@ import { readRunConfig } from '../config.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failure } from '../errors.ts';
 import type { Progress } from '../progress.ts';
+import { applyChanges } from '../revisions/apply-changes.ts';
 import { hashPanel, type MarketPanel, readCalendar, readMarketPanel } from './market-panel.ts';
 
 /** Raise it when assembling changes values and no definition does: old datasets are then not found again. */
@@ -46,6 +48,7 @@ export async function ensureDataset(
   const { sql } = deps.db;
   const config = await readRunConfig(sql, step);
   const calendar = await readCalendar(sql, config);
+  await applyChanges(deps, { step, calendar });
   const panel = await progress.during('bars', readMarketPanel(sql, { ...step, config, calendar }));
   const settings = settingsOf(config);
   const inputHash = hashInput({ panel, settings, step });
@@ -91,6 +94,10 @@ type Stored = Pick<NightDataset, 'ref' | 'manifest' | 'coverage'>;
 async function reuse(deps: ActivityDeps, step: TaskStep, inputHash: string): Promise<Stored | null> {
   const found = await findDatasetByInput(deps.db.sql, inputHash);
   if (found === null) return null;
+  // Bars that changed and changed back: the values of S are of the bars in between.
+  if (await hasOnlyInvalidFeatures(deps.db.sql, { ...step, featureSetVersion: found.featureSetVersion })) {
+    return null;
+  }
   return await deps.db.sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, step.fence);
     await lockArtifactsForReuse(tx);

@@ -64,6 +64,21 @@ export function taskWorkflowId(task: Task, sessionDate: string, universe: string
   return `${task}/${sessionDate}/${universe}`;
 }
 
+/** Workflow id of a decision about a quarantined row: the same decision asked for twice at once runs once. */
+export function quarantineWorkflowId(key: {
+  symbol: string;
+  sessionDate: string;
+  provider: string;
+  decision: string;
+}): string {
+  return `quarantine/${key.symbol}/${key.sessionDate}/${key.provider}/${key.decision}`;
+}
+
+/** Workflow id of a change of the calendar. */
+export function sessionOverrideWorkflowId(key: { sessionDate: string; change: string }): string {
+  return `calendar/${key.sessionDate}/${key.change}`;
+}
+
 /** Workflow id of the starter of one manual task run. */
 export function manualRunWorkflowId(taskRunId: string): string {
   return `manual/${taskRunId}`;

@@ -1,7 +1,7 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
 import { mergeRows } from '../merge.ts';
-import { probabilitiesOf, type TrackRow } from './predictions.ts';
+import { heldOutcomes, probabilitiesOf, type TrackRow } from './predictions.ts';
 
 export type BacktestRun = {
   /** Hash of inputs and parameters: the same backtest is stored once. */
@@ -19,7 +19,7 @@ export type BacktestRun = {
   summary: unknown;
 };
 
-/** Stores a backtest once. Returns whether it was new. */
+/** Stores a backtest once; a known one only loses its mark of invalidity. Returns whether it was new. */
 export async function insertBacktestRun(tx: Tx, run: BacktestRun): Promise<boolean> {
   const inserted = await tx`
     insert into turbomode.backtest_runs (backtest_id, task_run_id, session_date, universe, universe_version,
@@ -28,7 +28,11 @@ export async function insertBacktestRun(tx: Tx, run: BacktestRun): Promise<boole
       ${run.featureSetVersion}, ${run.datasetHash}, ${run.oofHash}, ${run.metaHash}, ${run.survivorship},
       ${tx.json(jsonb(run.parameters))}, ${tx.json(jsonb(run.summary))})
     on conflict (backtest_id) do nothing returning 1`;
-  return inserted.length > 0;
+  if (inserted.length > 0) return true;
+  await tx`
+    update turbomode.backtest_runs set invalid_reason = null
+    where backtest_id = ${run.backtestId} and invalid_reason is not null`;
+  return false;
 }
 
 export type BacktestMetric = {
@@ -109,7 +113,7 @@ export async function insertEquityCurves(
   });
 }
 
-/** The newest backtest of a session and universe; null if there is none. */
+/** The newest backtest of a session and universe, one that still holds first; null if there is none. */
 export async function findBacktest(
   sql: Queryable,
   input: { sessionDate: string; universe: string },
@@ -117,7 +121,7 @@ export async function findBacktest(
   const [row] = await sql<(BacktestRun & { recordedAt: string })[]>`
     select * from turbomode.backtest_runs
     where session_date = ${input.sessionDate} and universe = ${input.universe}
-    order by recorded_at desc limit 1`;
+    order by (invalid_reason is null) desc, recorded_at desc limit 1`;
   return row ?? null;
 }
 
@@ -150,10 +154,9 @@ export async function countOutcomes(
       count(m.symbol) filter (where m.forward_return is null) as without_outcome,
       count(*) as predictions
     from turbomode.predictions p
-    left join turbomode.matured_predictions m on m.session_date = p.session_date
-      and m.universe = p.universe and m.universe_version = p.universe_version
-      and m.model_version = p.model_version and m.revision = p.revision and m.symbol = p.symbol
-      and m.available_session <= ${input.throughSession}
+    left join ${heldOutcomes(sql, input)} m on m.session_date = p.session_date
+      and m.universe_version = p.universe_version and m.model_version = p.model_version
+      and m.revision = p.revision and m.symbol = p.symbol
     where p.universe = ${input.universe} and p.session_date <= ${input.throughSession}`;
   const { matured = 0, withoutOutcome = 0, predictions = 0 } = row ?? {};
   return { matured, withoutOutcome, pending: predictions - matured - withoutOutcome };
@@ -175,11 +178,10 @@ export async function readIssuedTrack(
         and label_kind = ${input.labelKind} and horizon_sessions = ${input.horizonSessions}
       order by session_date, written_at, universe_version, model_version, revision)
     select p.*, m.forward_return, m.excess_return, m.target_direction, m.target_excess
-    from turbomode.matured_predictions m
+    from ${heldOutcomes(sql, input)} m
     join issued using (session_date, universe_version, model_version, revision)
     join turbomode.predictions p
       using (session_date, universe, universe_version, model_version, revision, symbol)
-    where m.universe = ${input.universe} and m.available_session <= ${input.throughSession}
     order by p.session_date, p.symbol`;
   return stored.map((row) => ({
     sessionDate: row.sessionDate,

@@ -73,7 +73,8 @@ export type RevisionCounts = {
 
 /**
  * Replaces stored bars. Other values keep their predecessor in `bar_revisions` and count one revision
- * up; a final bar becomes `revised` and leaves an event `bar.revised`, a provisional one becomes final.
+ * up; a final bar becomes `revised` and leaves an event `bar.revised`, a provisional one becomes final and leaves
+ * `bar.finalized` where its values changed.
  * Rows whose stored revision is no longer `expectedRevisions[row]` are left alone. Doubts about a
  * replaced bar are settled as of `sessionDate`.
  */
@@ -120,14 +121,15 @@ export async function replaceBars(
         and (old.differs or b.state is distinct from case when b.state = 0 then n.state else b.state end)
       returning b.symbol, b.session_date, b.revision, old.state as old_state, old.differs,
         old.open as old_open, old.high as old_high, old.low as old_low, old.close as old_close,
-        old.volume as old_volume, b.open, b.high, b.low, b.close, b.volume),
+        old.volume as old_volume, b.available_at, b.open, b.high, b.low, b.close, b.volume),
     told as (
       insert into ops.events (kind, subject, session_date, details, task_run_id)
-      select 'bar.revised', symbol, session_date, jsonb_build_object('revision', revision,
+      select case when old_state > 0 then 'bar.revised' else 'bar.finalized' end, symbol, session_date,
+        jsonb_build_object('revision', revision, 'availableAt', available_at,
           'before', jsonb_build_object('open', old_open, 'high', old_high, 'low', old_low, 'close', old_close, 'volume', old_volume),
           'after', jsonb_build_object('open', open, 'high', high, 'low', low, 'close', close, 'volume', volume)),
         ${input.taskRunId}::text
-      from changed where differs and old_state > 0),
+      from changed where differs),
     settled as (
       update market.bar_flags f set resolved_session = ${input.sessionDate}
       from changed c
@@ -267,11 +269,14 @@ export async function readMissingSessions(
       union all select symbol, session_date from market.gaps where symbol = any(${symbols}))
     select a.symbol, min(s.session_date) as first, max(s.session_date) as last
     from asked a
-    join market.sessions s on s.session_date between a.from_session and ${input.throughSession}
+    join (
+      select coalesce(o.session_date, s.session_date) as session_date
+      from market.sessions s
+      full join (select * from market.session_overrides where removed_at is null) o using (session_date)
+      where o.kind is distinct from 'closed') s
+      on s.session_date between a.from_session and ${input.throughSession}
     left join known k on k.symbol = a.symbol and k.session_date = s.session_date
     where k.symbol is null
-      and not exists (select 1 from market.session_overrides o
-        where o.session_date = s.session_date and o.kind = 'closed')
     group by a.symbol`;
   return new Map(rows.map(({ symbol, first, last }) => [symbol, { first, last }]));
 }

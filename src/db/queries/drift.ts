@@ -56,7 +56,7 @@ export type DriftAnchor = {
   why: string;
 };
 
-/** The anchor in force as of a session; null before the first one. */
+/** The anchor in force as of a session, and the sessions of its series together; null before the first one. */
 export async function findDriftAnchor(
   sql: Queryable,
   input: { universe: string; universeVersion: string; featureSetVersion: string; sessionDate: string },
@@ -66,9 +66,10 @@ export async function findDriftAnchor(
       b.first_session, b.last_session
     from turbomode.drift_anchors a
     join lateral (
-      select first_session, last_session from turbomode.drift_baselines b
+      select min(first_session) as first_session, max(last_session) as last_session
+      from turbomode.drift_baselines b
       where b.baseline_id = a.baseline_id and b.universe_version = ${input.universeVersion}
-        and b.feature_set_version = ${input.featureSetVersion} limit 1) b on true
+        and b.feature_set_version = ${input.featureSetVersion} having count(*) > 0) b on true
     where a.universe = ${input.universe} and a.effective_from_session <= ${input.sessionDate}
     order by a.effective_from_session desc, a.anchor_id desc limit 1`;
   return row ?? null;
@@ -172,6 +173,8 @@ export async function mergeDriftLog(
       status: { type: 'text', values: column((row) => row.status) },
       details: { type: 'jsonb', values: column((row) => jsonb(row.details)) },
       task_run_id: { type: 'constant', of: 'text', value: header.taskRunId },
+      // A row that is computed again holds again, whatever was marked since.
+      invalid_reason: { type: 'text', values: rows.map(() => null) },
     },
     key: ['session_date', 'universe', 'universe_version', 'feature_set_version', 'baseline_kind', 'feature'],
     compare: [
@@ -184,6 +187,7 @@ export async function mergeDriftLog(
       'alarm',
       'status',
       'details',
+      'invalid_reason',
     ],
     alsoSet: ['task_run_id'],
   });

@@ -15,6 +15,7 @@ const RECORDING_COLUMNS = [
   'completed_at',
   'matured_at',
   'decided_at',
+  'removed_at',
   'task_run_id',
   'run_id',
   'created_by_run',

@@ -240,17 +240,19 @@ export async function readSymbolSignal(
   return row ?? null;
 }
 
-/** A stored prediction without an outcome yet. */
+/** A stored prediction without an outcome yet, or whose outcome no longer holds. */
 export type OpenPrediction = PredictionSet & {
   revision: number;
   symbol: string;
   horizonSessions: number;
   simulated: boolean;
+  /** Outcomes of it that are stored: all of them were made invalid. */
+  outcomes: number;
 };
 
 /**
- * Predictions made before `beforeSession` that have no outcome, of every model version, oldest first.
- * Sets of one session and universe version share the same outcomes.
+ * Predictions made before `beforeSession` that have no outcome which holds then, of every model version, oldest
+ * first. Sets of one session and universe version share the same outcomes.
  */
 export async function openPredictions(
   sql: Queryable,
@@ -258,20 +260,28 @@ export async function openPredictions(
 ): Promise<OpenPrediction[]> {
   return await sql<OpenPrediction[]>`
     select p.session_date, p.universe, p.universe_version, p.model_version, p.revision::int as revision,
-      p.symbol, p.horizon_sessions, p.simulated
+      p.symbol, p.horizon_sessions, p.simulated, coalesce(o.newest, 0)::int as outcomes
     from turbomode.predictions p
+    left join lateral (
+      select max(m.outcome_version) as newest,
+        bool_or((m.invalid_from is null or m.invalid_from > ${input.beforeSession})
+          and (m.outcome_version = 1 or m.available_session <= ${input.beforeSession})) as holds
+      from turbomode.matured_predictions m
+      where m.session_date = p.session_date and m.universe = p.universe
+        and m.universe_version = p.universe_version and m.model_version = p.model_version
+        and m.revision = p.revision and m.symbol = p.symbol) o on true
     where p.universe = ${input.universe} and p.session_date < ${input.beforeSession}
-      and not exists (
-        select 1 from turbomode.matured_predictions m
-        where m.session_date = p.session_date and m.universe = p.universe
-          and m.universe_version = p.universe_version and m.model_version = p.model_version
-          and m.revision = p.revision and m.symbol = p.symbol)
+      and o.holds is not true
     order by p.session_date, p.universe_version, p.model_version, p.revision, p.symbol`;
 }
 
 export type MaturedRow = PredictionSet & {
   revision: number;
   symbol: string;
+  /** 1, or one more than the newest that was made invalid. */
+  outcomeVersion: number;
+  /** First session whose night may use it: the exit session, for later versions the night that makes them. */
+  availableSession: string;
   entrySession: string;
   exitSession: string;
   entryPrice: number | null;
@@ -285,7 +295,7 @@ export type MaturedRow = PredictionSet & {
   taskRunId: string;
 };
 
-/** Stores outcomes; what is known stays. An outcome could first be known at its exit session. */
+/** Stores outcomes; what is known stays. */
 export async function insertMatured(tx: Tx, rows: readonly MaturedRow[]): Promise<number> {
   const column = <T>(pick: (row: MaturedRow) => T): T[] => rows.map(pick);
   const { inserted } = await mergeRows({
@@ -301,7 +311,8 @@ export async function insertMatured(tx: Tx, rows: readonly MaturedRow[]): Promis
       symbol: { type: 'text', values: column((row) => row.symbol) },
       entry_session: { type: 'date', values: column((row) => epochDay(row.entrySession)) },
       exit_session: { type: 'date', values: column((row) => epochDay(row.exitSession)) },
-      available_session: { type: 'date', values: column((row) => epochDay(row.exitSession)) },
+      outcome_version: { type: 'int2', values: column((row) => row.outcomeVersion) },
+      available_session: { type: 'date', values: column((row) => epochDay(row.availableSession)) },
       entry_price: { type: 'float8', values: column((row) => row.entryPrice) },
       exit_price: { type: 'float8', values: column((row) => row.exitPrice) },
       forward_return: { type: 'float8', values: column((row) => row.forwardReturn) },
@@ -312,9 +323,23 @@ export async function insertMatured(tx: Tx, rows: readonly MaturedRow[]): Promis
       simulated: { type: 'bool', values: column((row) => row.simulated) },
       task_run_id: { type: 'text', values: column((row) => row.taskRunId) },
     },
-    key: KEY,
+    key: [...KEY, 'outcome_version'],
   });
   return inserted;
+}
+
+/** The outcome of each prediction that holds for the night of a session, as a table expression. */
+export function heldOutcomes(
+  sql: Queryable,
+  { universe, throughSession }: { universe: string; throughSession: string },
+) {
+  return sql`(
+    select distinct on (session_date, universe_version, model_version, revision, symbol) *
+    from turbomode.matured_predictions
+    where universe = ${universe} and available_session <= ${throughSession}
+      and (invalid_from is null or invalid_from > ${throughSession})
+    order by session_date, universe_version, model_version, revision, symbol, available_session desc,
+      outcome_version desc)`;
 }
 
 /** A stored prediction beside its outcome. */

@@ -1,6 +1,5 @@
-import type { Queryable, Sql, Tx } from '../client.ts';
+import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
-import { insertAudit } from './requests.ts';
 
 /** A bar as delivered; null where the provider gave none. */
 export type RawBar = {
@@ -93,56 +92,52 @@ export async function readQuarantine(
     order by symbol, session_date, provider limit ${filter.limit ?? 10_000}`;
 }
 
-/**
- * A person's decision about one row, audited. `released` puts the first raw row into `bars`, known from
- * now on, so that no past night changes. Throws RangeError if there is no such pending row.
- */
-export async function decideQuarantine(
-  sql: Sql,
-  input: {
-    symbol: string;
-    sessionDate: string;
-    provider: string;
-    status: 'released' | 'rejected';
-    by: string;
-    why: string;
-  },
-): Promise<void> {
-  await sql.begin(async (tx) => {
-    const [row] = await tx<{ priceBasis: string }[]>`
-      update market.quarantine set status = ${input.status}, decided_by = ${input.by}, decided_at = now(),
-        decision_reason = ${input.why}
-      where symbol = ${input.symbol} and session_date = ${input.sessionDate} and provider = ${input.provider}
-        and status = 'pending'
-      returning price_basis`;
-    const subject = `${input.symbol} ${input.sessionDate} ${input.provider}`;
-    if (row === undefined) throw new RangeError(`no pending quarantine row: ${subject}`);
-    if (input.status === 'released') await releaseBar(tx, { ...input, priceBasis: row.priceBasis });
-    await insertAudit(tx, {
-      actor: input.by,
-      action: `quarantine.${input.status}`,
-      subject,
-      why: input.why,
-    });
-  });
+type QuarantineKey = { symbol: string; sessionDate: string; provider: string };
+
+/** One row, kept from other writers until the transaction ends; null if there is none. */
+export async function lockQuarantineRow(tx: Tx, key: QuarantineKey): Promise<QuarantineRow | null> {
+  const [row] = await tx<QuarantineRow[]>`
+    select * from market.quarantine
+    where symbol = ${key.symbol} and session_date = ${key.sessionDate} and provider = ${key.provider}
+    for update`;
+  return row ?? null;
 }
 
-async function releaseBar(
+/** Records a person's decision on a row that is locked and pending. */
+export async function closeQuarantineRow(
   tx: Tx,
-  input: { symbol: string; sessionDate: string; provider: string; priceBasis: string },
+  input: QuarantineKey & { status: 'released' | 'rejected'; by: string; why: string; at: string },
 ): Promise<void> {
   await tx`
+    update market.quarantine set status = ${input.status}, decided_by = ${input.by}, decided_at = ${input.at},
+      decision_reason = ${input.why}
+    where symbol = ${input.symbol} and session_date = ${input.sessionDate} and provider = ${input.provider}
+      and status = 'pending'`;
+}
+
+/**
+ * Puts a row a person vouches for among the bars, known from `availableAt` on, so that no night before changes.
+ * Returns false if a bar of that session is stored already.
+ */
+export async function insertReleasedBar(
+  tx: Tx,
+  input: QuarantineKey & { priceBasis: string; raw: RawBar; availableAt: string; taskRunId: string },
+): Promise<boolean> {
+  const { raw } = input;
+  const inserted = await tx`
     with source as (
-      insert into market.bar_sources (provider, dataset, price_basis, basis_date, fetched_at)
-      values (${input.provider}, 'quarantine', ${input.priceBasis},
-        substring(${input.priceBasis} from '@(\\d{4}-\\d{2}-\\d{2})$')::date, now())
+      insert into market.bar_sources (provider, dataset, price_basis, basis_date, fetched_at, task_run_id)
+      select ${input.provider}::text, 'quarantine', ${input.priceBasis}::text,
+        substring(${input.priceBasis}::text from '@(\\d{4}-\\d{2}-\\d{2})$')::date, ${input.availableAt}::timestamptz,
+        ${input.taskRunId}::text
+      where not exists (
+        select 1 from market.bars where symbol = ${input.symbol} and session_date = ${input.sessionDate})
       returning source_id)
     insert into market.bars (symbol, session_date, open, high, low, close, volume, available_at, source_id,
       state, revision)
-    select q.symbol, q.session_date, (q.raw -> 0 ->> 'open')::float8, (q.raw -> 0 ->> 'high')::float8,
-      (q.raw -> 0 ->> 'low')::float8, (q.raw -> 0 ->> 'close')::float8, (q.raw -> 0 ->> 'volume')::float8,
-      now(), source.source_id, 1, 0
-    from market.quarantine q, source
-    where q.symbol = ${input.symbol} and q.session_date = ${input.sessionDate} and q.provider = ${input.provider}
-    on conflict (symbol, session_date) do nothing`;
+    select ${input.symbol}::text, ${input.sessionDate}::date, ${raw.open}::float8, ${raw.high}::float8,
+      ${raw.low}::float8, ${raw.close}::float8, ${raw.volume}::float8, ${input.availableAt}::timestamptz, source_id, 1, 0
+    from source
+    on conflict (symbol, session_date) do nothing returning 1`;
+  return inserted.length > 0;
 }

@@ -62,6 +62,7 @@ export async function readCalendarOverrides(sql: Queryable): Promise<CalendarOve
   const rows = await sql<OverrideRow[]>`
     select o.session_date, o.kind, o.open_at, o.close_at, o.reason, s.open_at as session_open_at
     from market.session_overrides o left join market.sessions s using (session_date)
+    where o.removed_at is null
     order by o.session_date`;
   return rows.map((row): CalendarOverride => {
     const openAt = row.openAt ?? row.sessionOpenAt;
@@ -78,6 +79,43 @@ export async function readCalendarOverrides(sql: Queryable): Promise<CalendarOve
       reason: row.reason,
     };
   });
+}
+
+export type SessionOverrideRow = {
+  sessionDate: string;
+  kind: 'closed' | 'early_close' | 'hours';
+  openAt: string | null;
+  closeAt: string | null;
+  reason: string;
+  decidedBy: string;
+  recordedAt: string;
+  /** Set once the correction was taken back. */
+  removedAt: string | null;
+  removedBy: string | null;
+  removeReason: string | null;
+};
+
+/** Corrections of the calendar by date, with those that were taken back. */
+export async function listSessionOverrides(sql: Queryable): Promise<SessionOverrideRow[]> {
+  return await sql<SessionOverrideRow[]>`select * from market.session_overrides order by session_date`;
+}
+
+/** The newest correction of a date, taken back or not; nobody else changes it until the transaction ends. */
+export async function lockSessionOverride(tx: Tx, sessionDate: string): Promise<SessionOverrideRow | null> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`session_overrides/${sessionDate}`}, 0))`;
+  const [row] = await tx<SessionOverrideRow[]>`
+    select * from market.session_overrides where session_date = ${sessionDate}`;
+  return row ?? null;
+}
+
+/** Takes a correction back: the calendar file holds again from now on. */
+export async function removeSessionOverride(
+  tx: Tx,
+  input: { sessionDate: string; by: string; why: string },
+): Promise<void> {
+  await tx`
+    update market.session_overrides set removed_at = now(), removed_by = ${input.by}, remove_reason = ${input.why}
+    where session_date = ${input.sessionDate} and removed_at is null`;
 }
 
 /** Stores a correction; the newest decision for a date holds. */
@@ -97,7 +135,7 @@ export async function saveSessionOverride(
     values (${input.sessionDate}, ${input.kind}, ${input.openAt}, ${input.closeAt}, ${input.reason}, ${input.decidedBy})
     on conflict (session_date) do update set kind = excluded.kind, open_at = excluded.open_at,
       close_at = excluded.close_at, reason = excluded.reason, decided_by = excluded.decided_by,
-      recorded_at = now()`;
+      recorded_at = now(), removed_at = null, removed_by = null, remove_reason = null`;
 }
 
 /**
@@ -107,7 +145,8 @@ export async function saveSessionOverride(
 export async function nightCutoff(sql: Queryable, sessionDate: string): Promise<string> {
   const [row] = await sql<{ cutoff: string }[]>`
     select coalesce(o.open_at, s.open_at) as cutoff
-    from market.sessions s full join market.session_overrides o using (session_date)
+    from market.sessions s
+    full join (select * from market.session_overrides where removed_at is null) o using (session_date)
     where session_date > ${sessionDate} and o.kind is distinct from 'closed'
       and coalesce(o.open_at, s.open_at) is not null
     order by session_date limit 1`;

@@ -38,7 +38,7 @@ export async function findDataset(sql: Queryable, datasetHash: string): Promise<
   return row ?? null;
 }
 
-/** The dataset built last for a session with these definitions and labels; null if there is none left. */
+/** The dataset built last for a session with these definitions and labels that still holds; null if there is none. */
 export async function findSessionDataset(
   sql: Queryable,
   key: Pick<
@@ -53,12 +53,12 @@ export async function findSessionDataset(
     where session_date = ${key.sessionDate} and universe = ${key.universe}
       and universe_version = ${key.universeVersion} and feature_set_version = ${key.featureSetVersion}
       and label_kind = ${key.labelKind} and horizon_sessions = ${key.horizonSessions}
-      and artifact_deleted_at is null
+      and artifact_deleted_at is null and invalid_reason is null
     order by created_at desc, dataset_hash limit 1`;
   return row ?? null;
 }
 
-/** Stores a dataset's row; a known one only loses its mark of deletion, because its object is back. */
+/** Stores a dataset's row; a known one only loses its marks: its object is back, its bars are the stored ones. */
 export async function insertDataset(tx: Tx, row: DatasetRow): Promise<void> {
   await tx`
     insert into turbomode.datasets as d (dataset_hash, parquet_hash, session_date, universe,
@@ -68,8 +68,8 @@ export async function insertDataset(tx: Tx, row: DatasetRow): Promise<void> {
       ${row.universeVersion}, ${row.featureSetVersion}, ${row.labelKind}, ${row.horizonSessions},
       ${row.rows}, ${row.symbols}, ${row.sessions}, ${row.inputHash}, ${tx.json(jsonb(row.manifest))},
       ${tx.json(jsonb(row.coverage))})
-    on conflict (dataset_hash) do update set artifact_deleted_at = null
-      where d.artifact_deleted_at is not null`;
+    on conflict (dataset_hash) do update set artifact_deleted_at = null, invalid_reason = null
+      where d.artifact_deleted_at is not null or d.invalid_reason is not null`;
 }
 
 /** Names a feature set once: its definitions, by the hash of the same. */
@@ -83,7 +83,22 @@ export async function insertFeatureSet(
     on conflict do nothing`;
 }
 
-/** Feature values of a night's own session, one row per symbol in the order of the feature set. */
+/** Whether all values of a session that are stored are of bars which changed since. */
+export async function hasOnlyInvalidFeatures(
+  sql: Queryable,
+  input: { sessionDate: string; universeVersion: string; featureSetVersion: string },
+): Promise<boolean> {
+  const [row] = await sql<{ invalid: boolean | null }[]>`
+    select bool_and(invalid_reason is not null) as invalid from turbomode.session_features
+    where session_date = ${input.sessionDate} and universe_version = ${input.universeVersion}
+      and feature_set_version = ${input.featureSetVersion}`;
+  return row?.invalid ?? false;
+}
+
+/**
+ * Feature values of a night's own session, one row per symbol in the order of the feature set. A symbol that has
+ * no values any more keeps its old row, marked invalid.
+ */
 export async function mergeSessionFeatures(
   tx: Tx,
   input: {
@@ -109,9 +124,10 @@ export async function mergeSessionFeatures(
       dataset_hash: { type: 'constant', of: 'text', value: input.datasetHash },
       symbol: { type: 'text', values: input.symbols },
       values: { type: 'float4[]', values: input.values },
+      invalid_reason: { type: 'text', values: input.symbols.map(() => null) },
     },
     key: ['session_date', 'universe_version', 'feature_set_version', 'symbol'],
-    compare: ['values'],
+    compare: ['values', 'invalid_reason'],
     alsoSet: ['dataset_hash'],
   });
 }

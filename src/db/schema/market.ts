@@ -60,6 +60,10 @@ export const sessionOverrides = market.table(
     reason: text('reason').notNull(),
     decidedBy: text('decided_by').notNull(),
     recordedAt: recordedAt(),
+    /** Taken back: the calendar file holds again. The row stays, so that the act can be repeated. */
+    removedAt: instant('removed_at'),
+    removedBy: text('removed_by'),
+    removeReason: text('remove_reason'),
   },
   (t) => [
     check('session_overrides_kind', sql`${t.kind} in ('closed', 'early_close', 'hours')`),

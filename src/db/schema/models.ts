@@ -36,6 +36,8 @@ export const datasets = turbomode.table(
     createdAt: instant('created_at').notNull().defaultNow(),
     /** The object was removed by retention; the row stays as the record. */
     artifactDeletedAt: instant('artifact_deleted_at'),
+    /** What it was made of changed since, in words; the same inputs again take the mark away. */
+    invalidReason: text('invalid_reason'),
   },
   (t) => [
     index('datasets_input').on(t.inputHash),
@@ -54,6 +56,8 @@ export const sessionFeatures = turbomode.table(
     datasetHash: hashColumn('dataset_hash').notNull(),
     values: real('values').array().notNull(),
     recordedAt: recordedAt(),
+    /** What it was made of changed since, in words; the same inputs again take the mark away. */
+    invalidReason: text('invalid_reason'),
   },
   (t) => [primaryKey({ columns: [t.sessionDate, t.universeVersion, t.featureSetVersion, t.symbol] })],
 );

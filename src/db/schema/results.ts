@@ -5,6 +5,7 @@ import {
   check,
   date,
   doublePrecision,
+  index,
   integer,
   jsonb,
   primaryKey,
@@ -83,14 +84,19 @@ export const signals = turbomode.table(
   ],
 );
 
-/** Outcome of a stored prediction, written once its exit session is known. */
+/**
+ * Outcome of a stored prediction, written once its exit session is known. One whose prices changed later stays for
+ * the nights before, marked, with the next version beside it.
+ */
 export const maturedPredictions = turbomode.table(
   'matured_predictions',
   {
     ...predictionKey(),
+    /** 1, 2, …: a new one after the bars behind the one before changed. */
+    outcomeVersion: smallint('outcome_version').notNull().default(1),
     entrySession: date('entry_session', { mode: 'string' }).notNull(),
     exitSession: date('exit_session', { mode: 'string' }).notNull(),
-    /** First session whose night could know the outcome (= exit session). */
+    /** First session whose night could know it: the exit session, for later versions the night that made them. */
     availableSession: date('available_session', { mode: 'string' }).notNull(),
     entryPrice: doublePrecision('entry_price'),
     exitPrice: doublePrecision('exit_price'),
@@ -103,11 +109,24 @@ export const maturedPredictions = turbomode.table(
     simulated: boolean('simulated').notNull(),
     taskRunId: text('task_run_id').notNull(),
     recordedAt: recordedAt(),
+    /** From the night of this session on it no longer holds. */
+    invalidFrom: date('invalid_from', { mode: 'string' }),
+    invalidReason: text('invalid_reason'),
   },
   (t) => [
     primaryKey({
-      columns: [t.sessionDate, t.universe, t.universeVersion, t.modelVersion, t.revision, t.symbol],
+      columns: [
+        t.sessionDate,
+        t.universe,
+        t.universeVersion,
+        t.modelVersion,
+        t.revision,
+        t.symbol,
+        t.outcomeVersion,
+      ],
     }),
+    index('matured_predictions_exit').on(t.exitSession),
+    check('matured_predictions_invalid', sql`(${t.invalidFrom} is null) = (${t.invalidReason} is null)`),
   ],
 );
 
@@ -126,6 +145,8 @@ export const backtestRuns = turbomode.table('backtest_runs', {
   parameters: jsonb('parameters').notNull(),
   summary: jsonb('summary').notNull(),
   recordedAt: recordedAt(),
+  /** What it was made of changed since, in words; the same inputs again take the mark away. */
+  invalidReason: text('invalid_reason'),
 });
 
 export const backtestMetrics = turbomode.table(
@@ -229,6 +250,8 @@ export const driftLog = turbomode.table(
     details: jsonb('details').notNull().default({}),
     taskRunId: text('task_run_id').notNull(),
     recordedAt: recordedAt(),
+    /** What it was made of changed since, in words; the same inputs again take the mark away. */
+    invalidReason: text('invalid_reason'),
   },
   (t) => [
     primaryKey({

@@ -112,6 +112,15 @@ export const PRESETS = {
     heartbeatMs: 30 * SECOND,
     retry: TRANSIENT,
   },
+  // A person's decision about a row or a date: one short transaction, and the person waits for it.
+  marketDataShort: {
+    kind: 'activity',
+    taskQueue: TASK_QUEUES.marketData,
+    perAttemptMs: 30 * SECOND,
+    totalMs: 10 * MINUTE,
+    heartbeatMs: null,
+    retry: TRANSIENT,
+  },
   // Fits: forty of them wait behind one slot, so the total is the task's timeout, not the fit's.
   ml: {
     kind: 'activity',
@@ -137,8 +146,8 @@ function retryPolicy(limits: RetryLimits) {
   };
 }
 
-/** Options of an activity on a worker's queue, for a task that may take `taskTimeoutMs`. */
-export function activityOptions(name: PresetName, taskTimeoutMs: number) {
+/** Options of an activity on a worker's queue, for a task that may take `taskTimeoutMs`; without one its own bound. */
+export function activityOptions(name: PresetName, taskTimeoutMs = Number.MAX_SAFE_INTEGER) {
   const preset: Preset = PRESETS[name];
   return {
     startToCloseTimeout: ms(preset.perAttemptMs, taskTimeoutMs),

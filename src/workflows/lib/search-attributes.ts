@@ -44,6 +44,16 @@ export function tagRun(run: { sessionDate: string; universe: string; trigger: Tr
   ]);
 }
 
+/** A decision about market data belongs to a session and to no universe. */
+export function tagDecision(run: { sessionDate: string; task: string }): void {
+  upsertSearchAttributes([
+    { key: SESSION_DATE, value: run.sessionDate },
+    { key: TASK, value: run.task },
+    { key: TRIGGER, value: 'manual' },
+    { key: REVIEW_STATE, value: 'none' },
+  ]);
+}
+
 export function tagReview(state: ReviewState): void {
   upsertSearchAttributes([{ key: REVIEW_STATE, value: state }]);
 }

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
+import type {
+  QuarantineDecisionInput,
+  QuarantineDecisionResult,
+  SessionOverrideInput,
+  SessionOverrideResult,
+} from '../contracts/decisions.ts';
+import { quarantineWorkflowId, sessionOverrideWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
+
+/** Decisions about market data that CLI and API share. Each is safe to repeat. */
+
+const CALL_MS = 15_000;
+/** A worker that lives answers in a second; the workflow goes on without us. */
+const ANSWER_MS = 60_000;
+/** Longer than the activity's own bound, so that a decision nobody can carry out ends some day. */
+const EXECUTION_LIMIT = '1 hour';
+
+/** A decision that was refused: no such row, decided otherwise before, or it makes no sense. */
+export class DecisionRefusedError extends Error {
+  override name = 'DecisionRefusedError';
+  /** Class on the wire: `InvalidInput` or `AlreadyDecided`. */
+  readonly type: string;
+
+  constructor(message: string, options: { type: string; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.type = options.type;
+  }
+}
+
+/** Releases or rejects a quarantined row. Throws DecisionRefusedError with the reason in words. */
+export async function decideQuarantine(
+  client: Client,
+  input: QuarantineDecisionInput,
+): Promise<QuarantineDecisionResult> {
+  return await decide<QuarantineDecisionResult>(client, {
+    workflow: 'quarantineDecision',
+    workflowId: quarantineWorkflowId(input),
+    summary: `${input.decision} ${input.symbol} ${input.sessionDate} (${input.provider}), by ${input.by}`,
+    input,
+  });
+}
+
+/** Corrects the calendar for one date, or takes a correction back. Throws DecisionRefusedError. */
+export async function overrideSession(
+  client: Client,
+  input: SessionOverrideInput,
+): Promise<SessionOverrideResult> {
+  return await decide<SessionOverrideResult>(client, {
+    workflow: 'sessionOverride',
+    workflowId: sessionOverrideWorkflowId(input),
+    summary: `calendar of ${input.sessionDate}: ${input.change}, by ${input.by}`,
+    input,
+  });
+}
+
+type DecisionInput = QuarantineDecisionInput | SessionOverrideInput;
+
+async function decide<Result>(
+  client: Client,
+  run: { workflow: string; workflowId: string; summary: string; input: DecisionInput },
+): Promise<Result> {
+  const handle = await client.withDeadline(Date.now() + CALL_MS, () =>
+    client.workflow.start<(input: DecisionInput) => Promise<Result>>(run.workflow, {
+      workflowId: run.workflowId,
+      taskQueue: TASK_QUEUES.pipeline,
+      args: [run.input],
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowExecutionTimeout: EXECUTION_LIMIT,
+      staticSummary: run.summary,
+    }),
+  );
+  const given = new AbortController();
+  const late = sleep(ANSWER_MS, undefined, { signal: given.signal }).then((): never => {
+    throw new Error(
+      `no answer within ${ANSWER_MS / 1000} s; ${run.workflowId} is carried out as soon as a worker runs`,
+    );
+  });
+  try {
+    return await Promise.race([handle.result(), late]);
+  } catch (error) {
+    throw refusalOf(error) ?? error;
+  } finally {
+    given.abort();
+    late.catch(() => undefined);
+  }
+}
+
+function refusalOf(error: unknown): DecisionRefusedError | null {
+  if (!(error instanceof WorkflowFailedError) || !(error.cause instanceof ApplicationFailure)) return null;
+  const { type, message } = error.cause;
+  if (type !== 'InvalidInput' && type !== 'AlreadyDecided') return null;
+  return new DecisionRefusedError(message, { type, cause: error });
+}
