@@ -30,7 +30,9 @@ it.each(['23505', '42P01', '57014', 'XX000'])(
 );
 
 it('takes a missing socket for an outage, a missing file for what it is', () => {
-  expect(toFailure(withCode('ENOENT', { syscall: 'connect' }))).toMatchObject({ type: 'DatabaseUnavailable' });
+  expect(toFailure(withCode('ENOENT', { syscall: 'connect' }))).toMatchObject({
+    type: 'DatabaseUnavailable',
+  });
   const noFile = withCode('ENOENT', { syscall: 'open' });
   expect(toFailure(noFile)).toBe(noFile);
 });
