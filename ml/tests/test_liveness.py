@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.processes import ML, eventually, read_lines, started
 
+from nightshift_ml import worker
 from nightshift_ml.liveness import Liveness
 from nightshift_ml.settings import Settings
 
@@ -86,3 +89,16 @@ def test_log_lines_stay_json(caplog: pytest.LogCaptureFixture) -> None:
     line = JsonFormatter().format(caplog.records[0])
     assert "\n" not in line
     assert json.loads(line)["logger"] == "nightshift.ml.liveness"
+
+
+def test_without_a_login_the_worker_says_so_once_and_serves(caplog: pytest.LogCaptureFixture) -> None:
+    nobody: Any = None
+
+    async def serve() -> str:
+        async with worker._beating(nobody, None):
+            return "served"
+
+    with caplog.at_level(logging.INFO):
+        assert asyncio.run(serve()) == "served"
+    [record] = caplog.records
+    assert record.message == "NIGHTSHIFT_DB_URL_ML is not set: outages of this worker are not recorded"

@@ -14,6 +14,8 @@ import { readUniverse } from '../../src/providers/universe-file.ts';
 import { createTestDatabase, type TestDatabase } from './env.ts';
 
 export type House = {
+  /** Login URLs of its database. */
+  urls: TestDatabase['urls'];
   database: Database;
   /** Logged in as the API role. */
   api: Database;
@@ -74,6 +76,7 @@ export async function openHouse(options: {
     ...(options.now === undefined ? {} : { now: options.now }),
   };
   const house: House = {
+    urls: testDatabase.urls,
     database,
     api,
     owner,

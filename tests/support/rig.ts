@@ -34,6 +34,7 @@ import { type AllActivities, createFakes, SESSION, UNIVERSE } from './fakes.ts';
 export type History = temporal.api.history.v1.IHistory;
 export type RecordedHistory = { workflowId: string; runId: string; workflowType: string; history: History };
 
+export type RigOptions = { ml?: boolean };
 type NightWorkflow = (input: NightInput) => Promise<NightResult>;
 type WorkerActivities = Partial<AllActivities & SlotActivities & QueueActivities>;
 
@@ -65,6 +66,7 @@ export class Rig {
   readonly #replayed = new Set<string>();
   #current: WorkerActivities = {};
   #workers: { worker: Worker; run: Promise<void> }[] = [];
+  #ml = true;
   /** A universe no other test of the file has: ids of nights and tasks contain it. */
   universe = uniqueName(UNIVERSE);
   /** What a new queue finds in the rows. */
@@ -77,7 +79,8 @@ export class Rig {
     this.client = new Client({ connection: parts.connection, namespace: parts.namespace });
   }
 
-  static async start(): Promise<Rig> {
+  /** `ml: false` leaves the queue `ml` to a worker of the test's own. */
+  static async start(options: RigOptions = {}): Promise<Rig> {
     quietRuntime();
     const { address } = testTemporal();
     const namespace = uniqueName('test');
@@ -91,6 +94,7 @@ export class Rig {
     });
     await registerSearchAttributes(connection, namespace);
     const rig = new Rig({ connection, native, namespace });
+    rig.#ml = options.ml ?? true;
     await rig.startWorkers();
     return rig;
   }
@@ -119,7 +123,7 @@ export class Rig {
         maxCachedWorkflows: 50,
         activities,
       }),
-      Worker.create({ ...common, taskQueue: TASK_QUEUES.ml, activities }),
+      ...(this.#ml ? [Worker.create({ ...common, taskQueue: TASK_QUEUES.ml, activities })] : []),
       Worker.create({ ...common, taskQueue: TASK_QUEUES.marketData, activities }),
     ]);
     this.#workers = workers.map((worker) => ({ worker, run: worker.run() }));
@@ -235,10 +239,10 @@ export class Rig {
 }
 
 /** A rig for all tests of a file: started before them, histories replayed after each. */
-export function useRig(): { readonly current: Rig } {
+export function useRig(options: RigOptions = {}): { readonly current: Rig } {
   let rig: Rig | undefined;
   beforeAll(async () => {
-    rig = await Rig.start();
+    rig = await Rig.start(options);
   });
   afterEach(async () => rig?.endTest());
   afterAll(async () => rig?.close());
