@@ -27,8 +27,10 @@ describe('decideVerdicts', () => {
     const weakLoss = { ...STRONG, name: 'weakLoss', logLossGain: estimate(-0.001, 0.0004, 0.01) };
     const verdicts = decideVerdicts([STRONG, weakIc, weakLoss]);
     expect(verdicts.map(({ verdict }) => verdict)).toEqual(['edge', 'no_edge', 'no_edge']);
-    expect(verdicts[0]?.words).toMatch(/^Edge: IC 0\.0400 \(0\.0243 to 0\.0557\), log-loss gain 0\.00200/);
-    expect(verdicts[1]?.words).toMatch(/^No edge: the IC interval includes zero/);
+    expect(verdicts[0]?.words).toMatch(
+      /^Edge: the IC is 0\.0400 \(95 % interval 0\.0243 to 0\.0557\), the log-loss gain over the base rate 0\.00200 .*; a mean IC below 0\.0\d+ could not have been told from zero\.$/,
+    );
+    expect(verdicts[1]?.words).toMatch(/^No edge, because the IC interval includes zero/);
     expect(verdicts[2]?.words).toMatch(/not better than that of the base rate/);
   });
 

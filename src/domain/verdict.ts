@@ -53,13 +53,14 @@ export function decideVerdicts(models: readonly VerdictInput[], options: Verdict
       isAbove(model.aucWithinSession, plausibleAuc) || isAbove(model.aucPooled, plausibleAuc);
     const verdict = failures.length === 0 ? 'edge' : 'no_edge';
     const tested = model.ic.pValue !== null && model.logLossGain.pValue !== null;
+    const smallestDetectableIc = model.ic.standardError === null ? null : strictest * model.ic.standardError;
     return {
       name: model.name,
       verdict,
       adjustedPValue: tested ? (adjusted[i] ?? null) : null,
-      smallestDetectableIc: model.ic.standardError === null ? null : strictest * model.ic.standardError,
+      smallestDetectableIc,
       leakSuspected,
-      words: verdictWords(model, { failures, leakSuspected, plausibleAuc }),
+      words: verdictWords(model, { failures, leakSuspected, plausibleAuc, smallestDetectableIc }),
     };
   });
 }
@@ -91,17 +92,29 @@ function reasonsAgainst(model: VerdictInput, test: { alpha: number; adjusted: nu
 
 function verdictWords(
   model: VerdictInput,
-  state: { failures: string[]; leakSuspected: boolean; plausibleAuc: number },
+  state: {
+    failures: string[];
+    leakSuspected: boolean;
+    plausibleAuc: number;
+    smallestDetectableIc: number | null;
+  },
 ): string {
-  const numbers = `IC ${inWords(model.ic, 4)}, log-loss gain ${inWords(model.logLossGain, 5)}`;
+  const { failures, leakSuspected, plausibleAuc, smallestDetectableIc } = state;
+  const detectable =
+    smallestDetectableIc === null
+      ? ''
+      : `; a mean IC below ${smallestDetectableIc.toFixed(4)} could not have been told from zero`;
+  const numbers =
+    `the IC is ${inWords(model.ic, 4)}, the log-loss gain over the base rate ` +
+    `${inWords(model.logLossGain, 5)}${detectable}`;
   const verdict =
-    state.failures.length === 0 ? `Edge: ${numbers}.` : `No edge: ${state.failures.join('; ')} (${numbers}).`;
-  if (!state.leakSuspected) return verdict;
-  return `${verdict} The AUC lies above ${state.plausibleAuc}: treat it as a leak until that is disproved.`;
+    failures.length === 0 ? `Edge: ${numbers}.` : `No edge, because ${failures.join(' and ')}: ${numbers}.`;
+  if (!leakSuspected) return verdict;
+  return `${verdict} The AUC lies above ${plausibleAuc}: treat it as a leak until that is disproved.`;
 }
 
 function inWords({ value, low, high }: Estimate, digits: number): string {
   if (value === null) return 'not defined';
   if (low === null || high === null) return value.toFixed(digits);
-  return `${value.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+  return `${value.toFixed(digits)} (95 % interval ${low.toFixed(digits)} to ${high.toFixed(digits)})`;
 }

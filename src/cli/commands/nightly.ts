@@ -1,24 +1,25 @@
 import { rename, writeFile } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { projectRoot } from '../../../scripts/lib/paths.mjs';
 import { effectiveConfig } from '../../contracts/schemas/config.ts';
 import type { RunReport } from '../../contracts/schemas/report.ts';
 import { changedTables, readTableFingerprints } from '../../db/queries/fingerprint.ts';
 import { findNight, listNights, type NightRow } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
-import { createCalendar } from '../../domain/calendar.ts';
-import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
-import { readActivityProgress } from '../../temporal/progress.ts';
+import { createProgressReader } from '../../temporal/progress.ts';
 import { cancelRun, isRunClosed, type RunHandle, startNight } from '../../temporal/verbs.ts';
+import { lockOwner } from '../../runtime/folder-lock.ts';
 import { type App, DEFAULT_CONFIG, ensureSchedules, openApp, readConfig } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
 import { followNight } from '../follow.ts';
 import { untilInterrupted } from '../interrupt.ts';
-import { reportUrls } from '../links.ts';
+import { reportLinks } from '../links.ts';
 import { patiently } from '../patience.ts';
+import { findOpenNights, type NightWish, readShippedCalendar } from '../open-nights.ts';
 import { requireCount, requireDate } from '../options.ts';
 import { renderReport } from '../render/report.ts';
+import { measureSizes } from '../sizes.ts';
 
 type NightlyOptions = {
   session?: string;
@@ -34,6 +35,8 @@ type NightlyOptions = {
   mlWorkers: number;
 };
 
+const DISCARD_POLL_MS = 300;
+
 /** `nightshift nightly`: one night or several in order, followed to their end, reported, exit code to match. */
 export function nightlyCommand(): Command {
   return new Command('nightly')
@@ -44,7 +47,7 @@ export function nightlyCommand(): Command {
     .option('--universe <name|file>', 'tiny, sample, sp500, or a file with symbols')
     .option('--json <file>', 'write the run report as JSON (several nights: a list)')
     .option('--keep', 'leave everything up afterwards, until Ctrl-C')
-    .option('--no-wait', 'start the night and return; a pending review ends with code 4')
+    .option('--no-wait', 'never wait for a person: a pending review ends the command with code 4')
     .option('--discard', 'cancel an interrupted night instead of resuming it')
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
     .option('--config <file>', 'configuration (default config/scheduler_config.json)')
@@ -78,6 +81,21 @@ function checkOptions(options: NightlyOptions): void {
   }
 }
 
+/** Another command owns the folder: the night runs there, and goes on when this one ends. */
+async function sayAttached(app: App, options: NightlyOptions): Promise<void> {
+  if (app.runtime.owned) return;
+  const owner = await lockOwner(app.runtime.dataDir);
+  console.error(
+    `Using the instance that runs on this folder (${owner === null ? 'unknown' : `nightshift ${owner.command}, pid ${owner.pid}`}).`,
+  );
+  const own = [
+    ...(options.mlWorkers === 1 ? [] : ['--ml-workers']),
+    ...(options.keep === true ? ['--keep'] : []),
+  ];
+  if (own.length > 0)
+    console.error(`${own.join(' and ')} without effect: that instance was started without this command.`);
+}
+
 async function nightly(options: NightlyOptions): Promise<number> {
   checkOptions(options);
   const interrupt = untilInterrupted();
@@ -89,6 +107,7 @@ async function nightly(options: NightlyOptions): Promise<number> {
     ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
   });
   try {
+    await sayAttached(app, options);
     await ensureSchedules({
       runtime: app.runtime,
       enable: false,
@@ -110,48 +129,40 @@ async function nightly(options: NightlyOptions): Promise<number> {
   }
 }
 
-async function defaultUniverse(config: string | undefined): Promise<string> {
-  const file = await readConfig(config === undefined ? DEFAULT_CONFIG : resolve(config));
-  return effectiveConfig(file).universe;
-}
-
 type Context = { app: App; options: NightlyOptions; signal: AbortSignal };
+
+/** What one command line did so far: exit codes of all nights, reports of those it asked for. */
+type Done = { codes: number[]; reports: RunReport[] };
 
 async function runNights(context: Context): Promise<number> {
   const { app, options, signal } = context;
-  const codes: number[] = [];
-  const reports: RunReport[] = [];
-  for (const night of await interruptedNights(context)) {
-    if (signal.aborted) return EXIT.interrupted;
-    if (options.discard === true) {
-      console.log(`Cancelling the interrupted night of ${night.sessionDate}, ${night.universe}.`);
-      await cancelRun(app.client, night);
-      continue;
+  const wish = await readWish(options);
+  const open = await findOpenNights(app, wish);
+  const done: Done = { codes: [], reports: [] };
+  if (options.discard === true) await discard(context, [...open.others, ...open.same]);
+  else if (app.runtime.owned) {
+    for (const night of open.others) {
+      if (signal.aborted) return sayInterrupted(context, null);
+      console.log(`Resuming the interrupted night of ${night.sessionDate}, ${night.universe}, first.`);
+      const report = await follow(context, night);
+      if (report === null || signal.aborted) return sayInterrupted(context, report);
+      print(report);
+      done.codes.push(exitCodeOf(report.status));
     }
-    console.log(`Resuming the interrupted night of ${night.sessionDate}, ${night.universe}.`);
-    const report = await follow(context, night);
-    if (report !== null) print(report);
   }
-  const universe = universeOf(options.universe) ?? (await defaultUniverse(options.config));
-  for (const sessionDate of await sessionsToRun(context)) {
-    if (signal.aborted) return EXIT.interrupted;
-    const before = await patiently(() => readTableFingerprints(app.database.sql))();
-    const run = await startNight(app.client, {
-      trigger: 'cli',
-      ...(sessionDate === undefined ? {} : { sessionDate }),
-      universe,
-    });
-    if (!options.wait) {
-      console.log(`Started ${run.workflowId}. \`nightshift status\` shows it.`);
-      continue;
-    }
-    const report = await follow(context, run);
-    if (report === null || signal.aborted) return EXIT.interrupted;
-    print(report);
-    await sayWhetherUnchanged(context, { report, before, run });
-    reports.push(report);
-    codes.push(exitCodeOf(report.status));
+  for (const night of options.discard === true ? [] : open.same) {
+    console.log(
+      app.runtime.owned
+        ? `Resuming the interrupted night of ${night.sessionDate}, ${night.universe}.`
+        : `The night of ${night.sessionDate}, ${night.universe} runs already; this shows it.`,
+    );
   }
+  for (const sessionDate of wish.sessions) {
+    if (signal.aborted) return sayInterrupted(context, null);
+    const interrupted = await runNight(context, { sessionDate, universe: wish.universe, done });
+    if (interrupted !== null) return interrupted;
+  }
+  const { reports, codes } = done;
   if (options.json !== undefined && reports.length > 0) {
     await writeJson(resolve(options.json), options.from === undefined ? reports[0] : reports);
     console.log(`\nReport: ${options.json}`);
@@ -159,25 +170,62 @@ async function runNights(context: Context): Promise<number> {
   return worstExitCode(codes);
 }
 
-/** Open nights of other sessions or universes than the one asked for; that one resumes by being started. */
-async function interruptedNights({ app, options }: Context): Promise<NightRow[]> {
-  const open = await listNights(app.database.sql, { open: true });
-  const universe = universeOf(options.universe);
-  const wanted = (night: NightRow) =>
-    options.session === night.sessionDate && (universe === undefined || universe === night.universe);
-  const nights: NightRow[] = [];
-  for (const night of open.toReversed()) {
-    if ((options.discard === true || !wanted(night)) && !(await isRunClosed(app.client, night)))
-      nights.push(night);
-  }
-  return nights;
+/** One night to its end. Returns an exit code only when it was interrupted. */
+async function runNight(
+  context: Context,
+  night: { sessionDate: string | undefined; universe: string; done: Done },
+): Promise<number | null> {
+  const { app, signal } = context;
+  const { sessionDate, universe, done } = night;
+  const before = await patiently(() => readTableFingerprints(app.database.sql))();
+  const run = await startNight(app.client, {
+    trigger: 'cli',
+    ...(sessionDate === undefined ? {} : { sessionDate }),
+    universe,
+  });
+  const report = await follow(context, run);
+  if (report === null || signal.aborted) return sayInterrupted(context, report);
+  print(report);
+  await sayWhetherUnchanged(context, { report, before, run });
+  done.reports.push(report);
+  done.codes.push(exitCodeOf(report.status));
+  return null;
 }
 
-async function sessionsToRun({ options }: Context): Promise<(string | undefined)[]> {
+async function discard({ app }: Context, nights: readonly NightRow[]): Promise<void> {
+  for (const night of nights) {
+    const word = app.runtime.owned ? 'interrupted' : 'running';
+    console.log(`Cancelling the ${word} night of ${night.sessionDate}, ${night.universe}.`);
+    await cancelRun(app.client, night);
+    while (!(await patiently(() => isRunClosed(app.client, night))())) await sleep(DISCARD_POLL_MS);
+  }
+}
+
+/** What became of the night, and how to go on. */
+function sayInterrupted({ app, options }: Context, report: RunReport | null): number {
+  const night = report === null ? 'The night' : `The night of ${report.sessionDate}, ${report.universe}`;
+  const folder = options.dataDir === undefined ? '' : ` --data-dir ${options.dataDir}`;
+  console.error(
+    app.runtime.owned
+      ? `Interrupted. ${night} is kept: the same command resumes it where it stopped, with --discard it is cancelled.`
+      : `${night} goes on in the instance that runs; \`nightshift status${folder}\` shows it.`,
+  );
+  return EXIT.interrupted;
+}
+
+async function readWish(options: NightlyOptions): Promise<NightWish> {
+  const file = await readConfig(options.config === undefined ? DEFAULT_CONFIG : resolve(options.config));
+  const config = effectiveConfig(file);
+  return {
+    sessions: await sessionsToRun(options),
+    universe: universeOf(options.universe) ?? config.universe,
+    settleDelayMs: config.settleDelayMinutes * 60_000,
+  };
+}
+
+async function sessionsToRun(options: NightlyOptions): Promise<(string | undefined)[]> {
   if (options.from === undefined || options.to === undefined) return [options.session];
-  const table = await readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
-  const calendar = createCalendar({ exchange: 'XNYS', timeZone: XNYS_TIME_ZONE, sessions: table });
-  const sessions = calendar.sessionsBetween(options.from, options.to);
+  const sessions = (await readShippedCalendar()).sessionsBetween(options.from, options.to);
   if (sessions.length === 0) {
     throw new UsageError(`--from/--to: no exchange session between ${options.from} and ${options.to}`);
   }
@@ -185,16 +233,17 @@ async function sessionsToRun({ options }: Context): Promise<(string | undefined)
 }
 
 async function follow({ app, options, signal }: Context, run: RunHandle): Promise<RunReport | null> {
-  const urls = reportUrls(app.runtime, run);
+  const { sql } = app.database;
+  const links = reportLinks(app.runtime, run);
+  const readTask = createProgressReader(app.client);
   let announced = false;
   const report = await followNight({
     readReport: patiently(async () => {
-      const current = await readNightReport(app.database.sql, { ...run, urls });
+      const current = await readNightReport(sql, { ...run, ...links });
       if (current !== null && !announced) {
         announced = true;
-        console.log(
-          `Night of ${current.sessionDate}, universe ${current.universe} (${urls['night'] ?? run.workflowId})`,
-        );
+        console.log(`Night of ${current.sessionDate}, universe ${current.universe}`);
+        console.log(`  ${links.urls.night ?? run.workflowId}`);
       }
       return current;
     }),
@@ -202,29 +251,49 @@ async function follow({ app, options, signal }: Context, run: RunHandle): Promis
       const running = current.tasks.filter(({ status }) => status === 'running');
       const lists = await Promise.all(
         running.map(({ task }) =>
-          readActivityProgress(app.client, `${task}/${current.sessionDate}/${current.universe}`).catch(
+          readTask(`${task}/${current.sessionDate}/${current.universe}`).then(
+            (progress) => [[task, progress] as const],
+            // Not begun yet, or its server is being started again: the rows still tell the states.
             () => [],
           ),
         ),
       );
-      return lists.flat();
+      return new Map(lists.flat());
     },
     isClosed: patiently(() => isRunClosed(app.client, run)),
     output: process.stdout,
     now: () => Date.now(),
     signal,
     waitForReview: options.wait && process.stdout.isTTY,
+    reviewHint: (current) => reviewHint(options, { report: current, run, isOver: false }),
   });
-  if (report?.status === 'awaiting_review') {
-    console.log(
-      `\nA task waits for a person: nightshift review ${run.workflowId} retry|skip|abort --by NAME --why TEXT`,
-    );
+  if (report === null || signal.aborted) return report;
+  if (report.status === 'awaiting_review') {
+    const isOver = app.runtime.owned && options.keep !== true;
+    for (const line of reviewHint(options, { report, run, isOver })) console.log(line);
   }
-  return report;
+  return { ...report, sizes: await measureSizes(app.runtime, sql) };
+}
+
+/** How a person decides about a task that waits; from another terminal while this one watches. */
+function reviewHint(
+  options: NightlyOptions,
+  night: { report: RunReport; run: RunHandle; isOver: boolean },
+): string[] {
+  const folder = options.dataDir === undefined ? '' : ` --data-dir ${options.dataDir}`;
+  const waiting = night.report.tasks.filter(({ status }) => status === 'awaiting_review');
+  return [
+    '',
+    `A person has to decide: ${waiting.map(({ task }) => task).join(', ')} failed and may not run again by itself.`,
+    `  nightshift review ${night.run.workflowId} retry|skip|abort --by NAME --why TEXT${folder}`,
+    '  retry runs the task anew, skip goes on without it, abort ends the night',
+    ...(night.isOver ? [`  This instance stops now: start one with \`nightshift up${folder}\` first.`] : []),
+  ];
 }
 
 function print(report: RunReport): void {
-  console.log(`\n${renderReport(report).join('\n')}`);
+  const { isTTY, columns } = process.stdout;
+  console.log(`\n${renderReport(report, isTTY ? { columns } : {}).join('\n')}`);
 }
 
 /** After a night that had run before: says whether any row of data, models or results is different now. */

@@ -6,7 +6,7 @@ import { listNights } from '../../db/queries/nights.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
 import { requestManualRun } from '../../temporal/verbs.ts';
 import { type App, openApp } from '../app.ts';
-import { exitCodeOf, UsageError } from '../exit-codes.ts';
+import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { actor, requireDate, requireTask } from '../options.ts';
 
@@ -69,7 +69,14 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
     console.log(`Requested ${task} of ${sessionDate}: run ${requestId}`);
     if (!options.wait) return 0;
     const row = await untilClosed(app, requestId, interrupt.signal);
-    if (row === null) return 130;
+    if (row === null) {
+      console.error(
+        app.runtime.owned
+          ? `Interrupted. ${task} is kept and goes on with the next start on this folder.`
+          : `${task} goes on in the instance that runs; \`nightshift status\` shows it.`,
+      );
+      return EXIT.interrupted;
+    }
     console.log(`${task} ${row.state}${row.reason === null ? '' : `: ${row.reason}`}`);
     if (row.result !== null) console.log(JSON.stringify(row.result, null, 2));
     return exitCodeOf(row.state);

@@ -5,9 +5,10 @@ import { listTaskRuns } from '../../db/queries/task-runs.ts';
 import { describeSchedules } from '../../temporal/schedules.ts';
 import { readMissedNights } from '../../reconciler/open.ts';
 import { attachApp, temporalTarget } from '../app.ts';
-import { reportUrls } from '../links.ts';
+import { reportLinks } from '../links.ts';
 import { formatTable } from '../render/format.ts';
 import { renderReport } from '../render/report.ts';
+import { measureSizes } from '../sizes.ts';
 
 type StatusOptions = { session?: string; universe?: string; dataDir?: string };
 
@@ -32,7 +33,11 @@ async function status(options: StatusOptions): Promise<void> {
     });
     const [newest] = nights;
     if (options.session !== undefined && newest !== undefined) {
-      const report = await readNightReport(sql, { ...newest, urls: reportUrls(app.runtime, newest) });
+      const report = await readNightReport(sql, {
+        ...newest,
+        ...reportLinks(app.runtime, newest),
+        sizes: await measureSizes(app.runtime, sql),
+      });
       if (report !== null) console.log(renderReport(report).join('\n'));
       return;
     }

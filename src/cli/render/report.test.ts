@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type RunReport, runReportSchema } from '../../contracts/schemas/report.ts';
 import { renderReport } from './report.ts';
@@ -35,6 +36,29 @@ const report: RunReport = runReportSchema.parse({
       durationMs: null,
       reason: 'no baseline',
       result: null,
+      history: [
+        {
+          attempt: 1,
+          status: 'timed_out',
+          startedAt: '2018-02-08T03:45:10.000Z',
+          completedAt: '2018-02-08T03:46:10.000Z',
+          reason: null,
+        },
+        {
+          attempt: 2,
+          status: 'failed',
+          startedAt: '2018-02-08T03:46:11.000Z',
+          completedAt: '2018-02-08T03:46:13.000Z',
+          reason: 'no base',
+        },
+        {
+          attempt: 3,
+          status: 'failed',
+          startedAt: '2018-02-08T03:46:14.000Z',
+          completedAt: '2018-02-08T03:46:15.000Z',
+          reason: 'no baseline',
+        },
+      ],
     },
   ],
   coverage: { totalSymbols: 30, coverage: 0.9987 },
@@ -75,7 +99,10 @@ describe('renderReport', () => {
 
   it('shows each task with status, time, attempts and the reason of a failure', () => {
     expect(text).toMatch(/1 ingestion +succeeded +3\.0 s +2 attempts/);
-    expect(text).toMatch(/5 driftMonitoring +failed +– +3 attempts +no baseline/);
+    expect(text).toMatch(/5 driftMonitoring +failed +– +3 attempts\n {6}no baseline/);
+    expect(text).toContain(
+      '      attempt 1: timed out after 1 min 00 s\n      attempt 2: failed after 2.0 s: no base',
+    );
   });
 
   it('shows metrics with intervals beside the baselines, a dash for what is missing, and the verdict in words', () => {
@@ -85,12 +112,122 @@ describe('renderReport', () => {
   });
 
   it('says that a ranking without edge is no signal, and that the universe is biased', () => {
-    expect(text).toContain('Ranking for the next session, no signals (0 issued, 1 symbols)');
+    expect(text).toContain('Ranking for the next session, no signals (0 issued, 1 symbol)');
     expect(text).toContain('verdict no_edge');
     expect(text).toContain('Survivorship: biased');
   });
 
   it('ends with the links', () => {
     expect(text).toContain('night: http://127.0.0.1:8233/x');
+  });
+});
+
+/** Values of a night of `sp500` on the bundled data, shortened to three models and fourteen signals. */
+const real: RunReport = runReportSchema.parse(
+  JSON.parse(readFileSync(new URL('testdata/report-sp500.json', import.meta.url), 'utf8')),
+);
+
+describe('renderReport of a real night', () => {
+  const lines = renderReport(real);
+  const text = lines.join('\n');
+  const flat = text.replaceAll(/\s+/g, ' ');
+
+  it('says what the data cover, what is wrong with them and where to look', () => {
+    expect(flat).toContain(
+      'coverage: 505 of 505 symbols have a bar of 2018-02-07 (100.0 %), 505 of them usable',
+    );
+    expect(flat).toContain('23 impossible rows in quarantine, 1,138 doubtful bars flagged');
+    expect(flat).toContain('2017-08-01 (276 bars)');
+    expect(flat).toContain('nightshift quarantine list');
+  });
+
+  it('names symbols that failed', () => {
+    const tasks = real.tasks.map((task) =>
+      task.task === 'ingestion'
+        ? {
+            ...task,
+            result: { ...task.result, failed: 7, failures: [{ symbol: 'ABC', reason: 'rate limited' }] },
+          }
+        : task,
+    );
+    const failed = renderReport({ ...real, tasks })
+      .join(' ')
+      .replaceAll(/\s+/g, ' ');
+    expect(failed).toContain('failed: 7 symbols: ABC (rate limited) and 6 more');
+  });
+
+  it('prints the budget of the training: rows, features, trees, folds fitted and reused', () => {
+    expect(flat).toContain(
+      '617,879 rows (505 symbols, 1,259 sessions), 50 features, label excess, horizon 1 session',
+    );
+    expect(flat).toContain('folds: 0 fitted, 40 reused, in 5 test blocks with 138,805 out-of-fold rows');
+    expect(flat).toContain('final models: 8 fitted, 0 reused');
+    expect(flat).toContain('trees: lightgbm 150, xgboost 150, catboost 150, histGradientBoosting 150');
+    expect(flat).toContain('version sp500-20180207-182ef6bf2fba: accepted: out-of-fold log loss not worse');
+  });
+
+  it('has one sentence for the verdict, with what could have been detected, and the metrics with doubtful rows', () => {
+    expect(flat).toMatch(
+      /In words: No edge, because .*: the IC is 0\.02\d\d \(95 % interval 0\.\d+ to 0\.\d+\), .*could not have been told from zero\./,
+    );
+    expect(flat).toMatch(/With doubtful bars counted in, meta: AUC 0\.5136, IC 0\.0224 \[0\.0083, 0\.0373\]/);
+  });
+
+  it('shows the backtest beside its benchmarks, costs and deflation said', () => {
+    expect(text).toContain('Backtest, walk-forward 2017-01-04 to 2018-02-07, 276 sessions');
+    expect(text).toMatch(/ {2}meta +\+5\.4 % +-9\.5 % +-4\.45 \[-7\.03, -2\.44\] +0\.00 +10\.0 % +1\.7/);
+    expect(text).toMatch(/\(buyAndHold\) +\+16\.4 %/);
+    expect(flat).toContain('the 3 base models, net: -10.1 % (catboost) to -19.4 % (extraTrees)');
+    expect(flat).toContain('holds overnight, without dividends and costs');
+    expect(flat).toContain('505 matured tonight, 0 wait for their outcome');
+    expect(flat).toContain('returns lack dividends');
+  });
+
+  it('leaves the backtest out where there is none', () => {
+    expect(renderReport({ ...real, backtest: null }).join('\n')).not.toContain('Backtest');
+  });
+
+  it('prints what each model looks at, sizes, and what lies elsewhere', () => {
+    const models = real.models.map((model) => ({
+      ...model,
+      topFeatures: model.name === 'meta' ? [] : [{ feature: 'smaGap200', share: 0.0744 }],
+    }));
+    const sizes = {
+      databaseBytes: 79_400_000,
+      artifactBytes: null,
+      temporalBytes: 5_900_000,
+      logBytes: 430_000,
+      totalBytes: 85_730_000,
+      freeBytes: 64_700_000_000,
+    };
+    const full = renderReport({ ...real, models, sizes }).join('\n');
+    expect(full).toMatch(/lightgbm +smaGap200 7 %/);
+    expect(full).not.toMatch(/meta +smaGap200/);
+    expect(full).toContain(
+      'database 75.7 MiB, artifacts elsewhere, temporal 5.6 MiB, logs 419.9 KiB, total 81.8 MiB; 60.3 GiB free',
+    );
+  });
+
+  it('fits a terminal of 80 columns, links apart, and still shows every model', () => {
+    const narrow = renderReport(real, { columns: 80 });
+    const body = narrow.slice(0, narrow.indexOf('Where to look'));
+    expect(body.filter((line) => line.length > 80)).toEqual([]);
+    expect(body.join('\n')).toMatch(/meta +0\.5136 +0\.0229 \[0\.0090, 0\.0377\] +0\.6928 +no_edge/);
+  });
+
+  it('shows the strongest of both sides with their reasons when signals were issued', () => {
+    const signals = real.signals.map((signal, index) => ({
+      ...signal,
+      signal: index < 6 ? ('buy' as const) : index > 11 ? ('sell' as const) : signal.signal,
+      reasons: [
+        { feature: 'return5', value: 0.02, contribution: 0.0312 },
+        { feature: 'smaGap200', value: -0.1, contribution: -0.0104 },
+      ],
+    }));
+    const issued = renderReport({ ...real, signals }).join('\n');
+    expect(issued).toContain('Signals for 2018-02-08 (8 issued, 14 symbols)');
+    expect(issued).toMatch(/ 1 +TXN +outperform +0\.5452 +return5 \+0\.031, smaGap200 -0\.010/);
+    expect(issued.match(/underperform/g)).toHaveLength(2);
+    expect(issued.match(/ outperform/g)).toHaveLength(5);
   });
 });

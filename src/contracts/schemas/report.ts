@@ -28,6 +28,15 @@ export const estimateSchema = z.looseObject({
   high: z.number().nullable(),
 });
 
+/** One attempt of a task; `timed_out` also for one whose runtime went away. */
+export const reportAttemptSchema = z.strictObject({
+  attempt: z.int().min(1),
+  status: z.enum(['running', 'succeeded', 'failed', 'cancelled', 'timed_out', 'superseded']),
+  startedAt: instantSchema,
+  completedAt: instantSchema.nullable(),
+  reason: z.string().nullable(),
+});
+
 export const reportTaskSchema = z.strictObject({
   task: z.enum(TASKS),
   status: taskStateSchema,
@@ -37,6 +46,10 @@ export const reportTaskSchema = z.strictObject({
   durationMs: z.int().min(0).nullable(),
   reason: z.string().nullable(),
   result: jsonObjectSchema.nullable(),
+  history: z
+    .array(reportAttemptSchema)
+    .optional()
+    .describe('The attempts one by one, oldest first; `attempts` is their number.'),
 });
 
 export const reportModelSchema = z.looseObject({
@@ -46,7 +59,23 @@ export const reportModelSchema = z.looseObject({
   verdictInWords: z.string(),
   metrics: jsonObjectSchema,
   baselines: jsonObjectSchema,
+  topFeatures: z
+    .array(z.looseObject({ feature: z.string(), share: z.number() }))
+    .optional()
+    .describe('Features by their share of the mean |SHAP| of this model, largest first.'),
 });
+
+const bytesSchema = z.int().min(0).nullable();
+/** Bytes on disk when the report was made; null for what lies elsewhere and cannot be measured from here. */
+export const reportSizesSchema = z.strictObject({
+  databaseBytes: bytesSchema.describe('Postgres: its folder, or the size of an external database'),
+  artifactBytes: bytesSchema.describe('artifact store; null for an object store'),
+  temporalBytes: bytesSchema.describe("the embedded Temporal server's database"),
+  logBytes: bytesSchema,
+  totalBytes: z.int().min(0).describe('sum of what is known'),
+  freeBytes: bytesSchema.describe('free on the disk of the data folder'),
+});
+export type ReportSizes = z.infer<typeof reportSizesSchema>;
 
 export const reportSignalSchema = z.looseObject({
   symbol: z.string(),
@@ -81,7 +110,16 @@ export const runReportSchema = z.strictObject({
   coverage: jsonObjectSchema.nullable(),
   models: z.array(reportModelSchema),
   signals: z.array(reportSignalSchema),
+  backtest: jsonObjectSchema
+    .nullable()
+    .optional()
+    .describe('Result of the backtest: models, benchmarks, matured predictions, notes.'),
   drift: jsonObjectSchema.nullable(),
-  urls: z.record(z.string(), z.string()),
+  sizes: reportSizesSchema.optional(),
+  urls: z
+    .record(z.string(), z.string())
+    .describe(
+      'Temporal Web UI of this run (`night`, `allRuns`, one per task that ran) and `shap`, the explanations.',
+    ),
 });
 export type RunReport = z.infer<typeof runReportSchema>;

@@ -1,16 +1,28 @@
 import type { TaskResult } from '../../contracts/activities.ts';
-import { type RunReport, runReportSchema } from '../../contracts/schemas/report.ts';
+import { type ReportSizes, type RunReport, runReportSchema } from '../../contracts/schemas/report.ts';
 import { type Task, TASKS } from '../../contracts/wire/names.ts';
 import type { Queryable } from '../client.ts';
+import { type AttemptRow, attemptsOf } from './attempts.ts';
 import { findNight, listNights, type NightRow } from './nights.ts';
 import { readSignals, type StoredSignal } from './predictions.ts';
+import { readTopFeatures } from './report-shap.ts';
 import { type TaskRunRow, taskRunsOfNight } from './task-runs.ts';
 
-/** A night by its execution, or the newest one of a session and universe; `urls` go into the report as they are. */
-export type NightReportKey = (
-  | { workflowId: string; runId: string }
-  | { sessionDate: string; universe: string }
-) & { urls?: Record<string, string> };
+type RunKey = { workflowId: string; runId: string };
+
+/** Where things of a report can be looked at; what has no address is left out. */
+export type ReportLinks = {
+  /** Links that are known beforehand go into the report as they are. */
+  urls?: Record<string, string>;
+  /** Web UI of one workflow run. */
+  urlOfRun?: (run: RunKey) => string | null;
+  /** Address of a named artifact. */
+  urlOfArtifact?: (name: string) => string;
+};
+
+/** A night by its execution, or the newest one of a session and universe. */
+export type NightReportKey = (RunKey | { sessionDate: string; universe: string }) &
+  ReportLinks & { sizes?: ReportSizes };
 
 /**
  * The run report of a night as the rows tell it at this moment; null if the night is not known. CLI and API
@@ -23,6 +35,12 @@ export async function readNightReport(sql: Queryable, key: NightReportKey): Prom
   const resultOf = (task: Task): TaskResult | null =>
     runs.find((run) => run.task === task && run.state === 'succeeded')?.result ?? null;
   const scan = resultOf('overnightScan');
+  const training = resultOf('training');
+  const attempts = await attemptsOf(
+    sql,
+    runs.map(({ taskRunId }) => taskRunId),
+  );
+  const historyOf = (run: TaskRunRow) => attempts.filter(({ taskRunId }) => taskRunId === run.taskRunId);
   return runReportSchema.parse({
     schemaVersion: 1,
     sessionDate: night.sessionDate,
@@ -36,12 +54,20 @@ export async function readNightReport(sql: Queryable, key: NightReportKey): Prom
     completedAt: night.completedAt,
     durationMs: durationMs(night.startedAt, night.completedAt),
     survivorship: 'biased',
-    tasks: runs.map(taskReport).toSorted((a, b) => TASKS.indexOf(a.task) - TASKS.indexOf(b.task)),
+    tasks: runs
+      .map((run) => taskReport(run, historyOf(run)))
+      .toSorted((a, b) => TASKS.indexOf(a.task) - TASKS.indexOf(b.task)),
     coverage: coverageOf(resultOf('ingestion')),
-    models: listOf(resultOf('training'), 'models'),
+    models: await modelsOf(sql, training),
     signals: scan === null ? [] : (await signalsOf(sql, night, scan)).map(signalReport),
+    backtest: resultOf('backtest'),
     drift: resultOf('driftMonitoring'),
-    urls: key.urls ?? {},
+    ...(key.sizes === undefined ? {} : { sizes: key.sizes }),
+    urls: {
+      ...key.urls,
+      ...Object.fromEntries(runs.flatMap((run) => taskLink(key, { run, history: historyOf(run) }))),
+      ...shapLink(key, training),
+    },
   });
 }
 
@@ -55,7 +81,35 @@ async function findNightOf(sql: Queryable, key: NightReportKey): Promise<NightRo
   return newest ?? null;
 }
 
-function taskReport(run: TaskRunRow) {
+/** The newest execution of a task, by the task's name. */
+function taskLink(
+  { urlOfRun }: ReportLinks,
+  { run, history }: { run: TaskRunRow; history: readonly AttemptRow[] },
+): [Task, string][] {
+  const newest = history.at(-1);
+  const url = newest === undefined ? null : (urlOfRun?.(newest) ?? null);
+  return url === null ? [] : [[run.task, url]];
+}
+
+function shapLink({ urlOfArtifact }: ReportLinks, training: TaskResult | null): { shap?: string } {
+  const file = training?.shapFile;
+  return typeof file === 'string' && urlOfArtifact !== undefined ? { shap: urlOfArtifact(file) } : {};
+}
+
+/** The models as training reported them, each with what its explanation says matters most. */
+async function modelsOf(sql: Queryable, training: TaskResult | null): Promise<unknown[]> {
+  const models = listOf(training, 'models');
+  const version = training?.modelVersion;
+  if (models.length === 0 || typeof version !== 'string') return models;
+  const top = await readTopFeatures(sql, version);
+  return models.map((model) => {
+    const name = typeof model === 'object' && model !== null && 'name' in model ? model.name : null;
+    const topFeatures = typeof name === 'string' ? top.get(name) : undefined;
+    return topFeatures === undefined ? model : { ...(model as object), topFeatures };
+  });
+}
+
+function taskReport(run: TaskRunRow, history: readonly AttemptRow[]) {
   return {
     task: run.task,
     status: run.state,
@@ -65,6 +119,13 @@ function taskReport(run: TaskRunRow) {
     durationMs: durationMs(run.startedAt, run.completedAt),
     reason: run.reason ?? run.failure?.message ?? null,
     result: run.result,
+    history: history.map(({ attempt, state, startedAt, completedAt, failure }) => ({
+      attempt,
+      status: state,
+      startedAt,
+      completedAt,
+      reason: failure?.message ?? null,
+    })),
   };
 }
 

@@ -229,7 +229,7 @@ describe('planted signals', () => {
     });
     expect(report.models[0]?.verdict.verdict).toBe('edge');
     expect(report.models[0]?.verdict.leakSuspected).toBe(false);
-    expect(report.models[0]?.verdict.words).toMatch(/^Edge: IC 0\.0/);
+    expect(report.models[0]?.verdict.words).toMatch(/^Edge: the IC is 0\.0/);
   });
 
   it.each([1, 5])(

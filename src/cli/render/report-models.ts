@@ -1,0 +1,114 @@
+import type { RunReport } from '../../contracts/schemas/report.ts';
+import { MODELS } from '../../contracts/wire/names.ts';
+import { formatCount, formatDuration, formatTable } from './format.ts';
+import {
+  estimate,
+  isRecord,
+  type JsonObject,
+  numberOf,
+  percent,
+  plain,
+  plural,
+  section,
+  words,
+  wrap,
+} from './values.ts';
+
+type Model = RunReport['models'][number];
+
+/** Narrower terminals get the intervals of the IC only. */
+const INTERVALS_FROM = 110;
+/** Features named per model. */
+const MAX_FEATURES = 3;
+
+/** What was trained on what, the models beside their baselines, a verdict in words, what they look at. */
+export function modelSections(report: RunReport, width: number): string[] {
+  return [...trainingSection(report, width), ...metricSection(report, width), ...features(report, width)];
+}
+
+function trainingSection(report: RunReport, width: number): string[] {
+  const result = report.tasks.find(({ task }) => task === 'training')?.result;
+  if (!result || result.modelVersion === undefined) return [];
+  const label = `label ${plain(result.labelKind)}, horizon ${plural(numberOf(result.horizonSessions) ?? 0, 'session')}`;
+  const lines = [
+    `data: ${plain(result.rows)} rows (${plain(result.symbols)} symbols, ${plain(result.sessions)} sessions), ` +
+      `${plain(result.features)} features, ${label}`,
+    `folds: ${plain(result.foldsFitted)} fitted, ${plain(result.foldsReused)} reused, in ${plain(result.blocks)} test blocks ` +
+      `with ${plain(result.outOfFoldRows)} out-of-fold rows; final models: ${plain(result.finalsFitted)} fitted, ` +
+      `${plain(result.finalsReused)} reused; ${seconds(result.fitSeconds)} of fits (CPU ${seconds(result.fitCpuSeconds)})`,
+    ...treeLine(result),
+    `version ${result.modelVersion as string}: ${gateWords(result)}`,
+  ];
+  return section(
+    'Training',
+    lines.flatMap((line) => wrap(line, width)),
+  );
+}
+
+function seconds(value: unknown): string {
+  const given = numberOf(value);
+  return formatDuration(given === null ? null : given * 1000);
+}
+
+function treeLine({ trees, seed, threads }: JsonObject): string[] {
+  if (!isRecord(trees)) return [];
+  const grown = MODELS.flatMap((model) => {
+    const count = numberOf(trees[model]);
+    return count === null ? [] : [`${model} ${formatCount(count)}`];
+  });
+  return [`trees: ${grown.join(', ')}; seed ${String(seed)}, ${plain(threads)} threads a fit`];
+}
+
+function gateWords({ accepted, gateReason }: JsonObject): string {
+  const reason = typeof gateReason === 'string' ? gateReason : '';
+  if (accepted === true) return reason.startsWith('accepted') ? reason : `accepted: ${reason}`;
+  return `not accepted, the version before stays current: ${reason}`;
+}
+
+function metricSection(report: RunReport, width: number): string[] {
+  const [first] = report.models;
+  if (first === undefined) return [];
+  const bare = width < INTERVALS_FROM;
+  const cells = (metrics: JsonObject) => [
+    estimate(metrics.auc, { bare }),
+    estimate(metrics.ic),
+    estimate(metrics.logLoss, { bare }),
+  ];
+  const rows = report.models.map((model) => [`  ${model.name}`, ...cells(model.metrics), model.verdict]);
+  const baselines = Object.entries(first.baselines).map(([name, value]) => [
+    `  (${words(name)})`,
+    ...cells(isRecord(value) ? value : { logLoss: value }),
+    'baseline',
+  ]);
+  const meta = report.models.find(({ name }) => name === 'meta');
+  const prose = [
+    ...(meta === undefined ? [] : [`In words: ${meta.verdictInWords}`, ...flaggedLine(meta)]),
+    `Survivorship: ${report.survivorship}. The universe is a later membership list: read every figure as too good.`,
+  ];
+  return section('Models, out of sample, 95 % intervals in brackets', [
+    ...formatTable([['  model', 'AUC', 'IC', 'log loss', 'verdict'], ...rows, ...baselines]),
+    ...prose.flatMap((line) => wrap(line, width)),
+  ]);
+}
+
+/** The same rows with the outcomes of doubtful bars: a large difference says that a verdict hangs on them. */
+function flaggedLine(meta: Model): string[] {
+  const { metricsWithFlagged } = meta;
+  if (!isRecord(metricsWithFlagged) || metricsWithFlagged.auc === undefined) return [];
+  const { auc, ic, logLoss } = metricsWithFlagged;
+  return [
+    `With doubtful bars counted in, meta: AUC ${estimate(auc, { bare: true })}, IC ${estimate(ic)}, ` +
+      `log loss ${estimate(logLoss, { bare: true })}.`,
+  ];
+}
+
+function features(report: RunReport, width: number): string[] {
+  const explained = report.models.filter(({ topFeatures = [] }) => topFeatures.length > 0);
+  const rows = explained.map(({ name, topFeatures = [] }) => {
+    const named = topFeatures
+      .slice(0, width < INTERVALS_FROM ? 2 : MAX_FEATURES)
+      .map(({ feature, share }) => `${feature} ${percent(share, 0)}`);
+    return [`  ${name}`, named.join(', ')];
+  });
+  return section('What the models look at (share of mean |SHAP|)', formatTable(rows));
+}
