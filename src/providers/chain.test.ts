@@ -111,6 +111,33 @@ describe('a chain of two archives', () => {
     expect(past.every((result) => !result.ok || result.value.bars.epochDays.length === 0)).toBe(true);
   });
 
+  it('takes a range whose end only a later source has from that source, overlap included', async () => {
+    const chain = createProviderChain({ providers: [first, second] });
+    const results = await chain.bars({ symbols: ['ZTS', 'AAPL', 'A'], ...RANGE });
+    expect(summary(results)).toEqual([
+      'ZTS second after [sample:notCovered]',
+      // The second source has nothing newer of AAPL and nothing at all of A: the first one's answer stands.
+      'AAPL sample after []',
+      'A sample after []',
+    ]);
+    const zts = results[0];
+    expect(zts?.ok === true && zts.value.bars.close).toEqual(Float64Array.of(70, 71));
+  });
+
+  it('waits for a later source that may have the end of the range, and takes what there is at last', async () => {
+    const limited = new RateLimitedError('slow down', {
+      provider: 'second',
+      symbol: 'ZTS',
+      retryAfterMs: 1_000,
+    });
+    const chain = createProviderChain({ providers: [first, failing(second, { ZTS: limited })] });
+    const request = { symbols: ['ZTS'], ...RANGE };
+    expect(summary(await chain.bars(request))).toEqual([
+      'ZTS rateLimited [sample:notCovered second:rateLimited]',
+    ]);
+    expect(summary(await chain.bars({ ...request, finalAttempt: true }))).toEqual(['ZTS sample after []']);
+  });
+
   it('prefers a later source over an empty answer', async () => {
     const chain = createProviderChain({ providers: [second, first] });
     const early = { from: '2018-02-05', to: '2018-02-05', asOfSession: '2018-02-09' };
@@ -201,7 +228,8 @@ describe('a chain of two archives', () => {
       ...RANGE,
       onProgress: ({ done, total }) => seen.push(`${done}/${total}`),
     });
-    expect(seen).toEqual(['1/2', '2/2', '2/2']);
+    // The first source ends before the range does: the second is asked for both symbols too.
+    expect(seen).toEqual(['1/2', '2/2', '2/2', '2/2']);
     const signal = AbortSignal.abort(new Error('enough'));
     await expect(chain.bars({ symbols: ['AAPL'], ...RANGE, signal })).rejects.toThrow('enough');
   });

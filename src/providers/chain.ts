@@ -36,6 +36,7 @@ const FALLS_THROUGH: ReadonlySet<ProviderErrorCode> = new Set(['notFound', 'badD
  * mixes two sources within one symbol's answer. What stops and what falls through:
  *
  * - not found, bad data, a person is needed, range not covered: the next provider is asked;
+ * - a source that ends before the range does is kept in case no later one reaches further;
  * - rate limited, transient: stops, the caller asks again later (switching sources for a hiccup would
  *   mix price bases); with `finalAttempt` the next provider is asked;
  * - an abort (`signal`) always ends the request.
@@ -54,22 +55,24 @@ export function createProviderChain(options: ChainOptions): ProviderChain {
       provider: MarketDataProvider,
       request: Request,
     ) => Promise<readonly SymbolResult<Value>[]>;
-    /** Null if the provider can have it, else why not. */
-    readonly gapOf: (coverage: ProviderCoverage) => string | null;
+    readonly gapOf: (coverage: ProviderCoverage) => Gap | null;
     readonly isEmpty: (value: Value) => boolean;
+    /** Whether a later source's value is to stand instead of one whose source ends too early. */
+    readonly reachesFurther: (value: Value, shorter: Value) => boolean;
   }): Promise<SymbolResult<Value>[]> => {
-    const { request, call, gapOf, isEmpty } = input;
+    const { request, call, gapOf, isEmpty, reachesFurther } = input;
     const pending = new Map(request.symbols.map((symbol) => [symbol, newTrail<Value>()]));
     const answers = new Map<string, SymbolResult<Value>>();
     const total = pending.size;
+    let reported = 0;
 
     for (const provider of providers) {
       if (pending.size === 0) break;
       request.signal?.throwIfAborted();
       const open = [...pending.keys()];
       const gap = await coverageGap(provider, gapOf, request.signal);
-      if (gap !== null) {
-        for (const trail of pending.values()) trail.attempts.push(gap);
+      if (gap?.whole === true) {
+        for (const trail of pending.values()) trail.attempts.push(gap.attempt);
         continue;
       }
       const offset = answers.size;
@@ -78,7 +81,13 @@ export function createProviderChain(options: ChainOptions): ProviderChain {
         call(provider, {
           ...request,
           symbols: open,
-          onProgress: onProgress && (({ done }) => onProgress({ done: offset + done, total })),
+          onProgress:
+            onProgress &&
+            (({ done }) => {
+              // A later source is asked again for symbols whose end is missing: never backwards.
+              reported = Math.max(reported, offset + done);
+              onProgress({ done: reported, total });
+            }),
         }),
       );
       for (const symbol of open) {
@@ -89,6 +98,8 @@ export function createProviderChain(options: ChainOptions): ProviderChain {
           trail,
           provider,
           isEmpty,
+          reachesFurther,
+          endsEarly: gap?.attempt ?? null,
           finalAttempt: request.finalAttempt === true,
         });
         if (answer === null) continue;
@@ -102,11 +113,13 @@ export function createProviderChain(options: ChainOptions): ProviderChain {
 
   const rangeGap =
     (request: RangeRequest) =>
-    (coverage: ProviderCoverage): string | null => {
+    (coverage: ProviderCoverage): Gap | null => {
       const to = request.to < request.asOfSession ? request.to : request.asOfSession;
       const { firstSession, lastSession } = coverage;
-      if (lastSession !== null && request.from > lastSession) return `has data until ${lastSession} only`;
-      if (firstSession !== null && to < firstSession) return `has data from ${firstSession} on only`;
+      if (lastSession !== null && to > lastSession) {
+        return { why: `has data until ${lastSession} only`, whole: request.from > lastSession };
+      }
+      if (firstSession !== null && to < firstSession) return allOf(`has data from ${firstSession} on only`);
       return null;
     };
 
@@ -128,42 +141,62 @@ export function createProviderChain(options: ChainOptions): ProviderChain {
         gapOf: rangeGap(request),
         // A known symbol without one bar in the range: perhaps the next source has them.
         isEmpty: (value) => value.bars.epochDays.length === 0,
+        reachesFurther: (value, shorter) =>
+          (value.bars.epochDays.at(-1) ?? 0) > (shorter.bars.epochDays.at(-1) ?? 0),
       }),
     corporateActions: (request) =>
       ask({
         request,
         call: (provider, part) => provider.corporateActions(part),
         gapOf: (coverage) =>
-          coverage.has.corporateActions ? rangeGap(request)(coverage) : 'has no corporate actions',
+          coverage.has.corporateActions ? rangeGap(request)(coverage) : allOf('has no corporate actions'),
         isEmpty: () => false,
+        // No action is an answer too: the source that has the whole range knows better.
+        reachesFurther: () => true,
       }),
     fundamentals: (request) =>
       ask({
         request,
         call: (provider, part) => provider.fundamentals(part),
-        gapOf: (coverage) => (coverage.has.fundamentals ? null : 'has no fundamentals'),
+        gapOf: (coverage) => (coverage.has.fundamentals ? null : allOf('has no fundamentals')),
         isEmpty: () => false,
+        reachesFurther: () => false,
       }),
     instruments: (request) =>
       ask({
         request,
         call: (provider, part) => provider.instruments(part),
-        gapOf: (coverage) => (coverage.has.instruments ? null : 'has no instrument data'),
+        gapOf: (coverage) => (coverage.has.instruments ? null : allOf('has no instrument data')),
         isEmpty: () => false,
+        reachesFurther: () => false,
       }),
   };
 }
+
+/** What a source cannot have of a request: all of it, or its end. */
+interface Gap {
+  readonly why: string;
+  readonly whole: boolean;
+}
+
+function allOf(why: string): Gap {
+  return { why, whole: true };
+}
+
+type Answer<Value> = SymbolResult<Value> & { readonly ok: true };
 
 /** What happened to a symbol so far. */
 interface Trail<Value> {
   readonly attempts: ProviderAttempt[];
   readonly errors: ProviderError[];
   /** The first answer without content, kept in case nobody has more. */
-  empty: (SymbolResult<Value> & { readonly ok: true }) | null;
+  empty: Answer<Value> | null;
+  /** The best answer of a source that ends before the range does. */
+  short: Answer<Value> | null;
 }
 
 function newTrail<Value>(): Trail<Value> {
-  return { attempts: [], errors: [], empty: null };
+  return { attempts: [], errors: [], empty: null, short: null };
 }
 
 function missingAnswer(provider: string, symbol: string): SymbolResult<never> {
@@ -177,16 +210,26 @@ function settle<Value>(input: {
   readonly trail: Trail<Value>;
   readonly provider: MarketDataProvider;
   readonly isEmpty: (value: Value) => boolean;
+  readonly reachesFurther: (value: Value, shorter: Value) => boolean;
+  /** Set for a source that ends before the range does. */
+  readonly endsEarly: ProviderAttempt | null;
   readonly finalAttempt: boolean;
 }): SymbolResult<Value> | null {
-  const { result, trail, provider, isEmpty, finalAttempt } = input;
+  const { result, trail, provider, isEmpty, reachesFurther, endsEarly, finalAttempt } = input;
   if (result.ok) {
     const provenance = { ...result.provenance, fallbackFrom: [...trail.attempts] };
     const answer = { ...result, provenance };
-    if (!isEmpty(result.value)) return answer;
-    trail.empty ??= answer;
-    const message = `${provider.id} has no data for ${result.symbol} in the range`;
-    trail.attempts.push({ provider: provider.id, outcome: 'notCovered', message });
+    if (isEmpty(result.value)) {
+      trail.empty ??= answer;
+      const message = `${provider.id} has no data for ${result.symbol} in the range`;
+      trail.attempts.push({ provider: provider.id, outcome: 'notCovered', message });
+      return null;
+    }
+    const isBest = trail.short === null || reachesFurther(result.value, trail.short.value);
+    if (endsEarly === null && isBest) return answer;
+    if (isBest) trail.short = answer;
+    const message = `${provider.id} has nothing newer of ${result.symbol}`;
+    trail.attempts.push(endsEarly ?? { provider: provider.id, outcome: 'notCovered', message });
     return null;
   }
   const { error } = result;
@@ -208,6 +251,8 @@ function giveUp<Value>(input: {
     (before, error) => (before === null || hope(error) > hope(before) ? error : before),
     null,
   );
+  // The last attempt takes what there is; before it, nobody who might have had more has failed for now.
+  if (trail.short !== null) return trail.short;
   // "Nothing in this range" is an answer, unless someone who might have had it failed.
   if (trail.empty !== null && (best === null || hope(best) === 0)) return trail.empty;
   const message = `no provider of ${chain} has ${symbol}: ${trail.attempts.map((one) => one.message).join('; ')}`;
@@ -246,14 +291,14 @@ class FailedSource<Value> extends Map<string, SymbolResult<Value>> {
 
 async function coverageGap(
   provider: MarketDataProvider,
-  gapOf: (coverage: ProviderCoverage) => string | null,
+  gapOf: (coverage: ProviderCoverage) => Gap | null,
   signal: AbortSignal | undefined,
-): Promise<ProviderAttempt | null> {
+): Promise<{ readonly attempt: ProviderAttempt; readonly whole: boolean } | null> {
   try {
     const gap = gapOf(await provider.coverage());
-    return gap === null
-      ? null
-      : { provider: provider.id, outcome: 'notCovered', message: `${provider.id} ${gap}` };
+    if (gap === null) return null;
+    const message = `${provider.id} ${gap.why}`;
+    return { attempt: { provider: provider.id, outcome: 'notCovered', message }, whole: gap.whole };
   } catch {
     // Whether it can answer is unknown: ask it, its answer carries the failure.
     signal?.throwIfAborted();

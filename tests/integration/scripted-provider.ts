@@ -21,6 +21,8 @@ export class ScriptedProvider implements MarketDataProvider {
   splits: SplitAction[] = [];
   basis: PriceBasis = { splits: 'adjusted', dividends: 'asTraded', asOf: '2018-01-24' };
   fetchedAt = '2018-02-01T03:45:00Z';
+  /** Where the source ends, as an archive does; null: it is live. */
+  lastSession: string | null = null;
   /** Called before an answer is given. */
   beforeBars: (request: RangeRequest) => Promise<void> = async () => undefined;
 
@@ -40,7 +42,7 @@ export class ScriptedProvider implements MarketDataProvider {
       provider: this.id,
       dataset: `${this.id}-live`,
       firstSession: null,
-      lastSession: null,
+      lastSession: this.lastSession,
       symbols: null,
       basis: this.basis,
       survivorship: 'unknown',
