@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +21,8 @@ from .models._base import Progress
 
 #: Rows evaluated in one call of the explained function.
 _EVALUATED_ROWS = 50_000
+#: Importing shap compiles: seconds on an idle machine, a minute on a loaded one.
+_LONGEST_IMPORT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,9 @@ def explain_fitted(
     """SHAP of raw rows x in the model's own space, per raw feature. Raises NumericFailure."""
     match fitted.model.explained_by:
         case "tree":
-            values, base = _tree(fitted, x)
+            values, base = _tree(fitted, x, _shap(progress))
         case "linear":
-            values, base = _linear(fitted, x)
+            values, base = _linear(fitted, x, _shap(progress))
         case "permutation":
 
             def margin(rows: Floats) -> Doubles:
@@ -101,9 +108,7 @@ def _path(row: Floats, order: npt.NDArray[np.int64], background: Floats) -> Floa
     return mixed.reshape(-1, features).astype(np.float32, copy=False)
 
 
-def _tree(fitted: FittedModel, x: Floats) -> tuple[Doubles, float]:
-    import shap
-
+def _tree(fitted: FittedModel, x: Floats, shap: Any) -> tuple[Doubles, float]:
     explainer = shap.TreeExplainer(
         fitted.model.explained(fitted.fitted), feature_perturbation="tree_path_dependent"
     )
@@ -120,9 +125,36 @@ def _tree(fitted: FittedModel, x: Floats) -> tuple[Doubles, float]:
     return values, float(base[-1])
 
 
-def _linear(fitted: FittedModel, x: Floats) -> tuple[Doubles, float]:
-    import shap
+def _shap(progress: Progress) -> Any:
+    """The library; its import says that it goes on, or it would count as a hung process."""
+    with showing_life(progress, "load", limit_seconds=_LONGEST_IMPORT_SECONDS):
+        return importlib.import_module("shap")
 
+
+@contextmanager
+def showing_life(
+    progress: Progress, phase: str, *, limit_seconds: float, every_seconds: float = 2.0
+) -> Iterator[None]:
+    """Reports `phase` every few seconds while the body runs, for at most `limit_seconds`."""
+    ended = threading.Event()
+
+    def report() -> None:
+        until = time.monotonic() + limit_seconds
+        while time.monotonic() < until:
+            progress(phase, 0, 1)
+            if ended.wait(every_seconds):
+                return
+
+    reporter = threading.Thread(target=report, daemon=True)
+    reporter.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        reporter.join()
+
+
+def _linear(fitted: FittedModel, x: Floats, shap: Any) -> tuple[Doubles, float]:
     coefficients, intercept = fitted.model.explained(fitted.fitted)
     background = fitted.columns(fitted.background).astype(np.float64)
     explainer = shap.LinearExplainer(
