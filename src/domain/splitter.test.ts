@@ -139,6 +139,16 @@ describe('walk-forward blocks', () => {
     expect(() => assertNoOverlap({ ...good, finalTrain: late })).toThrow(/final model/);
   });
 
+  it('have an embargo of at least max(5, h), whoever made the plan', () => {
+    const sessions = upTo('2018-02-07');
+    expect(() => plan(sessions, { embargoSessions: 4 })).toThrow(/embargoSessions must be at least 5, got 4/);
+    expect(() => plan(sessions, { horizonSessions: 10, embargoSessions: 9 })).toThrow(/at least 10, got 9/);
+    expect(plan(sessions, { horizonSessions: 10 }).embargoSessions).toBe(10);
+    expect(plan(sessions, { embargoSessions: 7 }).embargoSessions).toBe(7);
+    const good = plan(sessions, { horizonSessions: 10 });
+    expect(() => assertNoOverlap({ ...good, embargoSessions: 9 })).toThrow(/embargo of 9 sessions.*than 10/);
+  });
+
   it('refuse impossible options by name', () => {
     expect(() => plan(upTo('2018-02-07'), { blockMonths: 5 })).toThrow(/blockMonths/);
     expect(() => plan(upTo('2018-02-07'), { blocks: 0 })).toThrow(/blocks/);

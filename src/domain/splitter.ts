@@ -35,11 +35,11 @@ export interface WalkForwardOptions {
   minTrainSessions?: number;
   /** Longest training window. */
   trainWindowSessions?: number;
-  /** Default max(5, h). */
+  /** Default max(5, h), which is also the least. */
   embargoSessions?: number;
 }
 
-/** Sessions between the last training label and the first test decision. */
+/** Sessions between the last training label and the first test decision: never fewer. */
 export function defaultEmbargo(horizonSessions: number): number {
   return Math.max(5, horizonSessions);
 }
@@ -66,6 +66,11 @@ export function planWalkForward(options: WalkForwardOptions): WalkForwardPlan {
   requirePeriod('trainWindowSessions', trainWindowSessions);
   requirePeriod('minTrainSessions', minTrainSessions);
   requirePeriod('embargoSessions', embargoSessions);
+  if (embargoSessions < defaultEmbargo(horizonSessions)) {
+    throw new RangeError(
+      `embargoSessions must be at least ${String(defaultEmbargo(horizonSessions))}, got ${String(embargoSessions)}`,
+    );
+  }
   if (12 % blockMonths !== 0 || !Number.isInteger(blockMonths) || blockMonths < 1) {
     throw new RangeError(`blockMonths must divide 12, got ${String(blockMonths)}`);
   }
@@ -114,11 +119,16 @@ function calendarPeriods(
 }
 
 /**
- * The promise of every plan, checked at run time: no label of a training row reaches the test block or the embargo
- * before it, nor does one of the final model reach beyond S. Throws an Error that names the block.
+ * The promise of every plan, checked at run time: the embargo is at least max(5, h), no label of a training row
+ * reaches the test block or the embargo before it, nor does one of the final model reach beyond S. Throws an Error
+ * that names the block.
  */
 export function assertNoOverlap(plan: WalkForwardPlan): void {
   const { blocks, finalTrain, scoreSessionIndex, horizonSessions, embargoSessions } = plan;
+  const least = defaultEmbargo(horizonSessions);
+  if (embargoSessions < least) {
+    throw new Error(`an embargo of ${String(embargoSessions)} sessions is shorter than ${String(least)}`);
+  }
   for (const block of blocks) {
     const { trainFirstSessionIndex, trainLastSessionIndex, firstTestSessionIndex } = block;
     const lastLabel = trainLastSessionIndex + horizonSessions;
