@@ -74,11 +74,14 @@ class FitFoldOutput(_Wire):
 
 
 class FitFinalOutput(_Wire):
+    """`finite`: whether it predicts finite values on its newest training rows and on session S."""
+
     fit_key: Hash
     model_hash: Hash
     fit_reused: bool
     train_rows: Count
     trees: Count | None
+    finite: bool
     fit_seconds: Seconds
     cpu_seconds: Seconds
 

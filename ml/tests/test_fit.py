@@ -123,6 +123,49 @@ def test_a_lost_or_damaged_model_is_fitted_again(
     assert len(fits) == 3
 
 
+def test_a_final_model_says_whether_it_predicts_finite_values(
+    store: ArtifactStore, dataset_hash: str
+) -> None:
+    given = fit_input(dataset_hash, "mlp")
+    sound = run_job("fitFinal", given, JobContext(store))
+    assert sound["finite"]
+
+    # Weights that ran away: the artifact is whole and the fit is found, only its output is worth nothing.
+    fitted = FittedModel.from_bytes(store.get(sound["modelHash"]))
+    for weight in fitted.fitted.weights:
+        weight[:] = np.nan
+    spoiled = store.put(fitted.to_bytes())
+    store.put_ref("finals", sound["fitKey"], {**_record(store, sound["fitKey"]), "modelHash": spoiled})
+    again = run_job("fitFinal", given, JobContext(store))
+    assert (again["fitReused"], again["modelHash"], again["finite"]) == (True, spoiled, False)
+
+
+def _record(store: ArtifactStore, key: str) -> dict[str, Any]:
+    record = store.get_ref("finals", key)
+    assert record is not None
+    return record
+
+
+@pytest.mark.parametrize("broken_rows", ["training", "session S"])
+def test_a_final_model_is_tried_on_its_newest_training_rows_and_on_session_s(
+    context: JobContext, dataset_hash: str, monkeypatch: pytest.MonkeyPatch, broken_rows: str
+) -> None:
+    from nightshift_ml.models.mlp import Mlp
+
+    dataset = context.datasets.get(dataset_hash)
+    scored = len(dataset.score_rows().x)
+    real = Mlp.margin
+
+    def margin(self: Mlp, fitted: Any, x: Any, threads: int) -> Any:
+        values = real(self, fitted, x, threads)
+        if (len(x) == scored) == (broken_rows == "session S"):
+            values[-1] = np.inf
+        return values
+
+    monkeypatch.setattr(Mlp, "margin", margin)
+    assert not run_job("fitFinal", fit_input(dataset_hash, "mlp"), context)["finite"]
+
+
 def test_wrong_requests_name_what_is_wrong(context: JobContext, dataset_hash: str) -> None:
     good = fit_input(dataset_hash, "catboost", blockIndex=0)
 

@@ -240,6 +240,8 @@ export type FinalFit = {
   fitReused: boolean;
   trainRows: number;
   trees: number | null;
+  /** Whether it predicts finite values on its newest training rows and on session S. */
+  finite: boolean;
   fitSeconds: number;
   cpuSeconds: number;
 };

@@ -2,8 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { decideGate, sharedRows, type GateInput, type GateModel } from './gate.ts';
 import { createRng } from './statistics/rng.ts';
 
-const SOUND: GateModel = { name: 'lightgbm', finite: true, additive: true, foldsExpected: 5, foldsDone: 5 };
-const META: GateModel = { name: 'meta', finite: true, additive: null, foldsExpected: 3, foldsDone: 3 };
+const SOUND: GateModel = {
+  name: 'lightgbm',
+  finite: true,
+  finalFinite: true,
+  additive: true,
+  foldsExpected: 5,
+  foldsDone: 5,
+};
+const META: GateModel = { ...SOUND, name: 'meta', finalFinite: null, additive: null };
 const FIRST: GateInput = { models: [SOUND, META], comparison: null, horizonSessions: 1 };
 
 /** 60 sessions of 20 rows; `harm` moves the candidate away from the truth. */
@@ -46,9 +53,18 @@ describe('decideGate', () => {
     ]);
     expect(decision.reason).toBe(
       'refused: not finite: lightgbm; explanations do not add up to the output: mlp (off by 2.0e-2); ' +
-        'folds are missing: meta (2 of 3); implausibly good, a leak until disproved: catboost',
+        'folds are missing: meta (2 of 5); implausibly good, a leak until disproved: catboost',
     );
     expect(decideGate({ ...FIRST, models: [] }).accepted).toBe(false);
+  });
+
+  it('refuses a final model that predicts nothing, though all its folds are the same as before', () => {
+    const decision = decideGate({
+      ...FIRST,
+      models: [{ ...SOUND, name: 'mlp', finalFinite: false }, META],
+      comparison: comparison(-0.03),
+    });
+    expect(decision).toMatchObject({ accepted: false, reason: 'refused: not finite: mlp (final model)' });
   });
 
   it('a candidate that is as good passes, one that is clearly worse does not', () => {

@@ -4,8 +4,10 @@ import type { Estimate } from './statistics/bootstrap.ts';
 /** One base model or the meta-learner of a version that asks to become current. */
 export interface GateModel {
   readonly name: string;
-  /** Whether every prediction of it is finite. */
+  /** Whether every out-of-fold prediction of it is finite. */
   readonly finite: boolean;
+  /** Whether its final fit, the one that would score, predicts finite values; null where there is none. */
+  readonly finalFinite: boolean | null;
   /** Whether its SHAP values add up to its output; null where it is not explained (the meta-learner). */
   readonly additive: boolean | null;
   readonly additivityMaxError?: number | null;
@@ -48,8 +50,8 @@ export interface GateDecision {
 }
 
 /**
- * Decide whether a version becomes current (model-design 4): finite values, SHAP additivity, all folds there, no
- * suspected leak, and an out-of-fold log loss that is not worse than the current version's by more than the paired
+ * Decide whether a version becomes current (model-design 4): finite values, out of fold and of the final
+ * models, SHAP additivity, all folds there, no suspected leak, and an out-of-fold log loss that is not worse than the current version's by more than the paired
  * interval on the same rows: refused only when the whole 95 % interval says worse. Every failed check is named.
  */
 export function decideGate(input: GateInput): GateDecision {
@@ -70,7 +72,10 @@ export function decideGate(input: GateInput): GateDecision {
 }
 
 function checkFinite(models: readonly GateModel[]): GateCheck {
-  const bad = models.filter(({ finite }) => !finite).map(({ name }) => name);
+  const bad = models.flatMap(({ name, finite, finalFinite }) => [
+    ...(finite ? [] : [name]),
+    ...(finalFinite === false ? [`${name} (final model)`] : []),
+  ]);
   const words = bad.length === 0 ? 'all predictions are finite' : `not finite: ${bad.join(', ')}`;
   return { check: 'finite', passed: bad.length === 0, words };
 }

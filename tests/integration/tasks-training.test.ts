@@ -76,7 +76,7 @@ describe('training of a night', () => {
         'meanLogit',
       ]);
       expect(model.verdict).toBe('no_edge');
-      expect(model.verdictInWords).toMatch(/^No edge: /);
+      expect(model.verdictInWords).toMatch(/^No edge, because /);
     }
     expect(JSON.stringify(trained)).not.toMatch(/NaN|Infinity/);
   });
@@ -178,12 +178,18 @@ describe('a second night', () => {
         ? { ...one, explanation: { ...one.explanation, additive: false, additivityMaxError: 0.5 } }
         : one,
     );
+    const finals = given.finals.map((one) =>
+      one.model === 'catboost' ? { ...one, fit: { ...one.fit, finite: false } } : one,
+    );
     const { result } = await runActivity(createTrainingActivities(rig.deps()), 'registerTraining', {
       ...given,
       explanations,
+      finals,
     });
     expect(result).toMatchObject({ accepted: false, comparedWith: trained['modelVersion'] });
-    expect(result['gateReason']).toMatch(/refused: explanations do not add up.*mlp/);
+    expect(result['gateReason']).toMatch(
+      /refused: not finite: catboost \(final model\); explanations do not add up.*mlp/,
+    );
     const current = await findCurrentVersion(rig.db('api').sql, { universe: 'tiny', sessionDate: SECOND });
     expect(current?.version).toBe(trained['modelVersion']);
     await rig.finish(step);

@@ -255,6 +255,7 @@ export function createFakes(overrides: Partial<AllActivities> = {}): {
       fitReused: false,
       trainRows: 900,
       trees: 10,
+      finite: true,
       fitSeconds: 0,
       cpuSeconds: 0,
     }),

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..artifacts import ArtifactCorrupt
 from ..contracts import FitFinalInput, FitFinalOutput, FitFoldInput, FitFoldOutput
 from ..dataset import Block, Dataset, TestRows, TrainingRows
@@ -16,6 +18,9 @@ from ..hashing import code_hash, hash_arrays, key_of, lock_hash, platform_id
 from ..models import get_model
 from ..models._base import FitContext
 from ._context import JobContext, thread_limits
+
+#: Newest training rows a final model is tried on, besides the rows it is there for.
+TRIAL_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,7 @@ def fit_fold(given: FitFoldInput, context: JobContext) -> FitFoldOutput:
     if known is not None and context.store.has(known["predictionsHash"]):
         predictions_hash, reused = known["predictionsHash"], True
     else:
-        fitted = fit.fitted
-        if fitted is None:
-            try:
-                fitted = context.model(fit.record["modelHash"])
-            except ArtifactCorrupt:
-                # A damaged copy would fail every later night: fit again, the same bytes come out.
-                context.store.delete(fit.record["modelHash"])
-                fit = _obtain("folds", given, train, dataset, context)
-                fitted = fit.fitted or context.model(fit.record["modelHash"])
+        fit, fitted = _loaded("folds", fit, given, train, dataset, context)
         predictions_hash, reused = _predict(fitted, dataset, rows, about, given.threads, context), False
         context.store.put_ref("foldPredictions", key, {"predictionsHash": predictions_hash})
     return FitFoldOutput(
@@ -78,15 +75,32 @@ def fit_final(given: FitFinalInput, context: JobContext) -> FitFinalOutput:
     dataset = context.datasets.get(given.dataset_hash)
     train = dataset.final_rows()
     fit = _obtain("finals", given, train, dataset, context)
+    fit, fitted = _loaded("finals", fit, given, train, dataset, context)
     return FitFinalOutput(
         fit_key=fit.key,
         model_hash=fit.record["modelHash"],
         fit_reused=fit.reused,
         train_rows=fit.record["trainRows"],
         trees=fit.record["trees"],
+        finite=_is_finite(fitted, dataset, train, given.threads, context),
         fit_seconds=fit.record["fitSeconds"],
         cpu_seconds=fit.record["cpuSeconds"],
     )
+
+
+def _is_finite(
+    fitted: FittedModel, dataset: Dataset, train: TrainingRows, threads: int, context: JobContext
+) -> bool:
+    """Whether the model's output is finite on its newest training rows and on every row of session S.
+
+    Nothing else of a night predicts with a final model before it is promoted: folds are other fits.
+    """
+    context.progress("predict", 0, 1)
+    with thread_limits(threads):
+        return all(
+            bool(np.isfinite(fitted.margin(rows, threads)).all())
+            for rows in (train.x[-TRIAL_ROWS:], dataset.score_rows().x)
+        )
 
 
 def provenance(dataset: Dataset, block: Block, model: str, model_hash: str) -> dict[str, Any]:
@@ -145,6 +159,21 @@ def _obtain(
     context.store.put_ref(kind, key, record)
     context.keep(model_hash, fitted)
     return Fit(key, record, False, fitted)
+
+
+def _loaded(
+    kind: str, fit: Fit, given: FitFinalInput, train: TrainingRows, dataset: Dataset, context: JobContext
+) -> tuple[Fit, FittedModel]:
+    """The fit with its model at hand."""
+    if fit.fitted is not None:
+        return fit, fit.fitted
+    try:
+        return fit, context.model(fit.record["modelHash"])
+    except ArtifactCorrupt:
+        # A damaged copy would fail every later night: fit again, the same bytes come out.
+        context.store.delete(fit.record["modelHash"])
+        fit = _obtain(kind, given, train, dataset, context)
+        return fit, fit.fitted or context.model(fit.record["modelHash"])
 
 
 def _test_hash(dataset: Dataset, rows: TestRows, about: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ export type EvaluateTrainingInput = {
   leakSuspects: string[];
   gateModels: {
     name: Model;
+    finalFinite: boolean;
     additive: boolean;
     additivityMaxError: number;
     foldsExpected: number;
@@ -88,7 +89,10 @@ function gateModels(oof: OofTable, input: EvaluateTrainingInput): GateModel[] {
   const [first] = input.gateModels;
   const folds = { foldsExpected: first?.foldsExpected ?? 0, foldsDone: first?.foldsExpected ?? 0 };
   // The first two blocks have no earlier out-of-fold predictions to fit a meta-learner on.
-  return [...base, { name: 'meta', finite: isFinite('meta', 2), additive: null, ...folds }];
+  return [
+    ...base,
+    { name: 'meta', finite: isFinite('meta', 2), finalFinite: null, additive: null, ...folds },
+  ];
 }
 
 /** A version's probability: that of its stack, before there is one the mean of base logits. */

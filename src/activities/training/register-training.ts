@@ -133,6 +133,7 @@ async function evaluate(
       leakSuspects: meta.leakSuspects.map(({ model }) => model),
       gateModels: input.explanations.map(({ model, explanation }) => ({
         name: model,
+        finalFinite: input.finals.some((final) => final.model === model && final.fit.finite),
         additive: explanation.additive,
         additivityMaxError: explanation.additivityMaxError,
         foldsExpected: manifest.blocks.length,

@@ -79,6 +79,7 @@ export const ML_CONTRACT = {
       fitReused: z.boolean(),
       trainRows: countSchema,
       trees: countSchema.nullable(),
+      finite: z.boolean(),
       ...fitTimes,
     }),
   },
