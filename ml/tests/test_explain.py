@@ -9,14 +9,16 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from support.market import Market, build_market
 from support.night import MODEL_IDS, SEED, Night, table
 
 from nightshift_ml.dataset import load_dataset
-from nightshift_ml.errors import InvalidInput
+from nightshift_ml.errors import DataDefect, InvalidInput
 from nightshift_ml.explain import Explained, explain_fitted, explain_function
 from nightshift_ml.fitted import FittedModel
-from nightshift_ml.jobs import run_job
+from nightshift_ml.jobs import JobContext, run_job
 from nightshift_ml.jobs.explain import sample_rows
+from nightshift_ml.meta import logit
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 
@@ -160,6 +162,38 @@ def test_reasons_of_signals_add_up_to_the_stacks_log_odds(night: Night) -> None:
         run_job("explainSignals", signals_input(night, symbols), night.context)["reasonsHash"]
         == (out["reasonsHash"])
     )
+
+
+def test_reasons_keep_the_background_of_the_version_on_a_later_night(night: Night) -> None:
+    """The gate kept an older version: its base value is that of its own training rows, not of tonight's."""
+    first = run_job("explainSignals", signals_input(night, [2, 7]), night.context)
+    known = night.store.get_json(first["reasonsHash"])["symbols"]
+    later = build_market(Market())
+    # Tonight's final training window has moved on, the rows of session S are the same.
+    later.manifest["finalTrain"]["firstSessionIndex"] += 40
+    given = {**signals_input(night, [2, 7]), "datasetHash": later.write(night.store)}
+    assert given["datasetHash"] != night.dataset_hash
+    out = run_job("explainSignals", given, JobContext(night.store))
+    reasons = night.store.get_json(out["reasonsHash"])["symbols"]
+    assert reasons == known
+
+    final = night.finals["lightgbm"]["modelHash"]
+    background = FittedModel.from_bytes(night.store.get(final)).background
+    assert reasons["2"]["baseValue"] == pytest.approx(_mean_margin(night, background), abs=1e-9)
+    swapped = signals_input(night, [2])
+    swapped["models"][0] = {"model": "lightgbm", "modelHash": night.folds["lightgbm", 0]["modelHash"]}
+    with pytest.raises(DataDefect, match="not fitted on the same training rows"):
+        run_job("explainSignals", swapped, night.context)
+
+
+def _mean_margin(night: Night, rows: Any) -> float:
+    meta = night.store.get_json(night.meta["metaHash"])
+    z = [
+        logit(FittedModel.from_bytes(night.store.get(fit["modelHash"])).probability(rows, 2))
+        for fit in night.finals.values()
+    ]
+    weights = [meta["coefficients"][model] for model in night.finals]
+    return float((np.array(weights) @ np.array(z) + meta["intercept"]).mean())
 
 
 def test_reasons_need_a_row_tonight(night: Night) -> None:

@@ -154,12 +154,15 @@ describe('overnight scan', () => {
       symbolIndexes: chosen.symbolIndexes,
       seed,
     });
-    const { result } = await runActivity(scan, 'writeSignals', {
-      ...step,
-      plan,
-      predictionsHash: changed,
-      reasonsHash,
+    const given = { ...step, plan, predictionsHash: changed };
+    const document: unknown = JSON.parse(new TextDecoder().decode(await rig.artifacts.get(reasonsHash)));
+    const wrong = JSON.stringify({ ...Object(document), additive: false, additivityMaxError: 0.25 });
+    const { hash } = await rig.artifacts.put(new TextEncoder().encode(wrong));
+    await expect(runActivity(scan, 'writeSignals', { ...given, reasonsHash: hash })).rejects.toMatchObject({
+      type: 'DataDefect',
+      message: expect.stringMatching(/do not add up to the stack's output: off by 2\.5e-1/),
     });
+    const { result } = await runActivity(scan, 'writeSignals', { ...given, reasonsHash });
     expect(result).toMatchObject({ revision: 3, issued: 2, buy: 1, sell: 1, hold: 6 });
     const key = { sessionDate: SESSION, universe: 'tiny' };
     const top = await readSymbolSignal(rig.db('api').sql, { ...key, symbol: 'XOM' });

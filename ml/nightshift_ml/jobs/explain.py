@@ -18,7 +18,6 @@ from ..dataset import Block, Dataset, Doubles
 from ..device import require_device
 from ..errors import InvalidInput
 from ..explain import Explained, explain_fitted, explain_function
-from ..fitted import background_of
 from ._context import JobContext, thread_limits
 from .score import Ensemble
 
@@ -63,13 +62,16 @@ def explain_model(given: ExplainModelInput, context: JobContext) -> ExplainModel
 
 
 def explain_signals(given: ExplainSignalsInput, context: JobContext) -> ExplainSignalsOutput:
-    """Permutation SHAP of the whole stack's pre-calibration log-odds, for the given symbols of session S."""
+    """Permutation SHAP of the whole stack's pre-calibration log-odds, for the given symbols of session S.
+
+    The background is the one stored with the version: its base value does not move from night to night.
+    """
     started = time.perf_counter()
     context.progress("load", 0, 1)
     dataset = context.datasets.get(given.dataset_hash)
     ensemble = Ensemble.load(given.models, given.meta_hash, dataset, context)
     rows = _signal_rows(dataset, given.symbol_indexes)
-    background = background_of(dataset.final_rows().x, given.seed)
+    background = ensemble.background()
     x = dataset.x[rows]
     explained = explain_function(ensemble.margin, background, x, seed=given.seed, progress=context.progress)
     features = dataset.manifest.features

@@ -54,6 +54,13 @@ class Ensemble:
         with thread_limits(PREDICT_THREADS):
             return np.column_stack([model.probability(x, PREDICT_THREADS) for model in self.models.values()])
 
+    def background(self) -> Floats:
+        """Training rows stored with the version. Raises DataDefect where its models hold different ones."""
+        first, *others = (model.background for model in self.models.values())
+        if any(not np.array_equal(first, other, equal_nan=True) for other in others):
+            raise DataDefect("the models of this version were not fitted on the same training rows")
+        return first
+
     def margin(self, x: Floats) -> Doubles:
         """The stack's log-odds before calibration, straight from raw features."""
         return self.meta.ridge.margin(logit(self.probabilities(x)))

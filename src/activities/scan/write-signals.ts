@@ -18,6 +18,7 @@ import type { Signal, SignalAction } from '../../domain/signals.ts';
 import { readCalendar } from '../datasets/market-panel.ts';
 import { SCORED } from '../datasets/tables.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { failure } from '../errors.ts';
 import { readJson } from '../training/shap-run.ts';
 import { readSignalList, type ScanState } from './signal-list.ts';
 
@@ -86,8 +87,12 @@ async function readInstants(deps: ActivityDeps, input: Input, { config }: ScanSt
   };
 }
 
+/** The reasons of the issued signals. Fails with DataDefect for such as do not explain the output. */
 async function readReasons(deps: ActivityDeps, hash: string): Promise<ReasonsArtifact> {
-  return reasonsArtifactSchema.parse(await readJson(deps.artifacts, hash));
+  const reasons = reasonsArtifactSchema.parse(await readJson(deps.artifacts, hash));
+  if (reasons.additive) return reasons;
+  const off = reasons.additivityMaxError.toExponential(1);
+  throw failure('DataDefect', `reasons ${hash} do not add up to the stack's output: off by ${off}`);
 }
 
 function predictionRows({ manifest, scores }: ScanState): PredictionRow[] {

@@ -201,6 +201,9 @@ export type ShapArtifact = z.infer<typeof shapArtifactSchema>;
 
 /** What `explainSignals` leaves behind (`reasonsHash`): the stack's pre-calibration log-odds per symbol. */
 export const reasonsArtifactSchema = z.looseObject({
+  additivityMaxError: z.number().min(0),
+  /** Whether base value and all contributions, of the shown and the other features, add up to the value. */
+  additive: z.boolean(),
   symbols: z.record(
     z.string(),
     z.looseObject({
