@@ -91,9 +91,16 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
   return worker;
 }
 
-/** The environment a child process inherits, with our additions; undefined removes a variable. */
+/**
+ * The environment a child process inherits, with our additions; undefined removes a variable. The owner's
+ * login stays behind: children work with the login of their role.
+ */
 export function childEnv(additions: Record<string, string | undefined> = {}): Record<string, string> {
-  const merged = { ...process.env, ...additions };
+  const merged: Record<string, string | undefined> = {
+    ...process.env,
+    DATABASE_URL: undefined,
+    ...additions,
+  };
   const present = Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return Object.fromEntries(present);
 }
