@@ -1,5 +1,5 @@
-import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ArtifactEntry, type ArtifactStore, objectKey } from '../../artifacts/store.ts';
 import type { TaskResult, TaskStep } from '../../contracts/activities.ts';
@@ -134,12 +134,12 @@ async function removeTemporary(
   }
   const counts = { files: 0, bytes: 0 };
   for (const { folder, all } of folders) {
-    const names = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-    for (const entry of names) {
-      if (!entry.isFile() || !(all || UNFINISHED.test(entry.name))) continue;
-      const path = join(entry.parentPath, entry.name);
-      const info = await stat(path).catch(() => null);
-      if (info === null || info.mtime >= before) continue;
+    // Names, not entries: the path of an entry's folder came with Node 20.12.
+    for (const name of await readdir(folder, { recursive: true }).catch(() => [])) {
+      if (!(all || UNFINISHED.test(basename(name)))) continue;
+      const path = join(folder, name);
+      const info = await lstat(path).catch(() => null);
+      if (info === null || !info.isFile() || info.mtime >= before) continue;
       await rm(path, { force: true });
       counts.files += 1;
       counts.bytes += info.size;
