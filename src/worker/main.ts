@@ -12,12 +12,12 @@ import { connectClient } from '../temporal/connection.ts';
 import { logActivities } from './activity-log.ts';
 import { composeActivities } from './compose.ts';
 import { createJsonLogger } from './json-log.ts';
+import { WORKFLOW_WORKER_LIMITS } from './limits.ts';
 import { beatWhileAlive, whenParentDies } from './liveness.ts';
 
 const CONNECT_LIMIT_MS = 120_000;
 const SHUTDOWN_GRACE = '15s';
 const REACH_LIMIT_MS = 3_000;
-const MAX_CACHED_WORKFLOWS = 100;
 
 /** The TypeScript worker: workflows and activities of `pipeline`, activities of `market-data`. */
 async function main(): Promise<void> {
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
       ...common,
       taskQueue: TASK_QUEUES.pipeline,
       workflowBundle: { code: await readFile(join(projectRoot, 'dist', 'workflows.js'), 'utf8') },
-      maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
+      ...WORKFLOW_WORKER_LIMITS,
       maxConcurrentActivityTaskExecutions: 20,
       activities: house.pipeline,
     }),

@@ -28,6 +28,7 @@ import {
 } from '../../src/contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../../src/contracts/wire/names.ts';
 import { registerSearchAttributes } from '../../src/temporal/search-attributes.ts';
+import { WORKFLOW_WORKER_LIMITS } from '../../src/worker/limits.ts';
 import { testTemporal, uniqueName } from './env.ts';
 import { type AllActivities, createFakes, SESSION, UNIVERSE } from './fakes.ts';
 
@@ -62,7 +63,10 @@ export class Rig {
   readonly namespace: string;
   readonly #connection: Connection;
   readonly #native: NativeConnection;
-  readonly #bundle = { codePath: testTemporal().workflowBundlePath };
+  readonly #workflows = {
+    workflowBundle: { codePath: testTemporal().workflowBundlePath },
+    ...WORKFLOW_WORKER_LIMITS,
+  };
   readonly #replayed = new Set<string>();
   #current: WorkerActivities = {};
   #workers: { worker: Worker; run: Promise<void> }[] = [];
@@ -119,8 +123,7 @@ export class Rig {
       Worker.create({
         ...common,
         taskQueue: TASK_QUEUES.pipeline,
-        workflowBundle: this.#bundle,
-        maxCachedWorkflows: 50,
+        ...this.#workflows,
         activities,
       }),
       ...(this.#ml ? [Worker.create({ ...common, taskQueue: TASK_QUEUES.ml, activities })] : []),
@@ -205,7 +208,7 @@ export class Rig {
   async replayAll(): Promise<number> {
     const recorded = await this.histories();
     const histories = recorded.map(({ workflowId, history }) => ({ workflowId, history }));
-    for await (const replay of Worker.runReplayHistories({ workflowBundle: this.#bundle }, histories)) {
+    for await (const replay of Worker.runReplayHistories(this.#workflows, histories)) {
       if (replay.error !== undefined) throw replay.error;
     }
     for (const { runId } of recorded) this.#replayed.add(runId);
