@@ -1,5 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
+/** For tests that start servers, wait for timers and retries, or run a whole night. */
+const SLOW = { testTimeout: 180_000, hookTimeout: 180_000 };
+const SERVERS = { ...SLOW, globalSetup: ['tests/support/global-setup.ts'] };
+/** Tests of how long something takes: nothing else may run beside them. */
+const TIMED = ['tests/integration/{compute-thread,setup}.test.ts'];
+
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -15,23 +21,43 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          ...SERVERS,
           name: 'integration',
-          include: ['tests/{workflow,replay,integration,chaos}/**/*.test.ts'],
-          globalSetup: ['tests/support/global-setup.ts'],
-          fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          include: ['tests/{workflow,replay,integration}/**/*.test.ts'],
+          exclude: TIMED,
+          // They wait more than they compute; each file has its own databases, namespace and folders.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
         extends: true,
         test: {
+          ...SERVERS,
           name: 'browser',
           include: ['tests/browser/**/*.test.ts'],
-          globalSetup: ['tests/support/global-setup.ts'],
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...SLOW,
+          name: 'chaos',
+          include: ['tests/chaos/**/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...SLOW,
+          name: 'timed',
+          include: TIMED,
+          fileParallelism: false,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

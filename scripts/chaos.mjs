@@ -12,7 +12,7 @@ await build();
 const table = join(projectRoot, 'test-artifacts', 'chaos.md');
 mkdirSync(join(projectRoot, 'test-artifacts'), { recursive: true });
 const vitest = join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
-const args = [vitest, 'run', '--project', 'integration', 'tests/chaos', '--reporter=verbose'];
+const args = [vitest, 'run', '--project', 'chaos', '--reporter=verbose'];
 const { status } = spawnSync(process.execPath, args, {
   cwd: projectRoot,
   stdio: 'inherit',

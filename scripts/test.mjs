@@ -9,12 +9,32 @@ import { ensureSetup } from './setup.mjs';
 const resultsDir = join(projectRoot, 'test-artifacts');
 const only = process.argv.slice(2);
 
-/** Runs a command with inherited output; resolves to its exit code. */
-function run(command, args, options = {}) {
+/**
+ * What runs after and beside what. Integration tests and the nights of the crash matrix mostly wait, so two
+ * lanes share the cores; the last stage measures times and has the machine alone. Both lanes of a stage take
+ * about as long.
+ */
+const STAGES = [
+  [
+    ['unit', 'integration', 'browser'],
+    ['chaos', 'python'],
+  ],
+  [['timed']],
+];
+
+/** Runs a command; its output appears at once, or as one block at its end where another suite runs beside it. */
+function run(command, args, { isBeside, ...options }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: projectRoot, stdio: 'inherit', ...options });
+    const stdio = isBeside ? ['ignore', 'pipe', 'pipe'] : 'inherit';
+    const child = spawn(command, args, { cwd: projectRoot, stdio, ...options });
+    const output = [];
+    child.stdout?.on('data', (chunk) => output.push(chunk));
+    child.stderr?.on('data', (chunk) => output.push(chunk));
     child.once('error', reject);
-    child.once('exit', (code) => resolve(code ?? 1));
+    child.once('close', (code) => {
+      process.stdout.write(Buffer.concat(output));
+      resolve(code ?? 1);
+    });
   });
 }
 
@@ -23,19 +43,12 @@ function secondsSince(startedAt) {
 }
 
 /** Runs a vitest project; returns its counts, or one failure when it produced no result file. */
-async function vitest(project) {
+async function vitest(project, isBeside) {
   const output = join(resultsDir, `vitest-${project}.json`);
   const startedAt = Date.now();
   const bin = join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
-  const code = await run(process.execPath, [
-    bin,
-    'run',
-    '--project',
-    project,
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${output}`,
-  ]);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${output}`];
+  const code = await run(process.execPath, [bin, 'run', '--project', project, ...reporters], { isBeside });
   return { name: `vitest ${project}`, seconds: secondsSince(startedAt), ...countVitest(output, code) };
 }
 
@@ -52,11 +65,12 @@ function countVitest(output, code) {
   }
 }
 
-async function pytest() {
+async function pytest(isBeside) {
   const output = join(resultsDir, 'pytest.xml');
   const startedAt = Date.now();
   const code = await run(venvPython(), ['-m', 'pytest', '-q', 'tests', `--junitxml=${output}`], {
     cwd: join(projectRoot, 'ml'),
+    isBeside,
   });
   return { name: 'pytest', seconds: secondsSince(startedAt), ...countJunit(output, code) };
 }
@@ -84,15 +98,21 @@ await build();
 rmSync(resultsDir, { recursive: true, force: true });
 mkdirSync(resultsDir, { recursive: true });
 const testsStartedAt = Date.now();
-const suites = {
-  unit: () => vitest('unit'),
-  integration: () => vitest('integration'),
-  browser: () => vitest('browser'),
-  python: pytest,
-};
+/** The suites of a lane one after the other; resolves to their counts. */
+async function runLane(names, isBeside) {
+  const results = [];
+  for (const name of names) {
+    results.push(await (name === 'python' ? pytest(isBeside) : vitest(name, isBeside)));
+  }
+  return results;
+}
+
 const results = [];
-for (const [name, suite] of Object.entries(suites)) {
-  if (only.length === 0 || only.includes(name)) results.push(await suite());
+for (const stage of STAGES) {
+  const lanes = stage
+    .map((names) => names.filter((name) => only.length === 0 || only.includes(name)))
+    .filter((names) => names.length > 0);
+  results.push(...(await Promise.all(lanes.map((names, index) => runLane(names, index > 0)))).flat());
 }
 for (const { name, passed, failed, seconds } of results) {
   console.log(`${name}: ${passed} passed, ${failed} failed in ${seconds} s`);
