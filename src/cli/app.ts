@@ -10,6 +10,7 @@ import {
 } from '../contracts/schemas/config.ts';
 import { createDatabase, type Database } from '../db/client.ts';
 import { attachRuntime, openRuntime } from '../runtime/attach.ts';
+import { resolveDataDir } from '../runtime/data-folder.ts';
 import type { Runtime } from '../runtime/embedded.ts';
 import { applySchedules } from '../temporal/schedules.ts';
 import { type ClientTarget, connectClient, type TemporalClient } from '../temporal/connection.ts';
@@ -47,8 +48,11 @@ export async function openApp(options: {
 /** Attaches to a running instance. Throws UsageError when none runs on this folder. */
 export async function attachApp(dataDir: string | undefined): Promise<App> {
   const runtime = await attachRuntime(dataDir);
-  if (runtime === null)
-    throw new UsageError('nothing runs on this data folder: start it with `nightshift up`');
+  if (runtime === null) {
+    const folder = resolveDataDir(dataDir);
+    const option = dataDir === undefined ? '' : ` --data-dir ${dataDir}`;
+    throw new UsageError(`nothing runs on ${folder}: start it with \`nightshift up${option}\``);
+  }
   return connect(runtime);
 }
 

@@ -39,7 +39,7 @@ type HistoryEvents = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory
 type Payload = Parameters<typeof defaultPayloadConverter.fromPayload>[0];
 
 /** A history is read at most this often per workflow: it grows, a description does not. */
-const HISTORY_EVERY_MS = 2_000;
+const HISTORY_EVERY_MS = 1_000;
 
 /** `PENDING_ACTIVITY_STATE_STARTED` of the API: a worker has it. */
 const STATE_STARTED = 2;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { beginAttempt, finishAttempt } from '../../src/db/queries/attempts.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
 import {
   insertPredictions,
@@ -12,6 +13,8 @@ import {
 } from '../../src/db/queries/predictions.ts';
 import { readNightReport } from '../../src/db/queries/report.ts';
 import { insertTaskRuns, transitionTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { readDatabaseBytes } from '../../src/db/queries/report-sizes.ts';
+import { insertShapRows } from '../../src/db/queries/training.ts';
 import { TaskRig } from '../support/task-rig.ts';
 
 const night = { workflowId: 'nightly/2018-02-07/tiny', runId: 'run-1' };
@@ -109,6 +112,70 @@ async function storeSignals(): Promise<void> {
   });
 }
 
+/** Training fails once and then ends well, each attempt with a run of its own. */
+async function runTraining(): Promise<void> {
+  const { sql } = rig.db('pipeline');
+  for (const attempt of [1, 2]) {
+    const fence = {
+      taskRunId: 'run/training',
+      workflowId: 'training/2018-02-07/tiny',
+      runId: `training-${attempt}`,
+      attempt,
+    };
+    await beginAttempt(sql, fence);
+    const failure = {
+      type: 'FitFailed',
+      message: 'catboost did not converge',
+      activity: 'fitFold',
+      attempt: 1,
+      nonRetryable: false,
+    };
+    await finishAttempt(
+      sql,
+      attempt === 1
+        ? { fence, end: 'failed', failure, result: null }
+        : {
+            fence,
+            end: 'succeeded',
+            failure: null,
+            result: {
+              modelVersion: set.modelVersion,
+              shapFile: 'shap/shap_run_run_training.json',
+              models: ['lightgbm', 'meta'].map((name) => ({
+                name,
+                version: set.modelVersion,
+                verdict: 'no_edge',
+                verdictInWords: 'No edge.',
+                metrics: {},
+                baselines: {},
+              })),
+            },
+          },
+    );
+  }
+  const ranking = Array.from({ length: 20 }, (_, index) => ({
+    rank: index + 1,
+    feature: `feature${index}`,
+    meanAbsShap: 0.2 - index / 100,
+    share: 0.1 - index / 200,
+  }));
+  await sql.begin((tx) =>
+    insertShapRows(tx, [
+      {
+        taskRunId: 'run/training',
+        version: set.modelVersion,
+        model: 'lightgbm',
+        shapHash: 'a'.repeat(64),
+        space: 'logOdds',
+        additive: true,
+        additivityMaxError: 0,
+        top10: [],
+        top20: ranking,
+      },
+    ]),
+  );
+}
+
 describe('run report', () => {
   it('is null for a night nobody knows', async () => {
     expect(await readNightReport(rig.db('api').sql, { workflowId: 'x', runId: 'y' })).toBeNull();
@@ -117,6 +184,16 @@ describe('run report', () => {
   it('tells an open night and an ended one as the published schema says', async () => {
     await planNight();
     const { sql } = rig.db('api');
+    const databaseBytes = await readDatabaseBytes(sql);
+    expect(databaseBytes).toBeGreaterThan(1_000_000);
+    const sizes = {
+      databaseBytes,
+      artifactBytes: null,
+      temporalBytes: null,
+      logBytes: 0,
+      totalBytes: databaseBytes,
+      freeBytes: 1,
+    };
     const open = await readNightReport(sql, night);
     expect(open).toMatchObject({
       status: 'running',
@@ -127,24 +204,9 @@ describe('run report', () => {
     });
 
     await storeSignals();
+    await runTraining();
     await transitionTaskRuns(rig.db('pipeline').sql, [
       { taskRunId: 'run/ingestion', state: 'succeeded', result: { coverage: { rows: 2400 } } },
-      {
-        taskRunId: 'run/training',
-        state: 'succeeded',
-        result: {
-          models: [
-            {
-              name: 'meta',
-              version: set.modelVersion,
-              verdict: 'no_edge',
-              verdictInWords: 'No edge.',
-              metrics: {},
-              baselines: {},
-            },
-          ],
-        },
-      },
       {
         taskRunId: 'run/overnightScan',
         state: 'succeeded',
@@ -158,6 +220,9 @@ describe('run report', () => {
       sessionDate: set.sessionDate,
       universe: set.universe,
       urls: { night: 'http://127.0.0.1/ui' },
+      urlOfRun: ({ workflowId, runId }) => `http://127.0.0.1/${workflowId}/${runId}`,
+      urlOfArtifact: (name) => `s3://bucket/${name}`,
+      sizes,
     });
     expect(report?.tasks.map(({ task, status }) => `${task} ${status}`)).toEqual([
       'ingestion succeeded',
@@ -171,13 +236,36 @@ describe('run report', () => {
       status: 'partial',
       survivorship: 'biased',
       coverage: { rows: 2400 },
-      models: [{ name: 'meta', version: set.modelVersion }],
+      models: [
+        {
+          name: 'lightgbm',
+          topFeatures: [
+            { feature: 'feature0', share: 0.1 },
+            { feature: 'feature1', share: 0.095 },
+            { feature: 'feature2' },
+            { feature: 'feature3' },
+            { feature: 'feature4' },
+          ],
+        },
+        { name: 'meta', version: set.modelVersion },
+      ],
+      backtest: null,
+      sizes,
       signals: [
         { symbol: 'AAPL', signal: 'buy', rank: 1, reasons: [{ feature: 'return5', contribution: 0.02 }] },
         { symbol: 'GE', signal: 'not_scored', rank: null, reason: expect.stringMatching(/doubtful/) },
       ],
-      urls: { night: 'http://127.0.0.1/ui' },
     });
+    expect(report?.urls).toEqual({
+      night: 'http://127.0.0.1/ui',
+      training: 'http://127.0.0.1/training/2018-02-07/tiny/training-2',
+      shap: 's3://bucket/shap/shap_run_run_training.json',
+    });
+    expect(report?.tasks[1]).toMatchObject({ task: 'training', attempts: 2, reason: null });
+    expect(report?.tasks[1]?.history).toMatchObject([
+      { attempt: 1, status: 'failed', reason: 'catboost did not converge' },
+      { attempt: 2, status: 'succeeded', reason: null },
+    ]);
     const schema = JSON.parse(
       readFileSync(join(projectRoot, 'contract', 'run-report.schema.json'), 'utf8'),
     ) as object;

@@ -3,6 +3,7 @@ import { listNights } from '../../db/queries/nights.ts';
 import { readSymbolSignal } from '../../db/queries/predictions.ts';
 import { attachApp } from '../app.ts';
 import { UsageError } from '../exit-codes.ts';
+import { requireDate } from '../options.ts';
 import { formatNumber, formatTable } from '../render/format.ts';
 
 /** `nightshift explain SYMBOL --session S`: what the models said, why, from which data and version. */
@@ -14,17 +15,23 @@ export function explainCommand(): Command {
     .option('--universe <name>', 'universe (default: that of the newest night of the session)')
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
     .action(async (symbol: string, options: { session: string; universe?: string; dataDir?: string }) => {
+      requireDate('--session', options.session);
       const app = await attachApp(options.dataDir);
       try {
         const { sql } = app.database;
         const [night] = await listNights(sql, { sessionDate: options.session, limit: 1 });
         const universe = options.universe ?? night?.universe;
         if (universe === undefined)
-          throw new UsageError(`--session: no night of ${options.session} has run here`);
+          throw new UsageError(
+            `--session: no night of ${options.session} has run here (\`nightshift status\` lists the nights)`,
+          );
         const key = { sessionDate: options.session, universe, symbol: symbol.toUpperCase() };
         const signal = await readSymbolSignal(sql, key);
         if (signal === null) {
-          throw new UsageError(`symbol: ${key.symbol} has no signal of ${options.session} in ${universe}`);
+          throw new UsageError(
+            `symbol: ${key.symbol} has no signal of ${options.session} in ${universe}: ` +
+              'it is no member of that universe, or the scan of that night did not succeed',
+          );
         }
         console.log(`${key.symbol}, session ${options.session}, universe ${universe}: ${signal.side}`);
         console.log(
@@ -39,8 +46,9 @@ export function explainCommand(): Command {
         ]);
         if (rows.length > 0)
           console.log(formatTable([['  feature', 'value', 'log-odds'], ...rows], [1, 2]).join('\n'));
+        else console.log('  contributions of features are computed for issued signals only');
         console.log(
-          `  model ${signal.modelVersion}, features ${signal.featureSetVersion}, data up to ${signal.dataCutoff}`,
+          `  model ${signal.modelVersion}, features ${signal.featureSetVersion.slice(0, 12)}, data up to ${signal.dataCutoff}`,
         );
       } finally {
         await app.close();

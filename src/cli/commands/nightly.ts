@@ -1,13 +1,12 @@
-import { rename, writeFile } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
+import { access, constants, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { effectiveConfig } from '../../contracts/schemas/config.ts';
+import { effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
 import type { RunReport } from '../../contracts/schemas/report.ts';
 import { changedTables, readTableFingerprints } from '../../db/queries/fingerprint.ts';
 import { findNight, listNights, type NightRow } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
-import { createProgressReader } from '../../temporal/progress.ts';
 import { cancelRun, isRunClosed, type RunHandle, startNight } from '../../temporal/verbs.ts';
 import { lockOwner } from '../../runtime/folder-lock.ts';
 import { type App, DEFAULT_CONFIG, ensureSchedules, openApp, readConfig } from '../app.ts';
@@ -18,6 +17,7 @@ import { reportLinks } from '../links.ts';
 import { patiently } from '../patience.ts';
 import { findOpenNights, type NightWish, readShippedCalendar } from '../open-nights.ts';
 import { requireCount, requireDate } from '../options.ts';
+import { createNightProgressReader } from '../read-progress.ts';
 import { renderReport } from '../render/report.ts';
 import { measureSizes } from '../sizes.ts';
 
@@ -59,10 +59,27 @@ export function nightlyCommand(): Command {
     });
 }
 
-/** Universe names go through; a path becomes absolute, so that the worker finds the same file. */
-function universeOf(universe: string | undefined): string | undefined {
-  if (universe === undefined || !/[./\\]/.test(universe)) return universe;
-  return isAbsolute(universe) ? universe : resolve(universe);
+/**
+ * A name of the configuration goes through; a file becomes an absolute path, so that the worker finds the same one.
+ * Throws UsageError for what is neither.
+ */
+async function universeOf(universe: string, known: readonly string[]): Promise<string> {
+  if (known.includes(universe)) return universe;
+  const path = resolve(universe);
+  const found = await stat(path).catch(() => null);
+  if (found?.isFile() === true) return path;
+  throw new UsageError(
+    `--universe: ${universe} is none of ${known.join(', ')}, and no file of that name is there`,
+  );
+}
+
+/** Throws UsageError before a night is run whose report could not be written. */
+async function checkJsonTarget(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const folder = dirname(resolve(path));
+  await access(folder, constants.W_OK).catch(() => {
+    throw new UsageError(`--json: ${path} cannot be written, ${folder} is no folder that may be written to`);
+  });
 }
 
 function checkOptions(options: NightlyOptions): void {
@@ -98,6 +115,8 @@ async function sayAttached(app: App, options: NightlyOptions): Promise<void> {
 
 async function nightly(options: NightlyOptions): Promise<number> {
   checkOptions(options);
+  await checkJsonTarget(options.json);
+  const wish = await readWish(options);
   const interrupt = untilInterrupted();
   const app = await openApp({
     command: 'nightly',
@@ -114,7 +133,7 @@ async function nightly(options: NightlyOptions): Promise<number> {
       ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
     });
     const code = await Promise.race([
-      runNights({ app, options, signal: interrupt.signal }),
+      runNights({ app, options, wish, signal: interrupt.signal }),
       app.runtime.failed,
     ]);
     if (options.keep === true && app.runtime.owned && !interrupt.signal.aborted) {
@@ -129,14 +148,13 @@ async function nightly(options: NightlyOptions): Promise<number> {
   }
 }
 
-type Context = { app: App; options: NightlyOptions; signal: AbortSignal };
+type Context = { app: App; options: NightlyOptions; wish: NightWish; signal: AbortSignal };
 
 /** What one command line did so far: exit codes of all nights, reports of those it asked for. */
 type Done = { codes: number[]; reports: RunReport[] };
 
 async function runNights(context: Context): Promise<number> {
-  const { app, options, signal } = context;
-  const wish = await readWish(options);
+  const { app, options, wish, signal } = context;
   const open = await findOpenNights(app, wish);
   const done: Done = { codes: [], reports: [] };
   if (options.discard === true) await discard(context, [...open.others, ...open.same]);
@@ -218,7 +236,10 @@ async function readWish(options: NightlyOptions): Promise<NightWish> {
   const config = effectiveConfig(file);
   return {
     sessions: await sessionsToRun(options),
-    universe: universeOf(options.universe) ?? config.universe,
+    universe:
+      options.universe === undefined
+        ? config.universe
+        : await universeOf(options.universe, knownUniverses(file)),
     settleDelayMs: config.settleDelayMinutes * 60_000,
   };
 }
@@ -235,7 +256,6 @@ async function sessionsToRun(options: NightlyOptions): Promise<(string | undefin
 async function follow({ app, options, signal }: Context, run: RunHandle): Promise<RunReport | null> {
   const { sql } = app.database;
   const links = reportLinks(app.runtime, run);
-  const readTask = createProgressReader(app.client);
   let announced = false;
   const report = await followNight({
     readReport: patiently(async () => {
@@ -247,19 +267,7 @@ async function follow({ app, options, signal }: Context, run: RunHandle): Promis
       }
       return current;
     }),
-    readProgress: async (current) => {
-      const running = current.tasks.filter(({ status }) => status === 'running');
-      const lists = await Promise.all(
-        running.map(({ task }) =>
-          readTask(`${task}/${current.sessionDate}/${current.universe}`).then(
-            (progress) => [[task, progress] as const],
-            // Not begun yet, or its server is being started again: the rows still tell the states.
-            () => [],
-          ),
-        ),
-      );
-      return new Map(lists.flat());
-    },
+    readProgress: createNightProgressReader(app.client),
     isClosed: patiently(() => isRunClosed(app.client, run)),
     output: process.stdout,
     now: () => Date.now(),
