@@ -11,6 +11,8 @@ import { record, SCENARIOS } from './scenarios.ts';
 const FINGERPRINTS = 'src/workflows/fingerprints.json';
 /** Set by `scripts/record-history.ts` and `scripts/update-fingerprints.ts`. */
 const MODE = process.env['NIGHTSHIFT_RECORD'];
+/** The one scenario to record: histories of the others stay as they were recorded. */
+const ONLY = process.env['NIGHTSHIFT_RECORD_ONLY'];
 const rigs = useRig();
 
 describe('the commands of each workflow type', () => {
@@ -19,7 +21,8 @@ describe('the commands of each workflow type', () => {
     for (const scenario of SCENARIOS) {
       const histories = await record(rigs.current, scenario);
       recorded.push(...histories);
-      if (MODE === 'histories') await keep(scenario.name, histories);
+      if (MODE === 'histories' && (ONLY === undefined || ONLY === scenario.name))
+        await keep(scenario.name, histories);
       await rigs.current.endTest();
     }
     const now = fingerprints(recorded);
@@ -31,7 +34,8 @@ describe('the commands of each workflow type', () => {
 });
 
 async function keep(scenario: string, histories: RecordedHistory[]): Promise<void> {
-  if (scenario === SCENARIOS[0]?.name) await rm(HISTORIES, { recursive: true, force: true });
+  if (ONLY === undefined && scenario === SCENARIOS[0]?.name)
+    await rm(HISTORIES, { recursive: true, force: true });
   await mkdir(HISTORIES, { recursive: true });
   const types = new Map<string, number>();
   for (const { workflowId, workflowType, history } of histories) {

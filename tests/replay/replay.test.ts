@@ -28,6 +28,8 @@ describe('committed histories', () => {
         'manualRun',
         'nightlyPipeline',
         'overnightScan',
+        'quarantineDecision',
+        'sessionOverride',
         'training',
         'weeklyMaintenance',
       ]),

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 
 import type { ManualPlan } from '../../src/contracts/activities.ts';
+import { decideQuarantine, overrideSession } from '../../src/temporal/decisions.ts';
 import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
 import { createFakes, nightPlan, statesOf, taskInput, taskPlan } from '../support/fakes.ts';
 import { eventually, type RecordedHistory, type Rig } from '../support/rig.ts';
@@ -15,6 +16,7 @@ export const SCENARIOS: Scenario[] = [
   { name: 'review', run: reviewedNight },
   { name: 'cancelled', run: cancelledNight },
   { name: 'single', run: singleRuns },
+  { name: 'decisions', run: decisions },
 ];
 
 /** Runs a scenario and returns the histories it made. */
@@ -101,4 +103,26 @@ async function singleRuns(rig: Rig): Promise<void> {
   await rig.client.workflow.execute('maintenanceRun', { workflowId: 'weekly-1', taskQueue: 'pipeline' });
   await eventually('the slot is free', async () => (await rig.queue()).holders.length === 0);
   await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).describe();
+}
+
+async function decisions(rig: Rig): Promise<void> {
+  let tries = 0;
+  const { activities } = createFakes();
+  rig.use({
+    ...activities,
+    decideQuarantine: async (input) => {
+      tries += 1;
+      if (tries === 1) throw ApplicationFailure.retryable('no answer', 'DatabaseUnavailable');
+      if (input.decision === 'reject')
+        throw ApplicationFailure.nonRetryable('released by Ann', 'AlreadyDecided');
+      return activities.decideQuarantine(input);
+    },
+  });
+  const who = { by: 'Ann', why: 'test' };
+  const row = { symbol: 'AAPL', sessionDate: '2018-02-07', provider: 'archive', row: null, ...who };
+  await decideQuarantine(rig.client, { ...row, decision: 'release' });
+  await decideQuarantine(rig.client, { ...row, decision: 'reject' }).catch(() => undefined);
+  const date = { sessionDate: '2018-02-07', open: null, close: null, ...who };
+  await overrideSession(rig.client, { ...date, change: 'closed' });
+  await overrideSession(rig.client, { ...date, change: 'remove' });
 }

@@ -148,6 +148,7 @@ function resultOf(input: {
     rowsRevised,
     rowsChanged: rowsInserted + rowsRevised,
     quarantined: quality.quarantined,
+    quarantineUndecided: quality.undecided,
     flagged: quality.flagged,
     notes: quality.notes,
     flagsByKind: quality.byKind,

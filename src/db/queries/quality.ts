@@ -3,6 +3,8 @@ import type { Queryable } from '../client.ts';
 export type QualityCounts = {
   /** Quarantined rows that nobody released. */
   quarantined: number;
+  /** Of those, rows nobody has decided about. */
+  undecided: number;
   /** Bars that count as missing. */
   flagged: number;
   /** Bars with a note; they stay usable. */
@@ -41,12 +43,13 @@ export async function readQualityCounts(sql: Queryable, input: QualityInput): Pr
     select session_date, count(distinct symbol) as bars, array_agg(distinct kind order by kind) as kinds
     from market.bar_flags where ${known} and severity = 'doubtful'
     group by session_date having count(distinct symbol) >= ${SESSION_BARS} order by session_date`;
-  const [quarantine] = await sql<{ quarantined: number }[]>`
-    select count(*) as quarantined from market.quarantine
+  const [quarantine] = await sql<{ quarantined: number; undecided: number }[]>`
+    select count(*) as quarantined, count(*) filter (where status = 'pending') as undecided from market.quarantine
     where symbol = any(${symbols}) and status <> 'released'
       and session_date between ${input.fromSession} and ${input.throughSession}`;
   return {
     quarantined: quarantine?.quarantined ?? 0,
+    undecided: quarantine?.undecided ?? 0,
     flagged: bars?.flagged ?? 0,
     notes: bars?.notes ?? 0,
     byKind: Object.fromEntries(kinds.map((row) => [row.kind, row.count])),
