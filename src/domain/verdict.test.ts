@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { NO_ESTIMATE, type Estimate } from './statistics/bootstrap.ts';
+import {
+  bootstrapBlockLength,
+  createBlockBootstrap,
+  NO_ESTIMATE,
+  ratioEstimate,
+  type Estimate,
+} from './statistics/bootstrap.ts';
+import { createRng } from './statistics/rng.ts';
 import { decideVerdicts, type VerdictInput } from './verdict.ts';
 
 function estimate(value: number, standardError: number, pValue: number): Estimate {
@@ -19,7 +26,19 @@ const STRONG: VerdictInput = {
   logLossGain: estimate(0.002, 0.0004, 1e-6),
   aucWithinSession: AUC,
   aucPooled: AUC,
+  sessions: 310,
+  bootstrap: { blockLength: 10 },
 };
+
+/** ICs of sessions whose labels overlap: each is a mean of h independent ones, as its neighbours have h - 1 of them. */
+function overlappingNoise(sessions: number, horizonSessions: number, seed: number): Float64Array {
+  const rng = createRng(seed + 1);
+  const draws = Float64Array.from({ length: sessions + horizonSessions }, () => 0.2 * rng.normal());
+  return Float64Array.from(
+    { length: sessions },
+    (_, t) => draws.subarray(t, t + horizonSessions).reduce((a, b) => a + b, 0) / horizonSessions,
+  );
+}
 
 describe('decideVerdicts', () => {
   it('needs an IC and a log-loss gain above zero', () => {
@@ -64,11 +83,47 @@ describe('decideVerdicts', () => {
     expect(verdict?.adjustedPValue).toBe(0.004);
   });
 
-  it('says what IC could have been detected: 80 % power at the strictest step', () => {
+  it('says what IC could have been detected: 80 % power at the strictest step, by the t test that decides', () => {
+    const widened = 0.008 * Math.sqrt(310 / 300);
     const [one] = decideVerdicts([STRONG]);
-    expect(one?.smallestDetectableIc).toBeCloseTo(0.008 * (1.959964 + 0.841621), 6);
+    // scipy: nct.sf(t.isf(0.025, 30), 30, 2.895362) = 0.8
+    expect(one?.smallestDetectableIc).toBeCloseTo(widened * 2.895362, 6);
     const [nine] = decideVerdicts([STRONG], { trials: 9 });
-    expect(nine?.smallestDetectableIc).toBeCloseTo(0.008 * (2.772921 + 0.841621), 5);
+    expect(nine?.smallestDetectableIc).toBeCloseTo(widened * 3.864427, 6);
+    // Overlapping labels of twenty sessions leave seven blocks: normal quantiles would promise 3.615 errors.
+    const few = { ...STRONG, sessions: 310, bootstrap: { blockLength: 40 } };
+    const [overlapping] = decideVerdicts([few], { trials: 9 });
+    expect((overlapping?.smallestDetectableIc ?? 0) / 0.008).toBeCloseTo(5.448, 3);
+  });
+
+  it.each([
+    { horizonSessions: 1, sessions: 310 },
+    { horizonSessions: 20, sessions: 310 },
+  ])('an IC of that size passes in about 80 % of simulated markets (%o)', ({ horizonSessions, sessions }) => {
+    const trials = 9;
+    const blockLength = bootstrapBlockLength(horizonSessions);
+    const bootstrap = createBlockBootstrap({ sessions, blockLength, replicates: 300, seed: 5 });
+    const ones = new Float64Array(sessions).fill(1);
+    const markets = Array.from({ length: 500 }, (_, seed) =>
+      overlappingNoise(sessions, horizonSessions, seed),
+    );
+    const icOf = (noise: Float64Array, mean: number): Estimate =>
+      ratioEstimate(
+        bootstrap,
+        noise.map((x) => x + mean),
+        ones,
+      );
+    const claimed = markets.map((noise) => {
+      const given = { ...STRONG, ic: icOf(noise, 0), sessions, bootstrap: { blockLength } };
+      return decideVerdicts([given], { trials })[0]?.smallestDetectableIc ?? Number.NaN;
+    });
+    const detectable = claimed.reduce((a, b) => a + b, 0) / markets.length;
+    const passed = markets.filter((noise) => {
+      const { value, pValue } = icOf(noise, detectable);
+      return (value ?? 0) > 0 && (pValue ?? 1) < 0.05 / trials;
+    });
+    expect(passed.length / markets.length).toBeGreaterThan(0.75);
+    expect(passed.length / markets.length).toBeLessThan(0.85);
   });
 
   it('says why where nothing can be computed', () => {

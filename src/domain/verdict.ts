@@ -1,6 +1,6 @@
 import type { Estimate } from './statistics/bootstrap.ts';
 import { holm } from './statistics/multiple-testing.ts';
-import { normalQuantile } from './statistics/special.ts';
+import { detectableShift } from './statistics/power.ts';
 
 export interface VerdictInput {
   readonly name: string;
@@ -10,6 +10,9 @@ export interface VerdictInput {
   readonly logLossGain: Estimate;
   readonly aucWithinSession: Estimate;
   readonly aucPooled: Estimate;
+  /** Sessions of the estimates and the block length they were resampled with: the degrees of freedom of the test. */
+  readonly sessions: number;
+  readonly bootstrap: { readonly blockLength: number };
   /** Set when the model must not be used whatever its numbers say, e.g. a meta-learner with slope <= 0. */
   readonly unusableReason?: string;
 }
@@ -29,7 +32,10 @@ export interface Verdict {
   readonly verdict: 'edge' | 'no_edge';
   /** Larger of the two p-values (IC, log-loss gain), Holm-adjusted over all models; null without an interval. */
   readonly adjustedPValue: number | null;
-  /** Smallest mean IC that would have passed with probability 0.8 at the strictest step of the correction. */
+  /**
+   * Smallest mean IC whose test would have passed with probability 0.8 at the strictest step of the correction: the
+   * noncentral t of `Estimate.pValue`, with its degrees of freedom and its widened error. Null without an interval.
+   */
   readonly smallestDetectableIc: number | null;
   readonly leakSuspected: boolean;
   readonly words: string;
@@ -46,14 +52,14 @@ export function decideVerdicts(models: readonly VerdictInput[], options: Verdict
   const { alpha = 0.05, trials = models.length, plausibleAuc = 0.58 } = options;
   if (!(alpha > 0 && alpha < 1)) throw new RangeError(`alpha must be above 0 and below 1, got ${alpha}`);
   const adjusted = holm(models.map(jointPValue), trials);
-  const strictest = normalQuantile(1 - alpha / 2 / Math.max(1, trials)) + normalQuantile(POWER);
+  const tail = alpha / 2 / Math.max(1, trials);
   return models.map((model, i) => {
     const failures = reasonsAgainst(model, { alpha, adjusted: adjusted[i] ?? 1 });
     const leakSuspected =
       isAbove(model.aucWithinSession, plausibleAuc) || isAbove(model.aucPooled, plausibleAuc);
     const verdict = failures.length === 0 ? 'edge' : 'no_edge';
     const tested = model.ic.pValue !== null && model.logLossGain.pValue !== null;
-    const smallestDetectableIc = model.ic.standardError === null ? null : strictest * model.ic.standardError;
+    const smallestDetectableIc = detectableIc(model, tail);
     return {
       name: model.name,
       verdict,
@@ -63,6 +69,14 @@ export function decideVerdicts(models: readonly VerdictInput[], options: Verdict
       words: verdictWords(model, { failures, leakSuspected, plausibleAuc, smallestDetectableIc }),
     };
   });
+}
+
+function detectableIc({ ic, sessions, bootstrap }: VerdictInput, tail: number): number | null {
+  const { blockLength } = bootstrap;
+  if (ic.standardError === null) return null;
+  const shift = detectableShift({ tail, degrees: sessions / blockLength - 1, power: POWER });
+  const detectable = shift * ic.standardError * Math.sqrt(sessions / (sessions - blockLength));
+  return Number.isFinite(detectable) ? detectable : null;
 }
 
 /** 1 unless both estimates point upwards. */

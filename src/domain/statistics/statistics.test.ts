@@ -7,6 +7,7 @@ import { lowerBound, quantileSorted, upperBound } from './quantile.ts';
 import { averageRanks, pearson, spearman } from './rank.ts';
 import { createRng } from './rng.ts';
 import { argsort, isAscending, sortAscending } from './sort.ts';
+import { detectableShift, noncentralTSf, studentTUpper } from './power.ts';
 import { logGamma, normalCdf, normalQuantile, normalSf, studentTSf } from './special.ts';
 
 function expectRelative(actual: number, expected: number, tolerance: number): void {
@@ -40,6 +41,22 @@ describe('distributions against scipy', () => {
     expect(studentTSf(Infinity, 5)).toBe(0);
     expect(studentTSf(-Infinity, 5)).toBe(1);
     expect(studentTSf(1, 0)).toBeNaN();
+  });
+
+  it('power of a t test, against scipy (t.isf, nct.sf)', () => {
+    for (const [tail = 0, degrees = 0, bound = 0, shift = 0] of [
+      [0.025, 2.5, 3.5746548420036834, 4.741038068792689],
+      [0.025, 30.1, 2.0419879761876274, 2.8950362142230595],
+      [0.025 / 9, 5.4, 4.454512072310001, 5.63752008241513],
+      [0.025 / 9, 200, 2.803345839102099, 3.6496756596104896],
+    ]) {
+      expectRelative(studentTUpper(tail, degrees), bound, 1e-8);
+      expectRelative(detectableShift({ tail, degrees, power: 0.8 }), shift, 1e-5);
+    }
+    expectRelative(noncentralTSf(4.2, 5, 6.75), 0.7406639095633915, 1e-8);
+    expectRelative(noncentralTSf(2, 1, 3), 0.25637013159233457, 1e-5);
+    expect(studentTUpper(0.5, 3)).toBeNaN();
+    expect(detectableShift({ tail: 0.025, degrees: 0, power: 0.8 })).toBeNaN();
   });
 });
 
