@@ -65,6 +65,15 @@ describe('makeSignals', () => {
     expect(order([...rows].reverse())).toEqual(order(rows));
   });
 
+  it('ranks equal probabilities by the tie-break', () => {
+    const rows = ['A', 'B', 'C'].map((symbol, i) => ({
+      symbol,
+      probability: 0.5,
+      tieBreak: [0.1, 0.3, 0.2][i] ?? 0,
+    }));
+    expect(makeSignals({ ...INPUT, rows }).signals.map(({ symbol }) => symbol)).toEqual(['B', 'C', 'A']);
+  });
+
   it('lists what was not scored, with the reason, after the rest', () => {
     const { signals, scored } = makeSignals({
       ...INPUT,

@@ -17,7 +17,7 @@ export interface Signal {
   readonly probability: number | null;
   /** Probability minus base rate. */
   readonly edge: number | null;
-  /** 1 is the highest probability; equal ones in symbol order. Null where not scored. */
+  /** 1 is the highest probability; equal ones by tie-break, then symbol. Null where not scored. */
   readonly rank: number | null;
   /** Share (0..1) of the out-of-fold history with an |edge| not larger than this one; null without history. */
   readonly confidence: number | null;
@@ -27,7 +27,12 @@ export interface Signal {
 }
 
 export interface SignalInput {
-  readonly rows: readonly { readonly symbol: string; readonly probability: number }[];
+  /** `tieBreak` ranks equal probabilities, the higher first: all are equal where a meta-learner has no opinion. */
+  readonly rows: readonly {
+    readonly symbol: string;
+    readonly probability: number;
+    readonly tieBreak?: number;
+  }[];
   /** Members of the universe without a prediction, with the reason. */
   readonly notScored: readonly { readonly symbol: string; readonly reason: string }[];
   readonly baseRate: number;
@@ -82,7 +87,12 @@ export function makeSignals(input: SignalInput): SignalList {
   assertUnique([...input.rows, ...input.notScored].map(({ symbol }) => symbol));
   const scored = input.rows
     .filter(({ probability }) => Number.isFinite(probability))
-    .sort((a, b) => b.probability - a.probability || compareSymbols(a.symbol, b.symbol));
+    .sort(
+      (a, b) =>
+        b.probability - a.probability ||
+        (b.tieBreak ?? 0) - (a.tieBreak ?? 0) ||
+        compareSymbols(a.symbol, b.symbol),
+    );
   const perSide = quantileSize(scored.length, quantile);
   const context = { ...input, count: scored.length, perSide, minEdge };
   const signals = scored.map((row, i) => signalOf(row, i + 1, context));

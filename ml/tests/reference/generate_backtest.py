@@ -40,7 +40,10 @@ def walk_forward(
             (i for i in range(symbols) if not math.isnan(scores[s, i])), key=lambda i: (-scores[s, i], i)
         )
         side = min(len(ranked) // 2, max(1, math.floor(len(ranked) * quantile + 1e-9)))
-        book = [(i, 1.0) for i in ranked[:side]] + [(i, -1.0) for i in ranked[len(ranked) - side :]]
+        # A symbol that ties with the first one left out of its side is not preferred to it.
+        top_out, bottom_out = (scores[s, ranked[k]] for k in (side, len(ranked) - side - 1))
+        book = [(i, 1.0) for i in ranked[:side] if scores[s, i] > top_out]
+        book += [(i, -1.0) for i in ranked[len(ranked) - side :] if scores[s, i] < bottom_out]
         for symbol, sign in book:
             last = s + horizon
             if last >= sessions:

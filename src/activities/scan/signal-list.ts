@@ -50,6 +50,7 @@ export async function readSignalList(
     rows: Array.from(scores.symbol, (symbol, row) => ({
       symbol: manifest.symbols[symbol] ?? `#${symbol}`,
       probability: scores.probabilities.meta[row] ?? Number.NaN,
+      tieBreak: scores.probabilities.meanLogit[row] ?? 0,
     })),
     notScored: notScoredOf({ manifest, scores, known: coverageSchema.parse(dataset.coverage).notScored }),
     baseRate,

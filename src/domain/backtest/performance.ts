@@ -134,10 +134,16 @@ export function maxDrawdown(equity: Float64Array, firstSession: number): Drawdow
   };
 }
 
+/** A deviation below this share of the mean is the rounding of equal returns. */
+const NO_VARIATION = 1e-12;
+
 /** Mean over standard deviation of session returns; NaN below two sessions or without variation. */
 export function sharpePerSession(returns: Float64Array): number {
   const deviation = standardDeviation(returns);
-  return deviation > 0 ? mean(returns) / deviation : Number.NaN;
+  const centre = mean(returns);
+  return deviation > NO_VARIATION * Math.max(Math.abs(centre), NO_VARIATION)
+    ? centre / deviation
+    : Number.NaN;
 }
 
 function sharpeEstimate(returns: Float64Array, bootstrap: ReturnType<typeof createBlockBootstrap>): Estimate {

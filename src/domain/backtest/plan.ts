@@ -28,7 +28,9 @@ function rankedSessions(rows: ScoredRows): { session: number; ranked: Uint32Arra
 
 /**
  * Long the top and short the bottom quantile of each session, equal weights, half the capital each, in h tranches
- * of 1/h (model-design 8). A session with fewer than two scored symbols trades nothing.
+ * of 1/h (model-design 8). A symbol whose probability equals that of the first one left out of its side is not
+ * traded: the model does not prefer it. So a session without opinion (a meta-learner with a slope of 0 or less), or
+ * with fewer than two scored symbols, trades nothing.
  */
 export function planLongShort(
   rows: ScoredRows,
@@ -38,10 +40,16 @@ export function planLongShort(
   for (const { session, ranked } of rankedSessions(rows)) {
     const perSide = quantileSize(ranked.length, options.quantile);
     const weight = 0.5 / options.horizonSessions / perSide;
-    for (let i = 0; i < perSide; i += 1) {
-      trades.push({ session, symbol: rows.symbol[ranked[i] as number] as number, weight });
-      const bottom = ranked[ranked.length - 1 - i] as number;
-      trades.push({ session, symbol: rows.symbol[bottom] as number, weight: -weight });
+    const sides = [
+      { order: ranked, signed: weight },
+      { order: ranked.toReversed(), signed: -weight },
+    ];
+    for (const { order, signed } of sides) {
+      const leftOut = rows.probability[order[perSide] as number];
+      for (const row of order.subarray(0, perSide)) {
+        if (rows.probability[row] === leftOut) break;
+        trades.push({ session, symbol: rows.symbol[row] as number, weight: signed });
+      }
     }
   }
   return columns(trades);
@@ -67,10 +75,13 @@ function columns(trades: readonly { session: number; symbol: number; weight: num
   };
 }
 
-/** Decile 0 (lowest) .. 9 of the probability within its session, -1 where there is no prediction. */
+/** Decile 0 (lowest) .. 9 of the probability within its session, -1 without prediction or where all are equal. */
 export function sessionDeciles(rows: ScoredRows): Int8Array {
   const deciles = new Int8Array(rows.session.length).fill(-1);
   for (const { ranked } of rankedSessions(rows)) {
+    const [first, last] = [ranked[0], ranked.at(-1)];
+    if (first === undefined || last === undefined) continue;
+    if (rows.probability[first] === rows.probability[last]) continue;
     ranked.forEach((row, position) => {
       deciles[row] = 9 - Math.floor((position * 10) / ranked.length);
     });

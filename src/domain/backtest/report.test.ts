@@ -172,11 +172,20 @@ describe('exposure of the top decile', () => {
 
   it('is silent about what is not known', () => {
     const exposure = topDecileExposure(
-      { session, symbol, probability: beta.map(() => 0.5) },
+      { session, symbol, probability: Float64Array.from(beta, (_, row) => 0.4 + 1e-6 * row) },
       { characteristics: {}, sectorOfSymbol: [], bootstrap },
     );
     expect(exposure.beta).toMatchObject({ top: null, universe: null, difference: { value: null } });
     expect(exposure.sectors).toEqual([{ sector: 'unknown', top: 1, universe: 1 }]);
+  });
+
+  it('has none where the model prefers nothing', () => {
+    const exposure = topDecileExposure(
+      { session, symbol, probability: beta.map(() => 0.5) },
+      { characteristics: { beta }, sectorOfSymbol: [], bootstrap },
+    );
+    expect(exposure.beta).toMatchObject({ top: null, universe: null, difference: { value: null } });
+    expect(exposure.sectors).toEqual([]);
   });
 });
 

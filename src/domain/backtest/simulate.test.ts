@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import reference from '../testdata/backtest-reference.json' with { type: 'json' };
 import { buyAndHold } from './benchmarks.ts';
-import { deflatedSharpe, equityCurve, maxDrawdown, summarise } from './performance.ts';
+import { deflatedSharpe, equityCurve, maxDrawdown, sharpePerSession, summarise } from './performance.ts';
 import { planLongShort, planUniverse, sessionDeciles } from './plan.ts';
 import { simulate, type PriceGrid } from './simulate.ts';
 
@@ -186,15 +186,40 @@ describe('identities', () => {
 });
 
 describe('plans', () => {
-  it('breaks ties by symbol and ignores rows without prediction', () => {
-    const rows = {
-      session: Int32Array.of(0, 0, 0, 0, 0),
-      symbol: Int32Array.of(3, 1, 2, 0, 4),
-      probability: Float64Array.of(0.5, 0.5, 0.5, 0.5, Number.NaN),
-    };
-    const plan = planLongShort(rows, { quantile: 0.25, horizonSessions: 1 });
-    expect(Array.from(plan.symbol)).toEqual([0, 3]);
-    expect(Array.from(sessionDeciles(rows))).toEqual([2, 7, 4, 9, -1]);
+  const tied = (...probabilities: number[]) => ({
+    session: new Int32Array(probabilities.length),
+    symbol: Int32Array.from(probabilities, (_, symbol) => symbol),
+    probability: Float64Array.from(probabilities),
+  });
+  const traded = (rows: ReturnType<typeof tied>, quantile: number) => {
+    const plan = planLongShort(rows, { quantile, horizonSessions: 1 });
+    return Array.from(plan.symbol, (symbol, i) => [symbol, plan.weight[i]]);
+  };
+
+  it('trades nothing, and has no deciles, where all probabilities are equal', () => {
+    const rows = tied(0.5, 0.5, 0.5, 0.5, Number.NaN);
+    expect(traded(rows, 0.25)).toEqual([]);
+    expect(traded(rows, 0.5)).toEqual([]);
+    expect(Array.from(sessionDeciles(rows))).toEqual([-1, -1, -1, -1, -1]);
+  });
+
+  it('leaves out what ties with the first symbol left out of its side', () => {
+    expect(traded(tied(0.4, 0.6, 0.5, 0.5), 0.5)).toEqual([
+      [1, 0.25],
+      [0, -0.25],
+    ]);
+    expect(traded(tied(0.4, 0.6, 0.6, 0.5), 0.25)).toEqual([[0, -0.5]]);
+  });
+
+  it('ties within a side are both traded; deciles break ties by symbol and ignore rows without prediction', () => {
+    const rows = tied(0.6, 0.4, 0.6, 0.4, Number.NaN);
+    expect(traded(rows, 0.5).map(([symbol]) => symbol)).toEqual([0, 2, 3, 1]);
+    expect(Array.from(sessionDeciles(rows))).toEqual([9, 4, 7, 2, -1]);
+  });
+
+  it('equal returns have no Sharpe ratio, whatever rounding leaves of their deviation', () => {
+    expect(sharpePerSession(new Float64Array(62).fill(-0.001 / 3))).toBeNaN();
+    expect(sharpePerSession(Float64Array.of(0.01, 0.02, 0.03))).toBeCloseTo(2, 12);
   });
 
   it('trades nothing with fewer than two symbols', () => {
