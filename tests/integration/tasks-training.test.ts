@@ -88,6 +88,14 @@ describe('training of a night', () => {
         (select count(*) from turbomode.model_metrics where metric like 'withFlagged.%') as with_flagged,
         (select count(*) from turbomode.shap_runs) as shap,
         (select count(*) from turbomode.fold_fits) as fits`;
+    const [beside] = await sql<{ baseline: Record<string, number> }[]>`
+      select baseline from turbomode.model_metrics where model = 'lightgbm' and metric = 'logLoss'`;
+    expect(Object.keys(beside?.baseline ?? {}).sort()).toEqual([
+      'baseRate',
+      'majorityClass',
+      'meanLogit',
+      'yesterdaySign',
+    ]);
     expect(counts?.withFlagged).toBe((counts?.metrics ?? 0) / 2);
     expect(counts).toMatchObject({ shap: 8, fits: 24 });
     const bytes = await rig.artifacts.getNamed(String(trained['shapFile']));

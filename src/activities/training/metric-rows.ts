@@ -31,8 +31,15 @@ export function metricTable(metrics: ProbabilityMetrics): MetricTable {
 
 /** What a baseline is compared by. */
 function baselineTable(metrics: ProbabilityMetrics): MetricTable {
-  const { auc = null, ic = null, logLoss = null, brier = null, accuracy = null } = metricTable(metrics);
-  return { auc, ic, logLoss, brier, accuracy };
+  const {
+    auc = null,
+    ic = null,
+    logLoss = null,
+    brier = null,
+    accuracy = null,
+    rows = null,
+  } = metricTable(metrics);
+  return { auc, ic, logLoss, brier, accuracy, rows };
 }
 
 export type ModelReport = {
@@ -49,7 +56,7 @@ export type ModelReport = {
   baselines: Record<string, MetricTable>;
 };
 
-/** The eight models and the stack as the run report shows them, each beside the baselines. */
+/** The eight models and the stack as the run report shows them, each beside the baselines on its own rows. */
 export function modelReports(input: {
   version: string;
   clean: EvaluationReport;
@@ -57,9 +64,6 @@ export function modelReports(input: {
   modelHashes: Readonly<Record<string, string>>;
 }): ModelReport[] {
   const { version, clean, withFlagged } = input;
-  const baselines = Object.fromEntries(
-    Object.entries(clean.baselines).map(([name, metrics]) => [name, baselineTable(metrics)]),
-  );
   return clean.models.map((model) => {
     const flagged = withFlagged.models.find(({ name }) => name === model.name);
     return {
@@ -73,7 +77,9 @@ export function modelReports(input: {
       smallestDetectableIc: model.verdict.smallestDetectableIc,
       metrics: { ...metricTable(model.metrics), gainOverMeanLogit: gainOf(model) },
       metricsWithFlagged: flagged === undefined ? {} : baselineTable(flagged.metrics),
-      baselines,
+      baselines: Object.fromEntries(
+        Object.entries(model.baselines).map(([name, metrics]) => [name, baselineTable(metrics)]),
+      ),
     };
   });
 }
@@ -89,10 +95,13 @@ export function metricRows(
 ): ModelMetricRow[] {
   const rows = (report: EvaluationReport, prefix: string): ModelMetricRow[] => [
     ...report.models.flatMap((model) =>
-      tableRows(version, model.name, prefix, {
-        ...metricTable(model.metrics),
-        gainOverMeanLogit: gainOf(model),
-      }),
+      tableRows(
+        version,
+        model.name,
+        prefix,
+        { ...metricTable(model.metrics), gainOverMeanLogit: gainOf(model) },
+        model.baselines,
+      ),
     ),
     ...Object.entries(report.baselines).flatMap(([name, metrics]) =>
       tableRows(version, name, prefix, metricTable(metrics)),
@@ -101,8 +110,15 @@ export function metricRows(
   return [...rows(evaluation.clean, ''), ...rows(evaluation.withFlagged, 'withFlagged.')];
 }
 
-function tableRows(version: string, model: string, prefix: string, table: MetricTable): ModelMetricRow[] {
+function tableRows(
+  version: string,
+  model: string,
+  prefix: string,
+  table: MetricTable,
+  baselines: ModelEvaluation['baselines'] = {},
+): ModelMetricRow[] {
   const { rows: n } = table;
+  const beside = Object.entries(baselines).map(([name, metrics]) => [name, baselineTable(metrics)] as const);
   return Object.entries(table).map(([metric, figure]) => {
     const interval = typeof figure === 'number' ? { value: figure, low: null, high: null } : figure;
     return {
@@ -113,7 +129,13 @@ function tableRows(version: string, model: string, prefix: string, table: Metric
       lower: interval?.low ?? null,
       upper: interval?.high ?? null,
       n: typeof n === 'number' ? n : null,
-      baseline: {},
+      baseline: Object.fromEntries(
+        beside.flatMap(([name, own]) => (own[metric] === undefined ? [] : [[name, valueOf(own[metric])]])),
+      ),
     };
   });
+}
+
+function valueOf(figure: Interval | number | null): number | null {
+  return typeof figure === 'number' ? figure : (figure?.value ?? null);
 }

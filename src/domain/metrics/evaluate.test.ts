@@ -202,6 +202,41 @@ describe('moving-block bootstrap', () => {
   });
 });
 
+describe('a model that predicts only later rows', () => {
+  it('stands beside baselines of its own rows, not of quarters it never saw', () => {
+    const market = syntheticMarket({ seed: 3, sessions: 200, symbols: 24, models: 1, signal: 0.05 });
+    const [model = new Float64Array()] = Object.values(market.models);
+    // In the first 80 sessions the base rate is badly off: whoever is judged on them alone pays for it.
+    const late = (row: number): boolean => (market.panel.session[row] ?? 0) >= 80;
+    const panel = { ...market.panel, baseRate: market.panel.baseRate.map((p, row) => (late(row) ? p : 0.7)) };
+    const meanLogit = model.map((p) => (p + 0.5) / 2);
+    const meta = model.map((p, row) => (late(row) ? p : Number.NaN));
+    const { models, baselines } = evaluateModels({
+      panel,
+      models: { model, meta },
+      meanLogit,
+      majorityClass: new Float64Array(model.length).fill(1),
+      yesterdaySign: model.map((_, row) => row % 2),
+      metrics: { horizonSessions: 1, replicates: 50 },
+    });
+    const of = (name: string) => models.find((one) => one.name === name);
+    expect(of('model')?.baselines).toEqual(baselines);
+    const own = of('meta')?.baselines ?? {};
+    expect(Object.keys(own)).toEqual(['baseRate', 'majorityClass', 'yesterdaySign', 'meanLogit']);
+    for (const metrics of Object.values(own)) expect(metrics.rows).toBe(of('meta')?.metrics.rows);
+    const lossOf = (metrics: { logLoss: { value: number | null } } | undefined) =>
+      metrics?.logLoss.value ?? 0;
+    expect(lossOf(baselines['baseRate']) - lossOf(own['baseRate'])).toBeGreaterThan(0.02);
+    // The paired gain of the verdict is the difference of the two on those same rows.
+    const difference = lossOf(own['baseRate']) - lossOf(of('meta')?.metrics);
+    expect(of('meta')?.metrics.logLossGain.value).toBeCloseTo(difference, 12);
+    expect(of('meta')?.gainOverMeanLogit?.value).toBeCloseTo(
+      lossOf(own['meanLogit']) - lossOf(of('meta')?.metrics),
+      12,
+    );
+  });
+});
+
 describe('planted signals', () => {
   it('a future feature stands out: AUC far above, IC far above, leak suspected', () => {
     const market = syntheticMarket({ seed: 1, sessions: 120, symbols: 30, models: 1, signal: 0 });

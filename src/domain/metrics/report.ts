@@ -6,7 +6,7 @@ import {
   type ProbabilityMetrics,
 } from './evaluate.ts';
 import type { Estimate } from '../statistics/bootstrap.ts';
-import type { OofPanel } from './panel.ts';
+import { rowsWhere, takeNumbers, takeRows, type OofPanel } from './panel.ts';
 
 export interface EvaluationInput {
   readonly panel: OofPanel;
@@ -30,6 +30,8 @@ export interface ModelEvaluation {
   readonly verdict: Verdict;
   /** Log-loss gain over the mean of base logits on the same rows; null without that column. */
   readonly gainOverMeanLogit: Estimate | null;
+  /** The baselines on the rows this model predicted: those of the report, unless it starts later (the stack). */
+  readonly baselines: Readonly<Record<string, ProbabilityMetrics>>;
 }
 
 /** Metrics of all models beside all baselines, plain JSON. */
@@ -41,13 +43,14 @@ export interface EvaluationReport {
 /** Evaluate every model beside the baselines of model-design 5 and decide all verdicts together. */
 export function evaluateModels(input: EvaluationInput): EvaluationReport {
   const { panel, meanLogit } = input;
+  const baselines = evaluateBaselines(input);
   const evaluated = Object.entries(input.models).map(([name, probability]) => {
     const metrics = evaluatePredictions(panel, probability, input.metrics);
     const gainOverMeanLogit =
       meanLogit === undefined
         ? null
         : pairedLogLossGain(panel, { candidate: probability, reference: meanLogit }, input.metrics);
-    return { name, metrics, gainOverMeanLogit };
+    return { name, metrics, gainOverMeanLogit, baselines: baselinesOn(input, probability, baselines) };
   });
   const verdicts = decideVerdicts(
     evaluated.map(({ name, metrics }) => {
@@ -58,8 +61,31 @@ export function evaluateModels(input: EvaluationInput): EvaluationReport {
   );
   return {
     models: evaluated.map((model, i) => ({ ...model, verdict: verdicts[i] as Verdict })),
-    baselines: evaluateBaselines(input),
+    baselines,
   };
+}
+
+/**
+ * The baselines on the rows a column predicts. Quarters differ by more than models do: a model of three blocks
+ * beside baselines of five would be judged by the difference of the periods.
+ */
+function baselinesOn(
+  input: EvaluationInput,
+  probability: Float64Array,
+  all: Record<string, ProbabilityMetrics>,
+): Record<string, ProbabilityMetrics> {
+  const rows = rowsWhere(probability.length, (row) => Number.isFinite(probability[row]));
+  if (rows.length === probability.length) return all;
+  const { meanLogit, majorityClass, yesterdaySign, metrics } = input;
+  const take = (column: ArrayLike<number>): Float64Array => takeNumbers(Float64Array.from(column), rows);
+  return evaluateBaselines({
+    panel: takeRows(input.panel, rows),
+    models: {},
+    metrics,
+    ...(meanLogit === undefined ? {} : { meanLogit: take(meanLogit) }),
+    ...(majorityClass === undefined ? {} : { majorityClass: take(majorityClass) }),
+    ...(yesterdaySign === undefined ? {} : { yesterdaySign: take(yesterdaySign) }),
+  });
 }
 
 function evaluateBaselines(input: EvaluationInput): Record<string, ProbabilityMetrics> {
