@@ -3,6 +3,7 @@ import { ArtifactDamagedError, ArtifactMissingError } from '../artifacts/store.t
 import { ConfigError } from '../contracts/schemas/config.ts';
 import { FAILURE_TYPES, type FailureType } from '../contracts/wire/failures.ts';
 import { classifyDatabaseError, SupersededAttempt } from '../db/errors.ts';
+import { CalendarRangeError } from '../domain/calendar.ts';
 import { ProviderError, type ProviderErrorCode, RateLimitedError } from '../providers/errors.ts';
 
 /** A failure as it goes over the wire: its class decides whether an attempt may repeat it. */
@@ -51,6 +52,7 @@ export function toFailure(error: unknown): unknown {
   if (error instanceof ConfigError) {
     return failure('InvalidConfiguration', error.message, { cause: error });
   }
+  if (error instanceof CalendarRangeError) return failure('InvalidInput', error.message, { cause: error });
   return databaseFailure(error) ?? error;
 }
 

@@ -13,6 +13,8 @@ export type FollowOptions = {
   readProgress: (report: RunReport) => Promise<NightProgress>;
   /** True when the workflow is closed, whatever the rows say. */
   isClosed: () => Promise<boolean>;
+  /** Why a run that is closed left no row at all. */
+  readFailure: () => Promise<Error>;
   output: NodeJS.WriteStream;
   now: () => number;
   signal: AbortSignal;
@@ -30,7 +32,8 @@ function isOpen(report: RunReport, waitForReview: boolean): boolean {
 
 /**
  * Shows a running night until it is over or waits for a person: a live block on a terminal, plain lines
- * elsewhere. Resolves with the last report, or null when it was aborted before any.
+ * elsewhere. Resolves with the last report, or null when it was aborted before any. Throws the run's own failure
+ * when it ended without a row.
  */
 export async function followNight(options: FollowOptions): Promise<RunReport | null> {
   const { output, signal, waitForReview } = options;
@@ -64,6 +67,11 @@ export async function followNight(options: FollowOptions): Promise<RunReport | n
         say(narrate(report, new Map()));
         break;
       }
+    } else if (await options.isClosed()) {
+      // Its last row may have come between the two looks.
+      report = await options.readReport();
+      if (report === null) throw await options.readFailure();
+      continue;
     }
     await sleep(POLL_MS, signal);
   }

@@ -1,4 +1,10 @@
-import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import {
+  type Client,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import type { NightInput } from '../contracts/activities.ts';
 import {
   DECIDE_REVIEW,
@@ -47,6 +53,39 @@ export async function isRunClosed(client: Client, run: RunHandle): Promise<boole
     if (error instanceof WorkflowNotFoundError) return true;
     throw error;
   }
+}
+
+/** How a run ended that left no row: the class and the words of its failure. */
+export type RunFailure = { type: string; message: string };
+
+/**
+ * The failure of a closed run; null while it runs, when it is not known, or when it did not fail. `runId` may be
+ * left out: the newest run of that id.
+ */
+export async function readRunFailure(
+  client: Client,
+  run: { workflowId: string; runId?: string },
+): Promise<RunFailure | null> {
+  const handle = client.workflow.getHandle(run.workflowId, run.runId);
+  try {
+    const { status, runId } = await client.withDeadline(Date.now() + CALL_MS, () => handle.describe());
+    if (status.name === 'RUNNING' || status.name === 'PAUSED' || status.name === 'COMPLETED') return null;
+    const closed = client.workflow.getHandle(run.workflowId, runId);
+    await client.withDeadline(Date.now() + CALL_MS, () => closed.result());
+    return null;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    if (error instanceof WorkflowFailedError) return rootFailure(error);
+    throw error;
+  }
+}
+
+/** The failure that gave a chain its class: below activity and child failures. */
+function rootFailure(error: WorkflowFailedError): RunFailure {
+  let root: Error = error;
+  while (!(root instanceof ApplicationFailure) && root.cause instanceof TemporalFailure) root = root.cause;
+  const type = root instanceof ApplicationFailure ? (root.type ?? 'Error') : root.name;
+  return { type, message: root.message };
 }
 
 /** Stores the request row, then signals the queue; a lost signal is sent again by the reconciler. */

@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { createRunActivities } from '../../src/activities/runs.ts';
 import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { openEvents } from '../../src/db/queries/events.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
@@ -182,5 +183,20 @@ describe('the watchdog', () => {
     await handle.result().catch(() => undefined);
     const missed = await missedNights(deps('2018-02-08T08:00:00Z'));
     expect(missed.map((night) => night.sessionDate)).toEqual(['2018-02-06', '2018-02-05']);
+  });
+
+  it('does not start a night again that could not be planned', async () => {
+    const rig = prepare();
+    await enable('2018-02-07T00:00:00Z');
+    const sessions = async (): Promise<never> => {
+      throw new RangeError('the calendar file is damaged');
+    };
+    const runs = createRunActivities({ ...house.deps, sessions });
+    rig.use({ ...createFakes().activities, ...runs });
+    const now = deps('2018-02-08T08:00:00Z');
+    const { started } = await watch(now);
+    const handle = rig.client.workflow.getHandle(started?.workflowId ?? '');
+    await expect(handle.result()).rejects.toThrow();
+    expect(await watch(now)).toEqual({ started: null, coalesced: [] });
   });
 });

@@ -5,10 +5,13 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { planNight } from '../../src/activities/planning/night-plan.ts';
 import { attemptsOf } from '../../src/db/queries/attempts.ts';
 import { findNight, listNights, type NightRow } from '../../src/db/queries/nights.ts';
+import { findRunRequest, insertRunRequest } from '../../src/db/queries/requests.ts';
 import { listTaskRuns, type TaskRunRow } from '../../src/db/queries/task-runs.ts';
 import type { Task } from '../../src/contracts/wire/names.ts';
+import { readRunFailure } from '../../src/temporal/verbs.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, type Rig, useRig } from '../support/rig.ts';
@@ -50,6 +53,13 @@ async function ended(promise: Promise<unknown>): Promise<Error | undefined> {
     throw error;
   }
 }
+
+const brokenFile = async (): Promise<never> => {
+  throw new RangeError('the calendar file is damaged');
+};
+const missingProvider = (): never => {
+  throw new RangeError('nightshift.providers.chain: nope is none of archive');
+};
 
 describe('a night on real rows', () => {
   it('plans, claims, and leaves rows that say what happened', async () => {
@@ -149,6 +159,78 @@ describe('a night on real rows', () => {
     expect(unknown?.message).toContain('cannot read /nowhere/list.txt');
     const states = (await listNights(house.database.sql)).map((row) => row.state);
     expect(states.sort()).toEqual(['failed', 'failed', 'no_session']);
+  });
+
+  it('is refused when the disk has less than the configuration asks for', async () => {
+    const beyond = 1_000_000;
+    await house.configure(testConfig({ nightshift: { minFreeDiskGib: beyond } }));
+    const refused = await ended(prepare().night(NIGHT));
+    const words =
+      /only \d+\.\d\d GiB free on the disk of \/.*nightshift-house-\w+: a night needs 1000000 GiB/;
+    expect(refused?.message).toMatch(words);
+    expect((await onlyNight()).state).toBe('failed');
+    expect((await onlyNight()).reason).toMatch(words);
+    expect(await listTaskRuns(house.database.sql)).toEqual([]);
+  });
+
+  it('leaves a row with class and words whatever planning cannot do, and is over at once', async () => {
+    const rig = prepare();
+    const outside = await ended(rig.night({ universe: 'tiny', sessionDate: '1985-01-02' }));
+    expect(outside).toMatchObject({ type: 'NightRefused' });
+    expect(outside?.message).toContain('1985-01-02 is outside');
+    await house.configure(testConfig({ nightshift: { minFreeDiskGib: 1e9 } }));
+    prepare();
+    expect((await ended(rig.night(NIGHT)))?.message).toContain('a night needs 1000000000');
+    // What only a defect of ours can be is refused too, never tried for hours.
+    prepare({ planNight: (input) => planNight({ ...house.deps, sessions: brokenFile }, input) });
+    expect((await ended(rig.night({ ...NIGHT, sessionDate: '2018-02-05' })))?.message).toBe(
+      'RangeError: the calendar file is damaged',
+    );
+    const rows = await listNights(house.database.sql);
+    expect(rows.map(({ state, universe, sessionDate }) => [sessionDate, universe, state])).toEqual([
+      ['2018-02-05', 'tiny', 'failed'],
+      ['2018-02-07', 'tiny', 'failed'],
+      ['1985-01-02', 'tiny', 'failed'],
+    ]);
+  });
+
+  it('refuses a night whose configuration names a provider nobody has', async () => {
+    const rig = prepare({
+      planNight: (input) => planNight({ ...house.deps, provider: () => missingProvider() }, input),
+    });
+    await house.runs.planMaintenance({ workflowId: 'adopts', runId: 'the-file', nominalInstant: null });
+    expect((await ended(rig.night(NIGHT)))?.message).toBe(
+      'nightshift.providers.chain: nope is none of archive',
+    );
+    expect(await onlyNight()).toMatchObject({ state: 'failed', universe: 'tiny' });
+  });
+
+  it('refuses a manual run that cannot be planned, in words', async () => {
+    prepare();
+    const request = { task: 'ingestion' as const, universe: 'tiny', sessionDate: '1985-01-02' };
+    const asked = { requestId: 'outside', force: false, trigger: 'manual' as const, configHash: null };
+    await insertRunRequest(house.api.sql, { ...request, ...asked, requestedBy: 'Ann' });
+    const starter = { workflowId: 'manual/outside', runId: 'run' };
+    const planned = await house.runs.planManualRun({ taskRunId: 'outside', ...starter });
+    expect(planned).toMatchObject({ outcome: 'refused' });
+    const stored = await findRunRequest(house.api.sql, 'outside');
+    expect(stored?.refusedReason).toContain('1985-01-02 is outside');
+  });
+
+  it('tells the failure of a run that left no row', async () => {
+    const rig = prepare({
+      planNight: async () => {
+        throw ApplicationFailure.nonRetryable('no words of ours', 'SomethingElse');
+      },
+    });
+    const handle = await rig.startNight(NIGHT);
+    await ended(handle.result());
+    const run = { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
+    expect(await readRunFailure(rig.client, run)).toEqual({
+      type: 'SomethingElse',
+      message: 'no words of ours',
+    });
+    expect(await readRunFailure(rig.client, { workflowId: 'never-started' })).toBeNull();
   });
 
   it('means the newest session there is when none is named', async () => {

@@ -21,6 +21,8 @@ export type House = {
   api: Database;
   owner: Database;
   runs: RunActivities;
+  /** What `runs` are made of, to make them with one part changed. */
+  deps: RunDeps;
   /** Replaces the configuration file; new `runs` find it as at a start. */
   configure(document: unknown): Promise<void>;
   close(): Promise<void>;
@@ -81,6 +83,7 @@ export async function openHouse(options: {
     api,
     owner,
     runs: createRunActivities(deps),
+    deps,
     configure: async (document) => {
       await writeFile(configPath, JSON.stringify(document));
       house.runs = createRunActivities(deps);

@@ -7,8 +7,9 @@ import { findTaskRun, insertTaskRuns, succeededTasks } from '../../db/queries/ta
 import { localDate } from '../../domain/schedule-times.ts';
 import { type FrozenConfig, freezeConfig, frozenConfig } from './config-source.ts';
 import type { RunDeps } from './deps.ts';
-import { planUniverse, readCalendar, readDefinition } from './market.ts';
+import { planUniverse, providerOf, readCalendar, readDefinition } from './market.ts';
 import { nextNominalStart, shortRunId, taskPlan } from './night-plan.ts';
+import { refusalOf } from './refusal.ts';
 
 /** Maintenance belongs to no universe. */
 const ALL_UNIVERSES = 'all';
@@ -40,14 +41,28 @@ export async function planManualRun(
     const single = await resolve(deps, request);
     return await openRun(deps, input, single);
   } catch (error) {
-    if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error;
-    await refuseRunRequest(sql, { requestId: taskRunId, reason: error.message });
-    return { outcome: 'refused', reason: error.message };
+    const reason = refusalOf(error);
+    if (reason === null) throw error;
+    await refuseRunRequest(sql, { requestId: taskRunId, reason });
+    return { outcome: 'refused', reason };
   }
 }
 
 /** Plans weekly maintenance: its date is that of the schedule's nominal instant in the schedule's zone. */
 export async function planMaintenance(
+  deps: RunDeps,
+  input: Starter & { nominalInstant: string | null },
+): Promise<ManualPlan> {
+  try {
+    return await openMaintenance(deps, input);
+  } catch (error) {
+    const reason = refusalOf(error);
+    if (reason === null) throw error;
+    return { outcome: 'refused', reason };
+  }
+}
+
+async function openMaintenance(
   deps: RunDeps,
   input: Starter & { nominalInstant: string | null },
 ): Promise<ManualPlan> {
@@ -87,9 +102,9 @@ async function resolve(deps: RunDeps, request: RunRequestRow): Promise<Single> {
   const universe = definition.name;
   const frozen = asked ?? (await freezeConfig(sql, universe));
   const { config } = frozen;
-  const calendar = await readCalendar(deps, config.timezone);
+  const calendar = await readCalendar(deps);
   if (!calendar.isSession(sessionDate)) throw refusal(`${calendar.exchange} is closed on ${sessionDate}`);
-  const coverage = await deps.provider(config.providers.chain).coverage();
+  const coverage = await providerOf(deps, config).coverage();
   const universeVersion = await planUniverse({ deps, definition, config, coverage, sessionDate });
   const done = await succeededTasks(sql, { sessionDate, universe, universeVersion });
   const missing = config.tasks[task].dependsOn.filter((need) => !done.includes(need));

@@ -10,18 +10,32 @@ import {
   UniverseError,
   universeVersionOf,
 } from '../../domain/universe.ts';
-import type { ProviderCoverage } from '../../providers/port.ts';
+import { XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
+import type { MarketDataProvider, ProviderCoverage } from '../../providers/port.ts';
 import { failure } from '../errors.ts';
 import type { RunDeps } from './deps.ts';
 
+/** Dates of sessions are dates of the exchange, whatever zone the schedule's clock is in. */
+export const EXCHANGE_TIME_ZONE = XNYS_TIME_ZONE;
+
 /** The exchange calendar with the corrections people made. */
-export async function readCalendar(deps: RunDeps, timezone: string): Promise<ExchangeCalendar> {
+export async function readCalendar(deps: RunDeps): Promise<ExchangeCalendar> {
   return createCalendar({
     exchange: 'XNYS',
-    timeZone: timezone,
+    timeZone: EXCHANGE_TIME_ZONE,
     sessions: await deps.sessions(),
     overrides: await readCalendarOverrides(deps.database.sql),
   });
+}
+
+/** The providers of a configuration. Fails with InvalidConfiguration for a name that none of them has. */
+export function providerOf(deps: RunDeps, config: EffectiveConfig): MarketDataProvider {
+  try {
+    return deps.provider(config.providers.chain);
+  } catch (error) {
+    if (error instanceof RangeError) throw failure('InvalidConfiguration', error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** A universe by name or file. Fails with InvalidInput in words for people. */
@@ -48,7 +62,7 @@ export async function planUniverse(options: {
   }
   let members = [...symbols];
   if (coverage.has.instruments) {
-    const provider = deps.provider(config.providers.chain);
+    const provider = providerOf(deps, config);
     const results = await provider.instruments({ symbols, asOfSession: sessionDate });
     const found = results.flatMap((result): Instrument[] => (result.ok ? [result.value] : []));
     const firstSessions = new Map(found.map((instrument) => [instrument.symbol, instrument.firstSession]));

@@ -1,7 +1,5 @@
 import { statfs } from 'node:fs/promises';
 
-import { ApplicationFailure } from '@temporalio/common';
-
 import type { NightPlan, PlanNightInput, TaskPlan } from '../../contracts/activities.ts';
 import type { EffectiveConfig, TaskSettings } from '../../contracts/schemas/config.ts';
 import { NIGHT_TASKS, SCHEDULE_IDS, type Trigger } from '../../contracts/wire/names.ts';
@@ -16,7 +14,8 @@ import type { UniverseDefinition } from '../../domain/universe.ts';
 import { type FrozenConfig, freezeConfig, frozenConfig } from './config-source.ts';
 import type { RunDeps } from './deps.ts';
 import { isClosedRun } from '../queue.ts';
-import { planUniverse, readCalendar, readDefinition } from './market.ts';
+import { EXCHANGE_TIME_ZONE, planUniverse, providerOf, readCalendar, readDefinition } from './market.ts';
+import { refusalOf } from './refusal.ts';
 
 const GIB = 1024 ** 3;
 const REFUSED_STATES = { no_session: 'no_session', already_running: 'skipped', refused: 'failed' } as const;
@@ -45,19 +44,17 @@ export async function planNight(deps: RunDeps, input: PlanNightInput): Promise<N
   try {
     return await plan(await resolve(deps, input));
   } catch (error) {
-    if (!(error instanceof ApplicationFailure) || !REFUSALS.includes(error.type ?? '')) throw error;
-    return refuse(deps, input, error.message);
+    const reason = refusalOf(error);
+    if (reason === null) throw error;
+    return refuse(deps, input, reason);
   }
 }
-
-/** What a person has to put right; everything else is tried again. */
-const REFUSALS = ['InvalidInput', 'InvalidConfiguration'];
 
 async function plan(planning: Planning): Promise<NightPlan> {
   const { deps, input, definition } = planning;
   const { config } = planning.frozen;
-  const calendar = await readCalendar(deps, config.timezone);
-  const coverage = await deps.provider(config.providers.chain).coverage();
+  const calendar = await readCalendar(deps);
+  const coverage = await providerOf(deps, config).coverage();
   const session = nightSession({
     explicit: input.sessionDate,
     nominalMs: input.nominalInstant === null ? null : Date.parse(input.nominalInstant),
@@ -103,10 +100,10 @@ async function resolve(deps: RunDeps, input: PlanNightInput): Promise<Planning> 
 /** A refusal before anything is known of the night. */
 async function refuse(deps: RunDeps, input: PlanNightInput, reason: string): Promise<NightPlan> {
   const { workflowId, runId, trigger, requestedBy, nominalInstant } = input;
-  const now = new Date(deps.now?.() ?? Date.now()).toISOString();
+  const atMs = nominalInstant === null ? (deps.now?.() ?? Date.now()) : Date.parse(nominalInstant);
   const about = {
-    sessionDate: input.sessionDate ?? now.slice(0, 10),
-    universe: input.universe ?? '',
+    sessionDate: input.sessionDate ?? localDate(atMs, EXCHANGE_TIME_ZONE),
+    universe: await knownName(deps, input.universe),
     universeVersion: '',
     configHash: input.configHash ?? '',
   };
@@ -124,6 +121,19 @@ async function refuse(deps: RunDeps, input: PlanNightInput, reason: string): Pro
     reason,
   });
   return plan;
+}
+
+/**
+ * The name under which nights of this universe are found again, as far as it can be known: the watchdog must see
+ * that this night was refused, or would start it anew.
+ */
+async function knownName(deps: RunDeps, asked: string | undefined): Promise<string> {
+  try {
+    const universe = asked ?? (await freezeConfig(deps.database.sql, undefined)).config.universe;
+    return (await readDefinition(deps, universe)).name;
+  } catch {
+    return asked ?? '';
+  }
 }
 
 function isNightPlan(value: unknown): value is NightPlan {
@@ -154,7 +164,7 @@ async function diskLack(deps: RunDeps, config: EffectiveConfig): Promise<string 
   if (disk === null) return null;
   const freeGib = (disk.bavail * disk.bsize) / GIB;
   if (freeGib >= config.minFreeDiskGib) return null;
-  return `only ${freeGib.toFixed(2)} GiB free on the disk of ${deps.dataDir}: a night needs ${config.minFreeDiskGib}`;
+  return `only ${freeGib.toFixed(2)} GiB free on the disk of ${deps.dataDir}: a night needs ${config.minFreeDiskGib} GiB`;
 }
 
 /** Takes the claim, from a closed owner if need be. Returns the living owner that keeps it, or null. */

@@ -14,6 +14,7 @@ import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
 import { followNight } from '../follow.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { reportLinks } from '../links.ts';
+import { lostRunError } from '../lost-run.ts';
 import { patiently } from '../patience.ts';
 import { findOpenNights, type NightWish, readShippedCalendar } from '../open-nights.ts';
 import { requireCount, requireDate } from '../options.ts';
@@ -245,8 +246,16 @@ async function readWish(options: NightlyOptions): Promise<NightWish> {
 }
 
 async function sessionsToRun(options: NightlyOptions): Promise<(string | undefined)[]> {
+  const calendar = await readShippedCalendar();
+  for (const name of ['session', 'from', 'to'] as const) {
+    const date = options[name];
+    if (date === undefined || (date >= calendar.first && date <= calendar.last)) continue;
+    throw new UsageError(
+      `--${name}: ${date} is outside the calendar of ${calendar.exchange}, ${calendar.first} to ${calendar.last}`,
+    );
+  }
   if (options.from === undefined || options.to === undefined) return [options.session];
-  const sessions = (await readShippedCalendar()).sessionsBetween(options.from, options.to);
+  const sessions = calendar.sessionsBetween(options.from, options.to);
   if (sessions.length === 0) {
     throw new UsageError(`--from/--to: no exchange session between ${options.from} and ${options.to}`);
   }
@@ -269,6 +278,7 @@ async function follow({ app, options, signal }: Context, run: RunHandle): Promis
     }),
     readProgress: createNightProgressReader(app.client),
     isClosed: patiently(() => isRunClosed(app.client, run)),
+    readFailure: patiently(() => lostRunError(app.client, run)),
     output: process.stdout,
     now: () => Date.now(),
     signal,

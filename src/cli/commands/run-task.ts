@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { manualRunWorkflowId } from '../../contracts/wire/names.ts';
 import { findRunRequest } from '../../db/queries/requests.ts';
 import { listNights } from '../../db/queries/nights.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
-import { requestManualRun } from '../../temporal/verbs.ts';
+import { readRunFailure, requestManualRun } from '../../temporal/verbs.ts';
 import { type App, openApp } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupt.ts';
+import { lostRunError } from '../lost-run.ts';
 import { actor, requireDate, requireTask } from '../options.ts';
 
 type RunTaskOptions = {
@@ -93,6 +95,12 @@ async function untilClosed(app: App, requestId: string, signal: AbortSignal): Pr
     const request = await findRunRequest(sql, requestId);
     if (request !== null && request.refusedReason !== null)
       throw new UsageError(`refused: ${request.refusedReason}`);
+    // Not begun yet is no failure; one that is over without a row would keep this command waiting for ever.
+    const run = { workflowId: manualRunWorkflowId(requestId) };
+    if (row === null && (await readRunFailure(app.client, run)) !== null) {
+      const late = await findTaskRun(sql, requestId);
+      if (late === null) throw await lostRunError(app.client, run);
+    }
     await sleep(POLL_MS);
   }
   return null;
