@@ -9,9 +9,8 @@ import type { DecisionActivities } from '../../src/contracts/decisions.ts';
 import type { IngestionActivities, TaskResult, TaskStep } from '../../src/contracts/activities.ts';
 import { configHash, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
-import { beginAttempt, finishAttempt } from '../../src/db/queries/attempts.ts';
+import { finishAttempt } from '../../src/db/queries/attempts.ts';
 import { insertConfig } from '../../src/db/queries/configs.ts';
-import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { insertUniverseList } from '../../src/db/queries/universes.ts';
 import type { Role } from '../../src/db/roles.ts';
 import { membersAsOf, universeVersionOf } from '../../src/domain/universe.ts';
@@ -22,6 +21,7 @@ import type { MarketDataProvider } from '../../src/providers/port.ts';
 import { readUniverse, UNIVERSES_FOLDER } from '../../src/providers/universe-file.ts';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createTestDatabase, type TestDatabase, uniqueName } from '../support/env.ts';
+import { beginStep, newTaskRun } from '../support/rows.ts';
 
 /** One archive for all tests of a file: its files are decoded once. */
 export const sampleArchive = createArchiveProvider({ directory: join(projectRoot, 'data/sample') });
@@ -110,46 +110,18 @@ export class IngestionHouse {
         maxSessions: null,
       });
     }
-    const taskRunId = uniqueName('ingestion');
-    const fence = { taskRunId, workflowId: `ingestion/${sessionDate}`, runId: uniqueName('run'), attempt: 1 };
-    const settings = config.tasks.ingestion;
-    await insertTaskRuns(sql, [
-      {
-        taskRunId,
-        nightWorkflowId: null,
-        nightRunId: null,
-        starterWorkflowId: `manual/${taskRunId}`,
-        starterRunId: 'run',
-        task: 'ingestion',
-        sessionDate,
-        universe,
-        universeVersion,
-        state: 'pending',
-        reason: null,
-        trigger: 'manual',
-        forced: false,
-        requestedBy: 'test',
-        maxAttempts: settings.maxAttempts,
-        timeoutMs: settings.timeoutMs,
-        dependsOn: [],
-        notBefore: null,
-        configHash: configHash(config),
-      },
-    ]);
-    await beginAttempt(sql, fence);
-    return {
-      taskRunId,
+    const { maxAttempts, timeoutMs } = config.tasks.ingestion;
+    const run = newTaskRun({
+      taskRunId: uniqueName('ingestion'),
       task: 'ingestion',
       sessionDate,
       universe,
       universeVersion,
+      maxAttempts,
+      timeoutMs,
       configHash: configHash(config),
-      trigger: 'manual',
-      forced: false,
-      timeoutMs: settings.timeoutMs,
-      turn: 0,
-      fence,
-    };
+    });
+    return await beginStep({ sql, run, workflowId: `ingestion/${sessionDate}` });
   }
 
   /** The whole task as the workflow runs it. */

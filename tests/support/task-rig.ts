@@ -11,11 +11,11 @@ import { configHash, type EffectiveConfig, effectiveConfig } from '../../src/con
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import type { Task } from '../../src/contracts/wire/names.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
-import { beginAttempt, finishAttempt } from '../../src/db/queries/attempts.ts';
+import { finishAttempt } from '../../src/db/queries/attempts.ts';
 import { insertConfig } from '../../src/db/queries/configs.ts';
-import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
 import type { Role } from '../../src/db/roles.ts';
 import { createTestDatabase, type TestDatabase, uniqueName } from './env.ts';
+import { beginStep, newTaskRun } from './rows.ts';
 
 /** Everything one activity needs, on a real database and a real artifact folder of its own. */
 export class TaskRig {
@@ -78,54 +78,26 @@ export class TaskRig {
     attempt?: number;
     taskRunId?: string;
   }): Promise<TaskStep> {
-    const { task, sessionDate = '2018-02-07', universeVersion = 'v1', attempt = 1 } = input;
-    const taskRunId = input.taskRunId ?? uniqueName(task);
+    const { task, sessionDate = '2018-02-07', universeVersion = 'v1' } = input;
     const { universe } = this.config;
-    const fence = {
-      taskRunId,
-      workflowId: `${task}/${sessionDate}/${universe}`,
-      runId: uniqueName('run'),
-      attempt,
-    };
-    const settings = this.config.tasks[task];
-    const { sql } = this.db('pipeline');
-    await insertTaskRuns(sql, [
-      {
-        taskRunId,
-        nightWorkflowId: null,
-        nightRunId: null,
-        starterWorkflowId: `manual/${taskRunId}`,
-        starterRunId: fence.runId,
-        task,
-        sessionDate,
-        universe,
-        universeVersion,
-        state: 'pending',
-        reason: null,
-        trigger: 'manual',
-        forced: false,
-        requestedBy: 'test',
-        maxAttempts: settings.maxAttempts,
-        timeoutMs: settings.timeoutMs,
-        dependsOn: settings.dependsOn,
-        notBefore: null,
-        configHash: this.configHash,
-      },
-    ]);
-    await beginAttempt(sql, fence);
-    return {
-      taskRunId,
+    const { maxAttempts, timeoutMs, dependsOn } = this.config.tasks[task];
+    const run = newTaskRun({
+      taskRunId: input.taskRunId ?? uniqueName(task),
       task,
       sessionDate,
       universe,
       universeVersion,
+      maxAttempts,
+      timeoutMs,
+      dependsOn,
       configHash: this.configHash,
-      trigger: 'manual',
-      forced: false,
-      timeoutMs: settings.timeoutMs,
-      turn: 0,
-      fence,
-    };
+    });
+    return await beginStep({
+      sql: this.db('pipeline').sql,
+      run,
+      workflowId: `${task}/${sessionDate}/${universe}`,
+      ...(input.attempt !== undefined && { attempt: input.attempt }),
+    });
   }
 
   async finish(step: TaskStep, result: Record<string, unknown> = {}): Promise<void> {

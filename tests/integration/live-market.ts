@@ -1,0 +1,80 @@
+import { afterEach, beforeEach } from 'vitest';
+import type { TaskResult, TaskStep } from '../../src/contracts/activities.ts';
+import { readBars } from '../../src/db/queries/bars.ts';
+import { nightCutoff } from '../../src/db/queries/sessions.ts';
+import { IngestionHouse, runAs } from './ingestion-house.ts';
+import { bar, ScriptedProvider } from './scripted-provider.ts';
+
+/** 2018: Thursday to the Wednesday after; 22:45 New York is 03:45Z the day after. */
+export const SESSIONS = ['2018-01-25', '2018-01-26', '2018-01-29', '2018-01-30', '2018-01-31', '2018-02-01'];
+export const [, , S1, S2, S3, S4] = SESSIONS as [string, string, string, string, string, string];
+export const SYMBOLS = Array.from({ length: 24 }, (_, index) => `S${String.fromCharCode(65 + index)}`);
+export const UNIVERSE = 'live';
+
+export type LiveMarket = {
+  house: IngestionHouse;
+  provider: ScriptedProvider;
+  fallback: ScriptedProvider;
+  settings: { historySessions: number };
+  /** Puts the clock on the nominal instant of a session's night, or another time of New York plus five hours. */
+  at(session: string, time?: string): void;
+  /** The whole task at the nominal instant of the session. */
+  night(sessionDate: string): Promise<TaskResult>;
+  /** Closes of a symbol as the night of a session sees them. */
+  asOf(symbol: string, throughSession: string): Promise<number[]>;
+  /** A task run that has begun and its only batch. */
+  batchOf(
+    sessionDate: string,
+    symbols?: readonly string[],
+  ): Promise<TaskStep & { batch: { index: number; symbols: string[] } }>;
+};
+
+/** For each test: two live sources, 24 symbols over six sessions in the first, a database of its own. */
+export function useLiveMarket(): LiveMarket {
+  let house: IngestionHouse | undefined;
+  const market: LiveMarket = {
+    provider: new ScriptedProvider('first'),
+    fallback: new ScriptedProvider('second'),
+    settings: { historySessions: 3 },
+    get house() {
+      if (house === undefined) throw new Error('the house opens before each test');
+      return house;
+    },
+    at: (session, time = '27:45') => {
+      const [hours = 0, minutes = 0] = time.split(':').map(Number);
+      market.house.now = new Date(Date.parse(`${session}T00:00:00Z`) + (hours * 60 + minutes) * 60_000);
+    },
+    night: async (sessionDate) => {
+      market.at(sessionDate);
+      const { settings } = market;
+      return await market.house.night({ universe: UNIVERSE, sessionDate, symbols: SYMBOLS, settings });
+    },
+    asOf: async (symbol, throughSession) => {
+      const { sql } = market.house.db('pipeline');
+      const cutoff = await nightCutoff(sql, throughSession);
+      const { symbols } = await readBars(sql, { symbols: [symbol], throughSession, cutoff });
+      return [...(symbols.get(symbol)?.bars.close ?? [])];
+    },
+    batchOf: async (sessionDate, symbols = SYMBOLS) => {
+      const { settings } = market;
+      const step = await market.house.begin({ universe: UNIVERSE, sessionDate, symbols, settings });
+      const plan = await runAs(() => market.house.activities.planIngestion(step));
+      const [batch] = plan.batches;
+      if (batch === undefined || plan.batches.length !== 1) throw new Error('one batch was expected');
+      return { ...step, batch };
+    },
+  };
+  beforeEach(async () => {
+    market.provider = new ScriptedProvider('first');
+    market.fallback = new ScriptedProvider('second');
+    house = await IngestionHouse.open([market.provider, market.fallback]);
+    for (const [index, symbol] of SYMBOLS.entries()) {
+      for (const [day, session] of SESSIONS.entries())
+        market.provider.set(symbol, session, bar(20 + index + day * 0.1));
+    }
+    market.at(S2);
+    market.settings = { historySessions: 3 };
+  });
+  afterEach(() => house?.close());
+  return market;
+}
