@@ -47,7 +47,7 @@ describe('decideVerdicts', () => {
     const verdicts = decideVerdicts([STRONG, weakIc, weakLoss]);
     expect(verdicts.map(({ verdict }) => verdict)).toEqual(['edge', 'no_edge', 'no_edge']);
     expect(verdicts[0]?.words).toMatch(
-      /^Edge: the IC is 0\.0400 \(95 % interval 0\.0243 to 0\.0557\), the log-loss gain over the base rate 0\.00200 .*; a mean IC below 0\.0\d+ could not have been told from zero\.$/,
+      /^Edge: the IC is 0\.0400 \(95 % interval 0\.0243 to 0\.0557\), the log-loss gain over the base rate is 0\.00200 .*; a mean IC below 0\.0\d+ could not have been told from zero\.$/,
     );
     expect(verdicts[1]?.words).toMatch(/^No edge, because the IC interval includes zero/);
     expect(verdicts[2]?.words).toMatch(/not better than that of the base rate/);

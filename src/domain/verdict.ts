@@ -118,13 +118,20 @@ function verdictWords(
     smallestDetectableIc === null
       ? ''
       : `; a mean IC below ${smallestDetectableIc.toFixed(4)} could not have been told from zero`;
+  const isDefined = model.ic.value !== null || model.logLossGain.value !== null;
   const numbers =
-    `the IC is ${inWords(model.ic, 4)}, the log-loss gain over the base rate ` +
+    `the IC is ${inWords(model.ic, 4)}, the log-loss gain over the base rate is ` +
     `${inWords(model.logLossGain, 5)}${detectable}`;
-  const verdict =
-    failures.length === 0 ? `Edge: ${numbers}.` : `No edge, because ${failures.join(' and ')}: ${numbers}.`;
+  const head = failures.length === 0 ? 'Edge' : `No edge, because ${listed(failures)}`;
+  const verdict = isDefined ? `${head}: ${numbers}.` : `${head}.`;
   if (!leakSuspected) return verdict;
   return `${verdict} The AUC lies above ${plausibleAuc}: treat it as a leak until that is disproved.`;
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+function listed(parts: readonly string[]): string {
+  const last = parts.at(-1) ?? '';
+  return parts.length < 2 ? last : `${parts.slice(0, -1).join(', ')} and ${last}`;
 }
 
 function inWords({ value, low, high }: Estimate, digits: number): string {

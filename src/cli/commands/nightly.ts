@@ -327,7 +327,7 @@ async function sayWhetherUnchanged(
   console.log(
     changed.length === 0
       ? `\nRun before: no row changed (the content hashes of ${night.before.length} tables are equal).`
-      : `\nRun before: rows changed in ${changed.join(', ')}.`,
+      : `\nRun before: rows are new or different in ${changed.join(', ')} (code, configuration or data changed since).`,
   );
 }
 

@@ -62,7 +62,7 @@ function treeLine({ trees, seed, threads }: JsonObject): string[] {
 function gateWords({ accepted, gateReason }: JsonObject): string {
   const reason = typeof gateReason === 'string' ? gateReason : '';
   if (accepted === true) return reason.startsWith('accepted') ? reason : `accepted: ${reason}`;
-  return `not accepted, the version before stays current: ${reason}`;
+  return `not accepted, the version before stays current: ${reason.replace(/^refused: /, '')}`;
 }
 
 function metricSection(report: RunReport, width: number): string[] {
@@ -94,8 +94,9 @@ function metricSection(report: RunReport, width: number): string[] {
 /** The same rows with the outcomes of doubtful bars: a large difference says that a verdict hangs on them. */
 function flaggedLine(meta: Model): string[] {
   const { metricsWithFlagged } = meta;
-  if (!isRecord(metricsWithFlagged) || metricsWithFlagged.auc === undefined) return [];
+  if (!isRecord(metricsWithFlagged)) return [];
   const { auc, ic, logLoss } = metricsWithFlagged;
+  if (estimate(auc) === '–') return [];
   return [
     `With doubtful bars counted in, meta: AUC ${estimate(auc, { bare: true })}, IC ${estimate(ic)}, ` +
       `log loss ${estimate(logLoss, { bare: true })}.`,
