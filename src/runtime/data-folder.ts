@@ -8,7 +8,8 @@ import { chooseFreePorts } from './ports.ts';
 /** Layout version of the data folder. Raise it when an older product could not read a newer folder. */
 export const DATA_SCHEMA = 1;
 export const POSTGRES_MAJOR = 18;
-const MIN_FREE_BYTES = 2 * 1024 ** 3;
+const GIB = 1024 ** 3;
+const MIN_FREE_BYTES = 2 * GIB;
 
 /** Everything the embedded runtime keeps, by path. */
 export type DataFolder = {
@@ -161,11 +162,11 @@ export async function readPorts(folder: DataFolder): Promise<Ports | null> {
 }
 
 /** Throws when less than 2 GiB are free: a night that fills the disk halfway is worse than none. */
-export async function requireFreeDisk(folder: DataFolder): Promise<void> {
+export async function requireFreeDisk(folder: DataFolder, minFreeBytes = MIN_FREE_BYTES): Promise<void> {
   const free = await freeDiskBytes(folder.root);
-  if (free >= MIN_FREE_BYTES) return;
+  if (free >= minFreeBytes) return;
   throw new Error(
-    `only ${(free / 1024 ** 3).toFixed(2)} GiB free on the disk of ${folder.root}: ` +
-      'a night needs 2 GiB. Free some space, or use --data-dir on another disk.',
+    `only ${(free / GIB).toFixed(2)} GiB free on the disk of ${folder.root}: ` +
+      `a night needs ${minFreeBytes / GIB} GiB. Free some space, or use --data-dir on another disk.`,
   );
 }

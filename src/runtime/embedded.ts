@@ -136,7 +136,8 @@ class Instance {
     // The state of an instance that is gone must not look like ours: in a container even the pid is the same.
     await rm(folder.state, { force: true });
     const found = await checkVersion(folder);
-    await requireFreeDisk(folder);
+    // A backup may be what makes room.
+    if (this.options.only !== 'database') await requireFreeDisk(folder);
     const [ports, secrets, left] = await Promise.all([
       ensurePorts(folder),
       ensureSecrets(folder.secrets),
@@ -176,6 +177,7 @@ class Instance {
     }
     await database;
     const abandoned = await prepareTemporalUpgrade({
+      root: this.folder.root,
       from: found,
       to: TEMPORAL_SERVER_VERSION,
       ownerUrl: addresses.urls.owner,

@@ -8,19 +8,23 @@ import { withDatabase } from './with-database.ts';
  * no run is open. `abandonRuns` closes those that are. Schedules come back from Postgres afterwards.
  */
 export async function prepareTemporalUpgrade(input: {
+  /** The data folder, for the message. */
+  root: string;
   from: FolderVersion;
   to: string;
   ownerUrl: string;
   abandonRuns: boolean;
 }): Promise<string[]> {
-  const { from, to, ownerUrl, abandonRuns } = input;
+  const { root, from, to, ownerUrl, abandonRuns } = input;
   return withDatabase(ownerUrl, async (sql) => {
     const open = await openStarters(sql);
     if (open.length > 0 && !abandonRuns) {
+      const names = open.map(({ workflowId }) => workflowId).join(', ');
       throw new FolderVersionError(
-        `Temporal ${from.temporalServer} → ${to}: ${open.length} runs are still open ` +
-          `(${open.map(({ workflowId }) => workflowId).join(', ')}). Let Nightshift ${from.product} finish them, ` +
-          'or give them up with --abandon-runs.',
+        `${root} was used with Temporal ${from.temporalServer}; this version brings ${to}, which starts empty, and ` +
+          `${open.length === 1 ? '1 run is' : `${open.length} runs are`} still open (${names}). ` +
+          `Let Nightshift ${from.product} finish, or give up what is open: ` +
+          `\`nightshift up --abandon-runs --data-dir ${root}\`.`,
       );
     }
     const reason = `abandoned: Temporal ${from.temporalServer} was replaced by ${to}`;

@@ -1,12 +1,14 @@
-import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Connection } from '@temporalio/client';
+import { type Client, Connection } from '@temporalio/client';
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ensureSchedules, temporalTarget } from '../../src/cli/app.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { insertConfig } from '../../src/db/queries/configs.ts';
 import { claimNight } from '../../src/db/queries/nights.ts';
@@ -17,6 +19,8 @@ import { lockOwner } from '../../src/runtime/folder-lock.ts';
 import { isRoot } from '../../src/runtime/postgres-user.ts';
 import { identify, isRunning } from '../../src/runtime/process-identity.ts';
 import { temporalBinary } from '../../src/runtime/temporal.ts';
+import { connectClient } from '../../src/temporal/connection.ts';
+import { describeSchedules, setSchedulePaused } from '../../src/temporal/schedules.ts';
 import { childrenOf, type InstanceProcess, startInstance } from '../support/instance.ts';
 
 const run = promisify(execFile);
@@ -312,8 +316,9 @@ describe('refusals', () => {
     expect((await readdir(dataDir)).includes('postgres')).toBe(false);
   });
 
-  it('does not lose open runs to an upgrade of Temporal, unless told to', async () => {
+  it('does not lose open runs to an upgrade of Temporal, unless told to, and brings its schedules along', async () => {
     const first = await start();
+    await ensureSchedules({ runtime: first, enable: true });
     const night = {
       workflowId: 'nightly/2018-02-06/tiny',
       runId: 'r1',
@@ -329,18 +334,80 @@ describe('refusals', () => {
     const database = createDatabase(first.urls.owner, { max: 1 });
     await insertConfig(database.sql, { configHash: 'c1', body: {} });
     await claimNight(database.sql, night);
+    const before = await withClient(first, async (client) => {
+      const pause = { scheduleId: 'nightly', paused: true, by: 'Bob', why: 'quarter end' };
+      await setSchedulePaused({ client, sql: database.sql, ...pause });
+      return scheduleStates(client);
+    });
+    expect(before).toEqual({
+      nightly: { paused: true, note: 'paused by Bob: quarter end' },
+      'weekly-maintenance': { paused: false, note: 'enabled by nightshift up' },
+    });
     await database.close();
     await first.stop();
+    // As the other version left it: its server's database has that version in its name.
+    const temporal = join(dataDir, 'temporal');
+    for (const name of await readdir(temporal)) {
+      await rename(join(temporal, name), join(temporal, name.replace('1.31.2', '1.30.4')));
+    }
     const version = { ...(await currentVersion()), temporalServer: '1.30.4' };
     await writeFile(join(dataDir, 'version.json'), JSON.stringify(version));
-    await expect(start()).rejects.toThrow('1 runs are still open (nightly/2018-02-06/tiny)');
-    const second = await start({ abandonRuns: true });
+
+    const command = startInstance({ args: ['nightly', '--universe', 'tiny', '--data-dir', dataDir] });
+    instances.push(command);
+    expect(await command.exited).toBe(1);
+    expect(command.output()).toContain(
+      `nightshift: ${dataDir} was used with Temporal 1.30.4; this version brings 1.31.2, which starts empty, ` +
+        'and 1 run is still open (nightly/2018-02-06/tiny). Let Nightshift 0.1.0 finish, or give up what is ' +
+        `open: \`nightshift up --abandon-runs --data-dir ${dataDir}\`.`,
+    );
+
+    // The very command it names.
+    const instance = startInstance({
+      args: ['up', '--abandon-runs', '--no-workers', '--data-dir', dataDir],
+    });
+    instances.push(instance);
+    await instance.printed('Running.');
+    expect(instance.output()).toContain('gave up nightly/2018-02-06/tiny');
+    const second = await attachRuntime(dataDir);
+    if (second === null) throw new Error('it runs');
     const [row] = await query(second.urls.owner, 'select state, reason from ops.nights');
     expect(row).toMatchObject({
       state: 'cancelled',
       reason: 'abandoned: Temporal 1.30.4 was replaced by 1.31.2',
     });
+    expect(await withClient(second, scheduleStates)).toEqual(before);
+    expect(await readdir(temporal)).toEqual(
+      expect.arrayContaining(['temporal-1.30.4.db', 'temporal-1.31.2.db']),
+    );
     expect(JSON.parse(await readFile(join(dataDir, 'version.json'), 'utf8'))).toEqual(await currentVersion());
+  });
+
+  it('takes a folder of an older Temporal without a question when no run is open', async () => {
+    const first = await start();
+    await first.stop();
+    const version = { ...(await currentVersion()), temporalServer: '1.30.4' };
+    await writeFile(join(dataDir, 'version.json'), JSON.stringify(version));
+    await start();
+    expect(JSON.parse(await readFile(join(dataDir, 'version.json'), 'utf8'))).toEqual(await currentVersion());
+  });
+
+  it.runIf(canMount())('starts no night under 2 GiB of free disk', async () => {
+    await mkdir(dataDir);
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', dataDir]);
+    try {
+      const command = startInstance({ args: ['nightly', '--universe', 'tiny', '--data-dir', dataDir] });
+      instances.push(command);
+      expect(await command.exited).toBe(1);
+      expect(command.output()).toMatch(
+        new RegExp(
+          `only 0\\.0\\d GiB free on the disk of ${dataDir}: a night needs 2 GiB\\. Free some space, or use --data-dir`,
+        ),
+      );
+      expect(await readdir(dataDir)).not.toContain('postgres');
+    } finally {
+      await run('umount', [dataDir]);
+    }
   });
 
   it('says what is wrong with the environment', async () => {
@@ -349,6 +416,35 @@ describe('refusals', () => {
     vi.unstubAllEnvs();
   });
 });
+
+async function withClient<T>(runtime: Runtime, work: (client: Client) => Promise<T>): Promise<T> {
+  const temporal = connectClient(temporalTarget(runtime));
+  try {
+    return await work(temporal.client);
+  } finally {
+    await temporal.close();
+  }
+}
+
+async function scheduleStates(client: Client): Promise<Record<string, unknown>> {
+  const found = await describeSchedules(client);
+  return Object.fromEntries(found.map(({ scheduleId, paused, note }) => [scheduleId, { paused, note }]));
+}
+
+/** A disk of a size of our own needs more rights than most have. */
+function canMount(): boolean {
+  if (!isRoot() || process.platform !== 'linux') return false;
+  const folder = mkdtempSync(join(tmpdir(), 'nightshift-mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' });
+    execFileSync('umount', [folder]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmdirSync(folder);
+  }
+}
 
 /** Guardian of a child: its parent process. */
 async function guardianOf(pid: number): Promise<number> {
