@@ -14,7 +14,7 @@ temporal operator namespace describe -n "$TEMPORAL_NAMESPACE" >/dev/null 2>&1 ||
 
 # A new namespace takes a moment to reach every part of the server.
 tries=30
-for name in SessionDate Task Trigger ReviewState Universe; do
+for name in SessionDate Task Trigger ReviewState Universe RunState; do
   until temporal operator search-attribute list -n "$TEMPORAL_NAMESPACE" 2>/dev/null | grep -qw "$name" ||
     temporal operator search-attribute create -n "$TEMPORAL_NAMESPACE" --name "$name" --type Keyword; do
     tries=$((tries - 1))

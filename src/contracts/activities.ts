@@ -33,6 +33,8 @@ export type TaskStep = TaskInput & { fence: Fence };
 
 /** A task's result: small and JSON-able, shown in report, memo and API. */
 export type TaskResult = Record<string, unknown>;
+/** What a task's workflow ends with: the result and the attempt (from 1) of this execution that gave it. */
+export type TaskEnd = TaskResult & { attempt: number };
 
 export type TaskPlan = {
   task: Task;

@@ -20,6 +20,7 @@ import type { Sql } from '../db/client.ts';
 import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
+import { NIGHT_DETAILS } from './user-metadata.ts';
 
 /** Note of a schedule that nobody has switched on yet; only this pause is lifted by `up`. */
 export const NOT_YET_ENABLED = 'not enabled yet: `nightshift up` enables it';
@@ -42,6 +43,7 @@ type Definition = {
   args: NightInput[];
   settings: TaskSettings;
   summary: string;
+  details: string | null;
 };
 
 /** Our schedules as data: the night starts at task 1's time, maintenance at its own. */
@@ -53,6 +55,7 @@ function definitions(tasks: { ingestion: TaskSettings; weeklyMaintenance: TaskSe
       args: [{ trigger: 'schedule' }],
       settings: tasks.ingestion,
       summary: 'the night after the US close',
+      details: NIGHT_DETAILS,
     },
     {
       scheduleId: SCHEDULE_IDS.weekly,
@@ -60,6 +63,7 @@ function definitions(tasks: { ingestion: TaskSettings; weeklyMaintenance: TaskSe
       args: [],
       settings: tasks.weeklyMaintenance,
       summary: 'weekly maintenance',
+      details: null,
     },
   ];
 }
@@ -130,7 +134,8 @@ export async function applySchedules(options: {
       continue;
     }
     const spec = scheduleSpec(settings, timezone);
-    const specHash = hashOf({ spec, misfireGraceTimeMs, workflowType: definition.workflowType });
+    const { workflowType, summary, details } = definition;
+    const specHash = hashOf({ spec, misfireGraceTimeMs, workflowType, summary, details });
     const stored = states.get(scheduleId);
     const current = await describe(client, scheduleId);
     const wanted = (state: temporal.api.schedule.v1.IScheduleState): Schedule => ({
@@ -177,7 +182,7 @@ function hashOf(value: unknown): string {
 }
 
 function startAction(definition: Definition): temporal.api.schedule.v1.IScheduleAction {
-  const { scheduleId, workflowType, args, summary } = definition;
+  const { scheduleId, workflowType, args, summary, details } = definition;
   return {
     startWorkflow: {
       // The server appends the nominal instant: ids of scheduled nights read `nightly-2027-03-13T03:45:00Z`.
@@ -185,7 +190,10 @@ function startAction(definition: Definition): temporal.api.schedule.v1.ISchedule
       workflowType: { name: workflowType },
       taskQueue: { name: TASK_QUEUES.pipeline },
       input: { payloads: args.map((arg) => defaultPayloadConverter.toPayload(arg)) },
-      userMetadata: { summary: defaultPayloadConverter.toPayload(summary) },
+      userMetadata: {
+        summary: defaultPayloadConverter.toPayload(summary),
+        ...(details === null ? {} : { details: defaultPayloadConverter.toPayload(details) }),
+      },
     },
   };
 }

@@ -15,6 +15,7 @@ import {
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
 import { insertAudit, insertRunRequest, type NewRunRequest } from '../db/queries/requests.ts';
+import { NIGHT_DETAILS } from './user-metadata.ts';
 
 /** The acts that CLI and API share. Each is safe to repeat. */
 
@@ -37,6 +38,7 @@ export async function startNight(
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: `night of ${session}, ${universe}`,
+      staticDetails: NIGHT_DETAILS,
     }),
   );
   return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };

@@ -38,6 +38,7 @@ export const queueStateQuery = defineQuery<QueueSnapshot>(QUEUE_STATE);
 
 /** Between two looks at whether the holders still live; sooner while somebody waits for what they hold. */
 const CARE_MS = 60_000;
+const CARE = 'looks whether those who hold slots still run';
 const WAITED_FOR_CARE_MS = 15_000;
 /** Ids kept to ignore what was seen before; older ones are refused by the server (same workflow id). */
 const REMEMBERED = 500;
@@ -137,7 +138,7 @@ class Queue {
       const busy = this.state.holders.length + this.state.waiting.length > 0;
       const isNoted = (): boolean => this.#noted || (this.#isLong() && this.#inFlight === 0);
       if (!busy) await condition(isNoted);
-      else if (!(await condition(isNoted, this.#msToCare()))) await this.#freeClosed();
+      else if (!(await condition(isNoted, this.#msToCare(), { summary: CARE }))) await this.#freeClosed();
     }
   }
 

@@ -56,7 +56,7 @@ async function runSingle(makePlan: (rows: RunActivities) => Promise<ManualPlan>)
       slots,
       reviews,
       latestRestartMs: () => latestMs,
-      onState: (state, reason) => board.set(task, state, reason),
+      onState: (state, reason, details) => board.set(task, state, reason, details),
     });
     board.finish(outcome.state, outcome.reason);
     await settle();

@@ -46,11 +46,17 @@ export async function nightlyPipeline(input: NightInput): Promise<NightResult> {
   const result = { sessionDate, universe, state, reason, tasks: board.tasks() };
   if (state !== 'failed') return result;
   throw ApplicationFailure.create({
-    message: `the night of ${sessionDate} failed${reason === null ? '' : `: ${reason}`}`,
+    message: `the night of ${sessionDate} failed: ${reason ?? lostTasks(result)}`,
     type: 'NightFailed',
     nonRetryable: true,
     details: [result],
   });
+}
+
+/** The failed tasks and why, for those who see only the workflow's failure. */
+function lostTasks({ tasks }: NightResult): string {
+  const failed = tasks.filter((entry) => entry.state === 'failed');
+  return failed.map(({ task, reason }) => `${task} failed (${reason ?? 'no reason'})`).join(', ');
 }
 
 const STATE_WITHOUT_RUN = {
@@ -158,7 +164,7 @@ class Night {
         slots,
         reviews,
         latestRestartMs: () => this.#latestRestartMs(plan),
-        onState: (state, reason) => board.set(plan.task, state, reason),
+        onState: (state, reason, details) => board.set(plan.task, state, reason, details),
       });
     this.#starters
       .run(start)

@@ -73,7 +73,10 @@ describe('a night', () => {
     expect(started.at(-1)).toBe('driftMonitoring');
     const about = await handle.describe();
     expect(about.memo).toMatchObject({ state: 'succeeded' });
-    expect(String(about.memo?.['summary'])).toContain('| driftMonitoring | succeeded |');
+    expect(about.memo?.['tasks']).toMatchObject({ driftMonitoring: expect.stringMatching(/^succeeded, /) });
+    expect(about.typedSearchAttributes.get(defineSearchAttributeKey('RunState', 'KEYWORD'))).toBe(
+      'succeeded',
+    );
     expect(about.typedSearchAttributes.get(defineSearchAttributeKey('SessionDate', 'KEYWORD'))).toBe(SESSION);
     expect(about.typedSearchAttributes.get(defineSearchAttributeKey('ReviewState', 'KEYWORD'))).toBe('none');
     const child = await rig.client.workflow.getHandle(`training/${SESSION}/${rig.universe}`).describe();
@@ -101,7 +104,10 @@ describe('a night', () => {
     const { rig, book } = prepare({}, { planIngestion: broken('ProviderNotFound') });
     const failure = await failureOf(rig.night());
     expect(failure).toBeInstanceOf(ApplicationFailure);
-    expect(failure).toMatchObject({ type: 'NightFailed', message: `the night of ${SESSION} failed` });
+    expect(failure).toMatchObject({
+      type: 'NightFailed',
+      message: `the night of ${SESSION} failed: ingestion failed (ProviderNotFound: ProviderNotFound happened)`,
+    });
     expect(book.nights).toEqual([{ state: 'failed', reason: null }]);
   });
 

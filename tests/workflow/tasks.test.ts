@@ -72,7 +72,7 @@ describe('ingestion', () => {
         return { symbols: 1, failedSymbols: 0, rowsFetched: 1, rowsChanged: 1 };
       },
     });
-    expect(result).toEqual({ symbols: 3 });
+    expect(result).toEqual({ symbols: 3, attempt: 1 });
     expect(count(book, 'ingestBatch')).toBe(7);
     expect(most).toBe(3);
     expect(work(book).at(-1)).toBe('finishIngestion');
@@ -155,7 +155,7 @@ describe('training', () => {
         return activities.fitFold(job);
       },
     });
-    expect(result).toEqual({ version: 'v1' });
+    expect(result).toEqual({ version: 'v1', attempt: 1 });
     expect([...tries.values()].filter((count) => count === 2)).toHaveLength(1);
     expect(tries.size).toBe(4);
   });
@@ -165,7 +165,7 @@ describe('scan and backtest', () => {
   it('asks for reasons only where there are signals', async () => {
     const without = await run('overnightScan', { selectSignals: async () => ({ symbolIndexes: [] }) });
     expect(work(without.book)).toEqual(['planScan', 'score', 'selectSignals', 'writeSignals']);
-    expect(without.result).toEqual({ signals: 0 });
+    expect(without.result).toEqual({ signals: 0, attempt: 1 });
   });
 
   it('asks for the same folds as training, so that whoever comes second reads them', async () => {
@@ -189,7 +189,7 @@ describe('maintenance and drift', () => {
   it('removes before it vacuums', async () => {
     const { book, result } = await run('weeklyMaintenance');
     expect(work(book)).toEqual(['applyRetention', 'vacuumDatabase', 'cleanArtifacts', 'archiveLogs']);
-    expect(Object.keys(result ?? {})).toEqual(['database', 'artifacts', 'logs', 'retention']);
+    expect(Object.keys(result ?? {})).toEqual(['database', 'artifacts', 'logs', 'retention', 'attempt']);
   });
 
   it('reports an activity that never answers as a time-out of that activity', async () => {

@@ -1,6 +1,19 @@
-import { CancellationScope, log, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  log,
+  proxyLocalActivities,
+  setCurrentDetails,
+  workflowInfo,
+} from '@temporalio/workflow';
 
-import type { Fence, RunActivities, TaskInput, TaskResult, TaskStep } from '../../contracts/activities.ts';
+import type {
+  Fence,
+  RunActivities,
+  TaskEnd,
+  TaskInput,
+  TaskResult,
+  TaskStep,
+} from '../../contracts/activities.ts';
 import { localOptions } from './activity-options.ts';
 import { describeFailure, topLevelFailure } from './failure.ts';
 
@@ -9,13 +22,17 @@ const ATTEMPTS_PER_TURN = 1000;
 
 /**
  * One attempt of a task: opens its row, does the work with the fence in every step, closes the row, and
- * rethrows a failure as a top-level ApplicationFailure.
+ * returns the result with the attempt's number, or rethrows a failure as a top-level ApplicationFailure.
  */
 export async function runAttempt(
   input: TaskInput,
   work: (step: TaskStep) => Promise<TaskResult>,
-): Promise<TaskResult> {
-  const { workflowId, runId, attempt } = workflowInfo();
+): Promise<TaskEnd> {
+  const { workflowId, runId, attempt, retryPolicy } = workflowInfo();
+  // A retried run has no summary any more (ran): its details say what it is.
+  const about = `${input.task} of ${input.sessionDate} (${input.universe})`;
+  const heading = `**${about}: attempt ${attempt} of ${retryPolicy?.maximumAttempts ?? 1}**`;
+  setCurrentDetails(heading);
   const fence: Fence = {
     taskRunId: input.taskRunId,
     workflowId,
@@ -30,10 +47,14 @@ export async function runAttempt(
     await rows.beginAttempt({ fence, task: input.task });
     const result = await work({ ...input, fence });
     await rows.finishAttempt({ fence, end: 'succeeded', failure: null, result });
-    return result;
+    setCurrentDetails(`${heading}: succeeded`);
+    return { ...result, attempt };
   } catch (error) {
     const cancelled = scope.consideredCancelled;
     const failure = describeFailure(error);
+    setCurrentDetails(
+      `${heading}: ${cancelled ? 'cancelled' : `failed: ${failure.type}: ${failure.message}`}`,
+    );
     // The failure itself counts more than its row: the next attempt or the starter closes that too.
     await CancellationScope.nonCancellable(async () => {
       const end = cancelled ? 'cancelled' : 'failed';

@@ -1,13 +1,29 @@
-import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
+import { patched, setCurrentDetails, upsertMemo } from '@temporalio/workflow';
 
 import type { NightResult, TaskPlan } from '../../contracts/activities.ts';
 import type { NightState, Task, TaskState } from '../../contracts/wire/names.ts';
+import { tagState } from './search-attributes.ts';
 
-type Line = { plan: TaskPlan; state: TaskState; reason: string | null; startedAt: string; endedAt: string };
+/** What a state alone does not say; what is left out stays as it was. */
+export type StateDetails = { attempts?: number; reviewDeadline?: string; note?: string };
+
+type Line = {
+  plan: TaskPlan;
+  state: TaskState;
+  reason: string | null;
+  attempts: number;
+  reviewDeadline: string;
+  /** What a person did about it on the way; a reason goes with its state, this stays. */
+  note: string;
+  startedAt: string;
+  endedAt: string;
+};
 
 const ENDED = new Set<TaskState>(['succeeded', 'failed', 'skipped', 'cancelled', 'disabled']);
+/** The Web UI draws tables without any space between columns. */
+const GAP = '\u2003';
 
-/** The table a person reads in the Temporal Web UI: current details while it runs, memo at the end. */
+/** What a person reads in the Temporal Web UI: current details while it runs, memo and attribute at the end. */
 export class Board {
   readonly #heading: string;
   readonly #lines = new Map<Task, Line>();
@@ -18,31 +34,34 @@ export class Board {
     this.#heading = options.heading;
     for (const plan of options.plans) {
       const state = plan.enabled ? 'pending' : 'disabled';
-      this.#lines.set(plan.task, { plan, state, reason: plan.disabledReason, startedAt: '', endedAt: '' });
+      const empty = { attempts: 0, reviewDeadline: '', note: '', startedAt: '', endedAt: '' };
+      this.#lines.set(plan.task, { plan, state, reason: plan.disabledReason, ...empty });
     }
     this.#show();
   }
 
-  set(task: Task, state: TaskState, reason: string | null): void {
+  set(task: Task, state: TaskState, reason: string | null, details: StateDetails = {}): void {
     const line = this.#lines.get(task);
     if (line === undefined) return;
     const now = new Date(Date.now()).toISOString().slice(11, 19);
     const startedAt = line.startedAt === '' && state === 'running' ? now : line.startedAt;
     const endedAt = ENDED.has(state) && startedAt !== '' ? now : '';
-    this.#lines.set(task, { ...line, state, reason, startedAt, endedAt });
+    this.#lines.set(task, { ...line, ...details, state, reason, startedAt, endedAt });
     this.#show();
   }
 
-  /** Puts the final table into the memo: details come from a query and vanish when no worker runs. */
+  /** Says the end where it stays: details come from a query and vanish when no worker runs. */
   finish(state: NightState, reason: string | null): void {
     this.#state = state;
     this.#reason = reason;
     this.#show();
-    upsertMemo({ state, summary: this.#text() });
+    const tasks = Object.fromEntries(this.#list().map((line) => [line.plan.task, sentence(line)]));
+    upsertMemo({ run: this.#heading, state, ...(reason === null ? {} : { reason }), tasks });
+    if (patched('run-state')) tagState(state);
   }
 
   tasks(): NightResult['tasks'] {
-    return [...this.#lines.values()].map(({ plan, state, reason }) => ({
+    return this.#list().map(({ plan, state, reason }) => ({
       task: plan.task,
       taskRunId: plan.taskRunId,
       state,
@@ -50,25 +69,65 @@ export class Board {
     }));
   }
 
+  #list(): Line[] {
+    return [...this.#lines.values()];
+  }
+
   #show(): void {
     setCurrentDetails(this.#text());
   }
 
+  /** A run that does nothing but wait for a person says so, as its row does. */
+  #word(): NightState {
+    const states = this.#list().map((line) => line.state);
+    const busy = states.includes('running') || states.includes('waiting');
+    const waits = this.#state === 'running' && !busy && states.includes('awaiting_review');
+    return waits ? 'awaiting_review' : this.#state;
+  }
+
   #text(): string {
-    const rows = [...this.#lines.values()].map(({ plan, state, reason, startedAt, endedAt }) => {
-      const own = plan.notBeforeLocal ?? '';
-      return `| ${plan.task} | ${state} | ${own} | ${startedAt} | ${endedAt} | ${cell(reason ?? '')} |`;
-    });
+    const lines = this.#list();
+    const why = this.#reason === null ? '' : `: ${plain(this.#reason)}`;
     return [
-      `**${this.#heading}: ${this.#state}**${this.#reason === null ? '' : ` (${cell(this.#reason)})`}`,
+      `**${this.#heading}: ${this.#word()}**${why}`,
       '',
-      '| task | state | own time | started (UTC) | ended | reason |',
-      '|---|---|---|---|---|---|',
-      ...rows,
+      ...(lines.length === 0 ? [] : table(lines)),
+      '',
+      ...lines.flatMap(remarks),
     ].join('\n');
   }
 }
 
-function cell(text: string): string {
-  return text.replaceAll('|', '/').replaceAll('\n', ' ').slice(0, 300);
+function table(lines: readonly Line[]): string[] {
+  const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell + GAP).join('| ')}|`;
+  return [
+    row(['task', 'state', 'attempts', 'started (UTC)', 'ended']),
+    '|:---|:---|:---|:---|:---|',
+    ...lines.map(({ plan, state, attempts, startedAt, endedAt }) =>
+      row([plan.task, state, attempts === 0 ? '' : String(attempts), startedAt, endedAt]),
+    ),
+  ];
+}
+
+/** Why a task is in its state, below the table: there a long reason has room; and what a person can do. */
+function remarks({ plan, state, reason, reviewDeadline, note }: Line): string[] {
+  if (reason === null) return note === '' ? [] : [`- **${plan.task}** ${plain(note)}`];
+  const remark = `- **${plan.task}** ${state}: ${plain(reason)}`;
+  if (state !== 'awaiting_review') return [remark];
+  return [
+    remark,
+    `- Decide until ${reviewDeadline.slice(0, 16).replace('T', ' ')} UTC: \`nightshift review ${plan.taskRunId} retry|skip|abort --by NAME --why TEXT\``,
+  ];
+}
+
+/** A task's end as one line of the memo. */
+function sentence({ state, reason, attempts, note, startedAt, endedAt }: Line): string {
+  const tries = attempts > 1 ? ` after ${attempts} attempts` : '';
+  const when = startedAt === '' || endedAt === '' ? '' : `, ${startedAt} to ${endedAt} UTC`;
+  const why = reason ?? note;
+  return `${state}${tries}${when}${why === '' ? '' : `: ${plain(why)}`}`;
+}
+
+function plain(text: string): string {
+  return text.replaceAll('\n', ' ').slice(0, 300);
 }

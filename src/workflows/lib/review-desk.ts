@@ -74,7 +74,9 @@ export function createReviewDesk(): ReviewDesk {
     try {
       await announce();
       const leftMs = Math.max(1, deadlineMs - Date.now());
-      await condition(() => entry.decided !== undefined, leftMs, { summary: 'waits for a person' });
+      await condition(() => entry.decided !== undefined, leftMs, {
+        summary: `waits for a person to decide about ${taskRunId}`,
+      });
       return entry.decided;
     } finally {
       waiting.delete(taskRunId);

@@ -2,12 +2,13 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 
 import type { TaskInput } from '../../contracts/activities.ts';
-import type { Trigger } from '../../contracts/wire/names.ts';
+import type { NightState, Trigger } from '../../contracts/wire/names.ts';
 import type { ManualRunSignal, ReviewState } from '../../contracts/wire/messages.ts';
 
 const SESSION_DATE = defineSearchAttributeKey('SessionDate', 'KEYWORD');
 const TASK = defineSearchAttributeKey('Task', 'KEYWORD');
 const TRIGGER = defineSearchAttributeKey('Trigger', 'KEYWORD');
+const RUN_STATE = defineSearchAttributeKey('RunState', 'KEYWORD');
 const REVIEW_STATE = defineSearchAttributeKey('ReviewState', 'KEYWORD');
 const UNIVERSE = defineSearchAttributeKey('Universe', 'KEYWORD');
 const SCHEDULED_START = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
@@ -56,6 +57,11 @@ export function tagDecision(run: { sessionDate: string; task: string }): void {
 
 export function tagReview(state: ReviewState): void {
   upsertSearchAttributes([{ key: REVIEW_STATE, value: state }]);
+}
+
+/** How a run ended in our words: to the server a partial night is just `Completed`. */
+export function tagState(state: NightState): void {
+  upsertSearchAttributes([{ key: RUN_STATE, value: state }]);
 }
 
 /** The schedule's nominal instant (UTC ISO) of a run that a schedule started, else null. */

@@ -5,6 +5,7 @@ import type {
   FailureInfo,
   RunActivities,
   SlotLimits,
+  TaskEnd,
   TaskInput,
   TaskPlan,
   TaskResult,
@@ -12,6 +13,7 @@ import type {
 import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
 import type { ReviewInput } from '../../contracts/wire/messages.ts';
 import { localOptions } from './activity-options.ts';
+import type { StateDetails } from './board.ts';
 import { describeFailure, isRunTimeout } from './failure.ts';
 import type { ReviewDesk } from './review-desk.ts';
 import { taskAttributes } from './search-attributes.ts';
@@ -40,7 +42,7 @@ export type StartOptions = {
   /** Latest instant (ms) at which the task may still be started again; Infinity: no next night to respect. */
   latestRestartMs: () => number;
   /** For the board of the run. */
-  onState: (state: TaskState, reason: string | null) => void;
+  onState: (state: TaskState, reason: string | null, details?: StateDetails) => void;
 };
 
 /**
@@ -52,8 +54,8 @@ export async function startTask(options: StartOptions): Promise<TaskOutcome> {
   const { plan, onState } = options;
   const rows = proxyLocalActivities<RunActivities>(localOptions('bookkeeping'));
   const enter = async (state: TaskState, reason: string | null, reviewDeadline?: string): Promise<void> => {
-    onState(state, reason);
     const deadline = reviewDeadline === undefined ? {} : { reviewDeadline };
+    onState(state, reason, deadline);
     await rows.recordTasks({ transitions: [{ taskRunId: plan.taskRunId, state, reason, ...deadline }] });
   };
   const fail = async (reason: string, abort: ReviewInput | null = null): Promise<TaskOutcome> => {
@@ -63,8 +65,11 @@ export async function startTask(options: StartOptions): Promise<TaskOutcome> {
 
   await waitForOwnTime(plan, enter);
   let attempts = plan.maxAttempts;
+  let used = 0;
   for (let turn = 0, outages = 0; ; turn += 1) {
-    const run = await runOnce({ ...options, turn, attempts, enter });
+    const run = await runOnce({ ...options, turn, attempts, used, enter });
+    used += run.attempts;
+    onState('running', null, { attempts: used });
     if (run.failure === null) {
       onState('succeeded', null);
       return { state: 'succeeded', reason: null, result: run.result, abort: null };
@@ -87,6 +92,7 @@ export async function startTask(options: StartOptions): Promise<TaskOutcome> {
     attempts = plan.maxAttempts;
     outages = 0;
     await enter('waiting', `started again by ${who}`);
+    onState('waiting', null, { note: `started again by ${who}` });
   }
 }
 
@@ -100,35 +106,49 @@ async function waitForOwnTime(plan: TaskPlan, enter: Enter): Promise<void> {
   await sleep(waitMs, { summary: `${plan.task} waits for its time` });
 }
 
-type Run = { startedAtMs: number; failure: FailureInfo | null; timedOut: boolean; result: TaskResult | null };
+type Run = {
+  startedAtMs: number;
+  failure: FailureInfo | null;
+  timedOut: boolean;
+  result: TaskResult | null;
+  /** How many attempts it had. */
+  attempts: number;
+};
 
 /** One execution of the child with all its attempts, inside one slot. */
 async function runOnce(
-  options: StartOptions & { turn: number; attempts: number; enter: Enter },
+  options: StartOptions & { turn: number; attempts: number; used: number; enter: Enter },
 ): Promise<Run> {
-  const { plan, slots, turn, limits, enter } = options;
+  const { plan, slots, turn, limits, attempts, used, enter } = options;
   const { task, taskRunId } = plan;
   await slots.acquire({ taskRunId, turn, task, limits }, () => enter('waiting', 'for a slot'));
   const startedAtMs = Date.now();
-  options.onState('running', null);
+  options.onState('running', null, { attempts: used + 1 });
   try {
-    const result = await executeTask(options);
-    return { startedAtMs, failure: null, timedOut: false, result };
+    const { attempt, ...result } = await executeTask(options);
+    return { startedAtMs, failure: null, timedOut: false, result, attempts: attempt ?? 1 };
   } catch (error) {
     if (CancellationScope.current().consideredCancelled) throw error;
-    return { startedAtMs, failure: describeFailure(error), timedOut: isRunTimeout(error), result: null };
+    const failure = describeFailure(error);
+    const timedOut = isRunTimeout(error);
+    // A timed-out attempt says nothing itself; it was the last one there was.
+    const had = failure.attempt ?? (timedOut ? attempts : 1);
+    return { startedAtMs, failure, timedOut, result: null, attempts: had };
   } finally {
     slots.release({ taskRunId, turn });
   }
 }
 
-async function executeTask(options: StartOptions & { turn: number; attempts: number }): Promise<TaskResult> {
+/** Executions recorded before attempts were told end without one. */
+type ChildEnd = TaskResult & Partial<Pick<TaskEnd, 'attempt'>>;
+
+async function executeTask(options: StartOptions & { turn: number; attempts: number }): Promise<ChildEnd> {
   const { plan, turn, attempts } = options;
   const input: TaskInput = { ...options.input, turn };
   const { task, sessionDate, universe } = input;
   for (let round = 0; ; round += 1) {
     try {
-      return await executeChild<(input: TaskInput) => Promise<TaskResult>>(task, {
+      return await executeChild<(input: TaskInput) => Promise<ChildEnd>>(task, {
         workflowId: taskWorkflowId(task, sessionDate, universe),
         taskQueue: TASK_QUEUES.pipeline,
         args: [input],
@@ -141,6 +161,7 @@ async function executeTask(options: StartOptions & { turn: number; attempts: num
         },
         typedSearchAttributes: taskAttributes(input),
         staticSummary: `${task} of ${sessionDate} (${universe})`,
+        staticDetails: childDetails(plan, attempts),
       });
     } catch (error) {
       const waitMs = ALREADY_STARTED_WAITS_MS[round];
@@ -148,6 +169,13 @@ async function executeTask(options: StartOptions & { turn: number; attempts: num
       await sleep(waitMs, { summary: 'an earlier run of this task is still ending' });
     }
   }
+}
+
+function childDetails(plan: TaskPlan, attempts: number): string {
+  const minutes = Math.round(plan.timeoutMs / 6_000) / 10;
+  const tries =
+    attempts === 1 ? 'one attempt' : `up to ${attempts} attempts, each a run under this workflow id,`;
+  return `Task run \`${plan.taskRunId}\`: ${tries} of at most ${minutes} minutes.`;
 }
 
 async function lostAttempts(context: {

@@ -3,8 +3,8 @@ import { proxyActivities } from '@temporalio/workflow';
 import type {
   BacktestActivities,
   MlActivities,
+  TaskEnd,
   TaskInput,
-  TaskResult,
   TrainingActivities,
 } from '../../contracts/activities.ts';
 import { activityOptions } from '../lib/activity-options.ts';
@@ -12,7 +12,7 @@ import { runAttempt } from '../lib/attempt.ts';
 import { fitFolds, fitMeta } from './shared-fits.ts';
 
 /** Matures what was predicted, and walks forward over the shared fold models with costs. */
-export async function backtest(input: TaskInput): Promise<TaskResult> {
+export async function backtest(input: TaskInput): Promise<TaskEnd> {
   const pipeline = proxyActivities<BacktestActivities & Pick<TrainingActivities, 'planFits'>>(
     activityOptions('pipelineLong', input.timeoutMs),
   );

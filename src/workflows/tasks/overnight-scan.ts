@@ -1,11 +1,11 @@
 import { proxyActivities } from '@temporalio/workflow';
 
-import type { MlActivities, ScanActivities, TaskInput, TaskResult } from '../../contracts/activities.ts';
+import type { MlActivities, ScanActivities, TaskEnd, TaskInput } from '../../contracts/activities.ts';
 import { activityOptions } from '../lib/activity-options.ts';
 import { runAttempt } from '../lib/attempt.ts';
 
 /** Predictions for the next session with the newest accepted version, signals with their reasons. */
-export async function overnightScan(input: TaskInput): Promise<TaskResult> {
+export async function overnightScan(input: TaskInput): Promise<TaskEnd> {
   const long = proxyActivities<Pick<ScanActivities, 'planScan'>>(
     activityOptions('pipelineLong', input.timeoutMs),
   );

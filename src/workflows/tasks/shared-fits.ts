@@ -1,7 +1,9 @@
+import type { ActivityInterfaceFor } from '@temporalio/workflow';
+
 import type { FitPlan, FoldResult, MetaFit, MlActivities } from '../../contracts/activities.ts';
 import { inParallel, MAX_PENDING } from '../lib/in-parallel.ts';
 
-type FoldMl = Pick<MlActivities, 'fitFold' | 'fitMeta'>;
+type FoldMl = ActivityInterfaceFor<Pick<MlActivities, 'fitFold' | 'fitMeta'>>;
 
 /**
  * The out-of-fold fits that training and backtest both ask for: the first one fits, the other reads them
@@ -11,7 +13,7 @@ export async function fitFolds(ml: FoldMl, plan: FitPlan, limit = MAX_PENDING): 
   return inParallel(plan.folds, limit, async (job) => ({
     model: job.model,
     blockIndex: job.blockIndex,
-    fit: await ml.fitFold(job),
+    fit: await ml.fitFold.executeWithOptions({ summary: `${job.model}, block ${job.blockIndex}` }, [job]),
   }));
 }
 

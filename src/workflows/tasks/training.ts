@@ -1,12 +1,12 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { type ActivityInterfaceFor, proxyActivities } from '@temporalio/workflow';
 
 import type {
   Explanation,
   FitPlan,
   FoldResult,
   MlActivities,
+  TaskEnd,
   TaskInput,
-  TaskResult,
   TrainingActivities,
 } from '../../contracts/activities.ts';
 import type { Model } from '../../contracts/wire/names.ts';
@@ -22,7 +22,7 @@ const FINALS_PENDING = 8;
  * One dataset, one activity per model and fold on the `ml` queue, final models beside them; then the
  * meta-learner and the explanations of all eight; then the version with its metrics and gate.
  */
-export async function training(input: TaskInput): Promise<TaskResult> {
+export async function training(input: TaskInput): Promise<TaskEnd> {
   const pipeline = proxyActivities<TrainingActivities>(activityOptions('pipelineLong', input.timeoutMs));
   const ml = proxyActivities<MlActivities>(activityOptions('ml', input.timeoutMs));
   return runAttempt(input, async (step) => {
@@ -40,7 +40,7 @@ export async function training(input: TaskInput): Promise<TaskResult> {
       () =>
         inParallel(plan.finals, FINALS_PENDING, async (job) => ({
           model: job.model,
-          fit: await ml.fitFinal(job),
+          fit: await ml.fitFinal.executeWithOptions({ summary: `${job.model}, final` }, [job]),
         })),
     );
     return pipeline.registerTraining({
@@ -60,7 +60,7 @@ export async function training(input: TaskInput): Promise<TaskResult> {
  * of that model has seen.
  */
 async function explainAll(
-  ml: MlActivities,
+  ml: ActivityInterfaceFor<MlActivities>,
   plan: FitPlan,
   folds: readonly FoldResult[],
 ): Promise<{ model: Model; explanation: Explanation }[]> {
@@ -71,15 +71,9 @@ async function explainAll(
     MAX_PENDING,
     async ({ model, blockIndex, fit }) => {
       const { seed, threads, device } = jobs.get(model) ?? { ...plan.meta, device: 'cpu' as const };
-      const explanation = await ml.explainModel({
-        datasetHash: plan.dataset.datasetHash,
-        model,
-        modelHash: fit.modelHash,
-        blockIndex,
-        seed,
-        threads,
-        device,
-      });
+      const { datasetHash } = plan.dataset;
+      const job = { datasetHash, model, modelHash: fit.modelHash, blockIndex, seed, threads, device };
+      const explanation = await ml.explainModel.executeWithOptions({ summary: model }, [job]);
       return { model, explanation };
     },
   );
