@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
 import { followNight } from './follow.ts';
+import { createNotes } from './notes.ts';
 
 /** As a pipe: lines, no terminal. */
 function pipe(): NodeJS.WriteStream {
@@ -20,6 +21,7 @@ function options(change: { closedAfter: number }) {
     output: pipe(),
     now: () => 0,
     signal: new AbortController().signal,
+    notes: createNotes(),
     waitForReview: false,
     reviewHint: () => [],
   };

@@ -1,6 +1,7 @@
 import logUpdate from 'log-update';
 import type { RunReport } from '../contracts/schemas/report.ts';
 import { createNarrator } from './narrate.ts';
+import type { Notes } from './notes.ts';
 import { liveBlock, type NightProgress } from './render/progress.ts';
 
 const POLL_MS = 500;
@@ -18,6 +19,8 @@ export type FollowOptions = {
   output: NodeJS.WriteStream;
   now: () => number;
   signal: AbortSignal;
+  /** What the runtime tells meanwhile stands above the live block. */
+  notes: Notes;
   /** True: keep watching while a review is pending (somebody sits at the terminal). */
   waitForReview: boolean;
   /** Called once when a task waits for a person and the watching goes on: how to decide. */
@@ -36,7 +39,7 @@ function isOpen(report: RunReport, waitForReview: boolean): boolean {
  * when it ended without a row.
  */
 export async function followNight(options: FollowOptions): Promise<RunReport | null> {
-  const { output, signal, waitForReview } = options;
+  const { output } = options;
   const live = output.isTTY;
   const narrate = createNarrator({ now: options.now, withProgress: !live });
   const say = (lines: readonly string[]): void => {
@@ -44,6 +47,19 @@ export async function followNight(options: FollowOptions): Promise<RunReport | n
     if (live) logUpdate.clear();
     output.write(`${lines.join('\n')}\n`);
   };
+  if (live) options.notes.divert(say);
+  try {
+    return await watch(options, { narrate, say });
+  } finally {
+    if (live) logUpdate.clear();
+    options.notes.divert(null);
+  }
+}
+
+type Teller = { narrate: ReturnType<typeof createNarrator>; say: (lines: readonly string[]) => void };
+
+async function watch(options: FollowOptions, { narrate, say }: Teller): Promise<RunReport | null> {
+  const { output, signal, waitForReview } = options;
   let report: RunReport | null = null;
   let hinted = false;
   for (let frame = 0; !signal.aborted; frame += 1) {
@@ -57,7 +73,7 @@ export async function followNight(options: FollowOptions): Promise<RunReport | n
         say(options.reviewHint(report));
       }
       if (report.status !== 'awaiting_review') hinted = false;
-      if (live) {
+      if (output.isTTY) {
         const columns = output.columns > 0 ? output.columns : DEFAULT_COLUMNS;
         logUpdate(liveBlock(report, { progress, frame, nowMs: options.now(), columns }).join('\n'));
       }
@@ -75,7 +91,6 @@ export async function followNight(options: FollowOptions): Promise<RunReport | n
     }
     await sleep(POLL_MS, signal);
   }
-  if (live) logUpdate.clear();
   return report;
 }
 

@@ -116,10 +116,9 @@ export class Supervised {
         return;
       }
       this.restarts += 1;
-      this.events.onNote(
-        this.name,
-        `${reason}; restart ${this.restarts} of ${pauses.length} in ${pauseMs} ms`,
-      );
+      const [what, ...lastWords] = reason.split('\n');
+      const news = `${what}; restart ${this.restarts} of ${pauses.length} in ${pauseMs} ms`;
+      this.events.onNote(this.name, [news, ...lastWords].join('\n'));
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       if (this.stopping) return;
       try {

@@ -16,6 +16,7 @@ import { untilInterrupted } from '../interrupt.ts';
 import { reportLinks } from '../links.ts';
 import { lostRunError } from '../lost-run.ts';
 import { patiently } from '../patience.ts';
+import { createNotes, type Notes } from '../notes.ts';
 import { findOpenNights, type NightWish, readShippedCalendar } from '../open-nights.ts';
 import { requireCount, requireDate } from '../options.ts';
 import { createNightProgressReader } from '../read-progress.ts';
@@ -119,10 +120,11 @@ async function nightly(options: NightlyOptions): Promise<number> {
   await checkJsonTarget(options.json);
   const wish = await readWish(options);
   const interrupt = untilInterrupted();
+  const notes = createNotes();
   const app = await openApp({
     command: 'nightly',
     mlWorkers: options.mlWorkers,
-    onNote: (text) => console.error(text),
+    onNote: notes.note,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
   });
@@ -134,7 +136,7 @@ async function nightly(options: NightlyOptions): Promise<number> {
       ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
     });
     const code = await Promise.race([
-      runNights({ app, options, wish, signal: interrupt.signal }),
+      runNights({ app, options, wish, notes, signal: interrupt.signal }),
       app.runtime.failed,
     ]);
     if (options.keep === true && app.runtime.owned && !interrupt.signal.aborted) {
@@ -149,7 +151,7 @@ async function nightly(options: NightlyOptions): Promise<number> {
   }
 }
 
-type Context = { app: App; options: NightlyOptions; wish: NightWish; signal: AbortSignal };
+type Context = { app: App; options: NightlyOptions; wish: NightWish; notes: Notes; signal: AbortSignal };
 
 /** What one command line did so far: exit codes of all nights, reports of those it asked for. */
 type Done = { codes: number[]; reports: RunReport[] };
@@ -262,7 +264,7 @@ async function sessionsToRun(options: NightlyOptions): Promise<(string | undefin
   return [...sessions];
 }
 
-async function follow({ app, options, signal }: Context, run: RunHandle): Promise<RunReport | null> {
+async function follow({ app, options, notes, signal }: Context, run: RunHandle): Promise<RunReport | null> {
   const { sql } = app.database;
   const links = reportLinks(app.runtime, run);
   let announced = false;
@@ -282,6 +284,7 @@ async function follow({ app, options, signal }: Context, run: RunHandle): Promis
     output: process.stdout,
     now: () => Date.now(),
     signal,
+    notes,
     waitForReview: options.wait && process.stdout.isTTY,
     reviewHint: (current) => reviewHint(options, { report: current, run, isOver: false }),
   });

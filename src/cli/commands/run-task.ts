@@ -10,6 +10,7 @@ import { type App, openApp } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { lostRunError } from '../lost-run.ts';
+import { createNotes } from '../notes.ts';
 import { actor, requireDate, requireTask } from '../options.ts';
 
 type RunTaskOptions = {
@@ -45,7 +46,7 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
   const interrupt = untilInterrupted();
   const app = await openApp({
     command: 'run-task',
-    onNote: (text) => console.error(text),
+    onNote: createNotes().note,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
   });
   try {

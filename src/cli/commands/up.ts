@@ -3,6 +3,7 @@ import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
 import { openReconciler } from '../../reconciler/open.ts';
 import { ensureSchedules, temporalTarget } from '../app.ts';
+import { createNotes } from '../notes.ts';
 
 type UpOptions = { dataDir?: string; mlWorkers: number; workers: boolean; abandonRuns?: boolean };
 
@@ -21,7 +22,7 @@ export function upCommand(): Command {
         command: 'up',
         abandonRuns: options.abandonRuns ?? false,
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
-        onNote: (text) => console.error(text),
+        onNote: createNotes().note,
       });
       try {
         await ensureSchedules({ runtime, enable: true });
@@ -34,7 +35,7 @@ export function upCommand(): Command {
         const reconciler = openReconciler({
           pipelineUrl: runtime.urls.pipeline,
           temporal: temporalTarget(runtime),
-          onNote: (text) => console.error(text),
+          onNote: createNotes().note,
           onError: (text, error) =>
             console.error(`${text}: ${error instanceof Error ? error.message : String(error)}`),
         });
