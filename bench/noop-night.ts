@@ -117,6 +117,7 @@ async function measure(options: {
         readUniverse: (nameOrFile) =>
           readUniverse({ nameOrFile, bundledFolder: join(sampleDataDir, 'universes') }),
         configPath: join(projectRoot, 'config', 'scheduler_config.json'),
+        configNamed: false,
         dataDir: folder,
       }),
     },

@@ -19,7 +19,8 @@ export function createRunActivities(house: RunDeps): RunActivities {
   const deps: RunDeps = { ...house, sessions: once(house.sessions) };
   const { sql } = deps.database;
   const adopt = once(async () => {
-    const problem = await adoptFileAtStart(sql, deps.configPath);
+    const { configPath: path, configNamed: named } = deps;
+    const { problem } = await adoptFileAtStart(sql, { path, named });
     if (problem !== null) log.error(`the configuration file is not used: ${problem}`);
   });
 

@@ -8,7 +8,8 @@ import {
   effectiveConfig,
   parseConfigFile,
 } from '../contracts/schemas/config.ts';
-import { createDatabase, type Database } from '../db/client.ts';
+import { adoptFileAtStart, currentFile } from '../activities/planning/config-source.ts';
+import { createDatabase, type Database, type Sql } from '../db/client.ts';
 import { attachRuntime, openRuntime } from '../runtime/attach.ts';
 import { resolveDataDir } from '../runtime/data-folder.ts';
 import type { Runtime } from '../runtime/embedded.ts';
@@ -105,28 +106,39 @@ export async function withPipelineRole<T>(app: App, work: (database: Database) =
 }
 
 /**
- * Makes the schedules follow the configuration; `enable` lifts the pause of a schedule nobody has switched on
- * yet. Returns one line per change.
+ * What a start does about the configuration: the owner of an instance takes over its file if that changed since
+ * the last start, then the schedules follow what is in force. Who attaches takes over nothing. `enable` lifts the
+ * pause of a schedule nobody has switched on yet. Returns one line per change.
  */
 export async function ensureSchedules(options: {
   runtime: Runtime;
   enable: boolean;
+  /** A file that a person named; absent: the one a clone brings. */
   configPath?: string;
 }): Promise<string[]> {
-  const { runtime, enable, configPath = DEFAULT_CONFIG } = options;
-  const file = await readConfig(configPath);
+  const { runtime, enable, configPath } = options;
   const database = createDatabase(runtime.urls.pipeline, { max: 1 });
   const temporal = connectClient(temporalTarget(runtime));
   try {
-    return await applySchedules({
+    const lines = runtime.owned ? await adoptFile(database.sql, configPath) : [];
+    const changes = await applySchedules({
       client: temporal.client,
       sql: database.sql,
-      file,
+      file: await currentFile(database.sql),
       by: enable ? 'nightshift up' : 'nightshift nightly',
       enable,
     });
+    return [...lines, ...changes];
   } finally {
     await temporal.close();
     await database.close();
   }
+}
+
+async function adoptFile(sql: Sql, configPath: string | undefined): Promise<string[]> {
+  const path = configPath ?? DEFAULT_CONFIG;
+  const { problem, adopted, keeps } = await adoptFileAtStart(sql, { path, named: configPath !== undefined });
+  if (problem !== null) throw new UsageError(problem);
+  if (keeps !== null) return [`configuration: stays that of ${keeps}; \`--config FILE\` starts with another`];
+  return adopted ? [`configuration of ${path}: applies to runs that start from now on`] : [];
 }

@@ -38,6 +38,7 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
   const clock = () => new Date();
   const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
   const sampleDataDir = env.sampleDataDir ?? join(projectRoot, 'data', 'sample');
+  const shippedConfig = join(projectRoot, 'config', 'scheduler_config.json');
   const bundledFolder = join(sampleDataDir, 'universes');
   const provider = createProviders({ sampleDataDir });
   const readNamedUniverse = (name: string) => readUniverse({ nameOrFile: name, bundledFolder });
@@ -52,7 +53,8 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
         provider,
         sessions,
         readUniverse: readNamedUniverse,
-        configPath: env.configPath ?? join(projectRoot, 'config', 'scheduler_config.json'),
+        configPath: env.configPath ?? shippedConfig,
+        configNamed: env.configPath !== null && env.configPath !== shippedConfig,
         dataDir: env.dataDir,
       }),
       ...createQueueActivities({ client, findSlotHolders: () => findSlotHolders(pipeline.sql) }),

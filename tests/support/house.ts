@@ -38,10 +38,16 @@ type TaskChange = {
 
 /** A configuration in the documents' format for the `tiny` universe, tasks changed by their number. */
 export function testConfig(
-  options: { tasks?: Record<number, TaskChange>; maxConcurrentJobs?: number; nightshift?: object } = {},
+  options: {
+    tasks?: Record<number, TaskChange>;
+    maxConcurrentJobs?: number;
+    timezone?: string;
+    nightshift?: object;
+  } = {},
 ): unknown {
   return {
     global_settings: {
+      ...(options.timezone === undefined ? {} : { timezone: options.timezone }),
       max_concurrent_jobs: options.maxConcurrentJobs ?? 1,
       job_defaults: { max_instances: 1, misfire_grace_time: 300 },
     },
@@ -74,6 +80,7 @@ export async function openHouse(options: {
     sessions: () => readSessionTable('data/calendar/xnys.csv'),
     readUniverse: (nameOrFile) => readUniverse({ nameOrFile, bundledFolder: 'data/sample/universes' }),
     configPath,
+    configNamed: true,
     dataDir: folder,
     ...(options.now === undefined ? {} : { now: options.now }),
   };

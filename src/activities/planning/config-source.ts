@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { relative, resolve } from 'node:path';
 
+import { projectRoot } from '../../../scripts/lib/paths.mjs';
 import {
   type ConfigFile,
   configHash,
@@ -14,29 +16,68 @@ import type { Sql } from '../../db/client.ts';
 import {
   applyConfig,
   CURRENT_FILE,
+  currentApplication,
   currentConfigHash,
   findConfig,
   insertConfig,
 } from '../../db/queries/configs.ts';
 import { failure } from '../errors.ts';
 
-/** The file a process found when it started: only a changed one becomes the current one. */
+/** The file that was found at the last start, and where: only a changed one becomes the current one. */
 const FILE_AT_START = 'file-at-start';
 
 export type FrozenConfig = { config: EffectiveConfig; hash: string };
 
+/** A file as a start finds it. */
+export type FileAtStart = {
+  path: string;
+  /** A person named it: it is used although the last start found another file. */
+  named: boolean;
+};
+
+export type Adoption = {
+  /** What is wrong with the file, if it cannot be used: runs then keep the configuration they had. */
+  problem: string | null;
+  /** True: it is the current configuration from now on. */
+  adopted: boolean;
+  /** The other file that the last start used and that stays in force; null if there is none. */
+  keeps: string | null;
+};
+
 /**
  * Takes over the file on disk if it is another one than at the last start: stop and start applies a change,
- * but does not undo a later `config apply`. Returns what is wrong with the file, if it cannot be used: runs
- * then keep the configuration they had.
+ * but does not undo a later `config apply`. A file nobody named does not replace one that somebody did.
  */
-export async function adoptFileAtStart(sql: Sql, path: string): Promise<string | null> {
+export async function adoptFileAtStart(sql: Sql, { path, named }: FileAtStart): Promise<Adoption> {
+  const last = await currentApplication(sql, FILE_AT_START);
+  const lastFile = last === null ? null : labelOf(last.appliedBy);
+  if (!named && lastFile !== null && lastFile !== labelOf(path)) {
+    return { problem: null, adopted: false, keeps: lastFile };
+  }
   const file = await readConfigFile(path);
-  if (typeof file === 'string') return file;
+  if (typeof file === 'string') return { problem: file, adopted: false, keeps: null };
   const config = { configHash: configHash(file), body: file };
-  const { changed } = await applyConfig(sql, { name: FILE_AT_START, config, appliedBy: path });
-  if (changed) await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy: path });
-  return null;
+  const appliedBy = labelOf(path);
+  const { changed } = await applyConfig(sql, { name: FILE_AT_START, config, appliedBy });
+  const adopted = changed && (await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy })).changed;
+  return { problem: null, adopted, keeps: null };
+}
+
+/** Notes that a person applied this state of the file: the next start finds nothing new in it. */
+export async function rememberApplied(
+  sql: Sql,
+  { path, file }: { path: string; file: ConfigFile },
+): Promise<void> {
+  const last = await currentApplication(sql, FILE_AT_START);
+  if (last !== null && labelOf(last.appliedBy) !== labelOf(path)) return;
+  const config = { configHash: configHash(file), body: file };
+  await applyConfig(sql, { name: FILE_AT_START, config, appliedBy: labelOf(path) });
+}
+
+/** A file's name that stays the same when the project moves. */
+function labelOf(path: string): string {
+  const inside = relative(projectRoot, resolve(projectRoot, path));
+  return inside.startsWith('..') ? path : inside;
 }
 
 async function readConfigFile(path: string): Promise<ConfigFile | string> {
@@ -50,12 +91,26 @@ async function readConfigFile(path: string): Promise<ConfigFile | string> {
   }
 }
 
-/** The configuration of a universe, frozen: stored under its hash. */
-export async function freezeConfig(sql: Sql, universe: string | undefined): Promise<FrozenConfig> {
+/** The file that runs use now, as it was applied. Fails with InvalidConfiguration when there is none. */
+export async function currentFile(sql: Sql): Promise<ConfigFile> {
   const fileHash = await currentConfigHash(sql, CURRENT_FILE);
   const stored = fileHash === null ? null : await findConfig(sql, fileHash);
   if (stored === null) throw failure('InvalidConfiguration', 'no configuration has been applied');
-  const config = effectiveConfig(parseStoredConfigFile(stored.body), universe);
+  return parseStoredConfigFile(stored.body);
+}
+
+/** The configuration of a universe, frozen: stored under its hash. */
+export async function freezeConfig(sql: Sql, universe: string | undefined): Promise<FrozenConfig> {
+  return freezeFile(sql, await currentFile(sql), universe);
+}
+
+/** What a file means for a universe, frozen, without making it the current one: for one run of its own. */
+export async function freezeFile(
+  sql: Sql,
+  file: ConfigFile,
+  universe: string | undefined,
+): Promise<FrozenConfig> {
+  const config = effectiveConfig(file, universe);
   const hash = configHash(config);
   await insertConfig(sql, { configHash: hash, body: config });
   return { config, hash };

@@ -18,6 +18,8 @@ export type RunDeps = {
   readUniverse: (nameOrFile: string) => Promise<UniverseDefinition>;
   /** Configuration file of this process. */
   configPath: string;
+  /** A person named that file: it is used although the last start found another one. */
+  configNamed: boolean;
   /** On whose disk a night needs room. */
   dataDir: string;
   /** Wall clock in ms. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { rememberApplied } from '../../activities/planning/config-source.ts';
 import { configHash, effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
 import { TASKS } from '../../contracts/wire/names.ts';
 import { clockChangeNotes, localIso, nextRun } from '../../domain/schedule-times.ts';
@@ -52,9 +53,11 @@ async function apply(path: string, options: { by?: string; dataDir?: string }): 
   for (const warning of file.warnings) console.log(`warning: ${warning}`);
   const app = await attachApp(options.dataDir);
   try {
-    const changes = await withPipelineRole(app, ({ sql }) =>
-      applySchedules({ client: app.client, sql, file, by: actor(options.by) }),
-    );
+    const changes = await withPipelineRole(app, async ({ sql }) => {
+      const applied = await applySchedules({ client: app.client, sql, file, by: actor(options.by) });
+      await rememberApplied(sql, { path: resolve(path), file });
+      return applied;
+    });
     if (changes.length === 0) console.log('The schedules follow this configuration already.');
     for (const change of changes) console.log(change);
   } finally {

@@ -1,15 +1,18 @@
 import { access, constants, rename, stat, writeFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import { projectRoot } from '../../../scripts/lib/paths.mjs';
+import { currentFile, freezeFile } from '../../activities/planning/config-source.ts';
 import { effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
 import type { RunReport } from '../../contracts/schemas/report.ts';
 import { changedTables, readTableFingerprints } from '../../db/queries/fingerprint.ts';
 import { findNight, listNights, type NightRow } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
+import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
 import { cancelRun, isRunClosed, type RunHandle, startNight } from '../../temporal/verbs.ts';
 import { lockOwner } from '../../runtime/folder-lock.ts';
-import { type App, DEFAULT_CONFIG, ensureSchedules, openApp, readConfig } from '../app.ts';
+import { type App, DEFAULT_CONFIG, ensureSchedules, openApp, readConfig, withPipelineRole } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
 import { followNight } from '../follow.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -52,7 +55,7 @@ export function nightlyCommand(): Command {
     .option('--no-wait', 'never wait for a person: a pending review ends the command with code 4')
     .option('--discard', 'cancel an interrupted night instead of resuming it')
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
-    .option('--config <file>', 'configuration (default config/scheduler_config.json)')
+    .option('--config <file>', 'configuration of these nights alone (default: the one in force)')
     .addOption(
       new Option('--ml-workers <count>', 'Python workers').default(1).argParser(requireCount('--ml-workers')),
     )
@@ -126,17 +129,16 @@ async function nightly(options: NightlyOptions): Promise<number> {
     mlWorkers: options.mlWorkers,
     onNote: notes.note,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
-    ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
   });
   try {
     await sayAttached(app, options);
-    await ensureSchedules({
-      runtime: app.runtime,
-      enable: false,
-      ...(options.config === undefined ? {} : { configPath: resolve(options.config) }),
-    });
+    // With --config too: that file is for the nights of this command, never for those of the schedule.
+    if (app.runtime.owned) {
+      const changes = await ensureSchedules({ runtime: app.runtime, enable: false });
+      for (const change of changes) console.error(change);
+    }
     const code = await Promise.race([
-      runNights({ app, options, wish, notes, signal: interrupt.signal }),
+      runNights({ app, options, wish: await inForce(app, options, wish), notes, signal: interrupt.signal }),
       app.runtime.failed,
     ]);
     if (options.keep === true && app.runtime.owned && !interrupt.signal.aborted) {
@@ -199,8 +201,10 @@ async function runNight(
   const { app, signal } = context;
   const { sessionDate, universe, done } = night;
   const before = await patiently(() => readTableFingerprints(app.database.sql))();
+  const configHash = await ownConfiguration(context, universe);
   const run = await startNight(app.client, {
     trigger: 'cli',
+    ...(configHash === null ? {} : { configHash }),
     ...(sessionDate === undefined ? {} : { sessionDate }),
     universe,
   });
@@ -211,6 +215,18 @@ async function runNight(
   done.reports.push(report);
   done.codes.push(exitCodeOf(report.status));
   return null;
+}
+
+/** Hash of what `--config` means for this universe, stored; null without one: the configuration in force. */
+async function ownConfiguration({ app, options }: Context, universe: string): Promise<string | null> {
+  if (options.config === undefined) return null;
+  const file = await readConfig(resolve(options.config));
+  const { name } = await readUniverse({
+    nameOrFile: universe,
+    bundledFolder: join(projectRoot, UNIVERSES_FOLDER),
+  });
+  const { hash } = await withPipelineRole(app, ({ sql }) => freezeFile(sql, file, name));
+  return hash;
 }
 
 async function discard({ app }: Context, nights: readonly NightRow[]): Promise<void> {
@@ -243,6 +259,17 @@ async function readWish(options: NightlyOptions): Promise<NightWish> {
       options.universe === undefined
         ? config.universe
         : await universeOf(options.universe, knownUniverses(file)),
+    settleDelayMs: config.settleDelayMinutes * 60_000,
+  };
+}
+
+/** Without `--config` the configuration in force decides, not the file of this clone. */
+async function inForce(app: App, options: NightlyOptions, wish: NightWish): Promise<NightWish> {
+  if (options.config !== undefined) return wish;
+  const config = effectiveConfig(await currentFile(app.database.sql));
+  return {
+    ...wish,
+    universe: options.universe === undefined ? config.universe : wish.universe,
     settleDelayMs: config.settleDelayMinutes * 60_000,
   };
 }

@@ -1,31 +1,46 @@
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
 import { openReconciler } from '../../reconciler/open.ts';
-import { ensureSchedules, temporalTarget } from '../app.ts';
+import { DEFAULT_CONFIG, ensureSchedules, readConfig, temporalTarget } from '../app.ts';
 import { createNotes } from '../notes.ts';
 
-type UpOptions = { dataDir?: string; mlWorkers: number; workers: boolean; abandonRuns?: boolean };
+type UpOptions = {
+  dataDir?: string;
+  config?: string;
+  mlWorkers: number;
+  workers: boolean;
+  abandonRuns?: boolean;
+};
 
 /** `nightshift up`: starts everything and stays until Ctrl-C, SIGTERM or `nightshift down`. */
 export function upCommand(): Command {
   return new Command('up')
     .description('start Postgres, Temporal and the workers, and stay')
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
+    .option('--config <file>', 'configuration to start with (default config/scheduler_config.json)')
     .option('--ml-workers <count>', 'number of Python workers', parseCount, 1)
     .option('--no-workers', 'servers only')
     .option('--abandon-runs', 'give up open runs that an upgrade of Temporal would lose')
     .action(async (options: UpOptions) => {
+      const config = options.config === undefined ? {} : { configPath: resolve(options.config) };
+      const file = await readConfig(config.configPath ?? DEFAULT_CONFIG);
+      for (const warning of file.warnings) console.error(`warning: ${warning}`);
       const interrupted = untilSignal();
       const runtime = await openRuntime({
         ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+        ...config,
         command: 'up',
         abandonRuns: options.abandonRuns ?? false,
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
         onNote: createNotes().note,
       });
       try {
-        await ensureSchedules({ runtime, enable: true });
+        const changes = await ensureSchedules({ runtime, enable: true, ...config });
+        for (const change of changes) console.log(change);
+        if (!runtime.owned && options.config !== undefined)
+          console.error(`--config without effect: use \`nightshift config apply ${options.config}\`.`);
         printAddresses(runtime);
         if (!runtime.owned) {
           console.log('Already running; nothing was started. `nightshift down` stops it.');

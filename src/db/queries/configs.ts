@@ -41,10 +41,18 @@ export async function applyConfig(
   });
 }
 
-/** Hash of the configuration applied last under `name` (a universe's name); null if there is none. */
-export async function currentConfigHash(sql: Queryable, name: string): Promise<string | null> {
-  const [row] = await sql<{ configHash: string }[]>`
-    select config_hash from ops.config_applications where name = ${name}
+/** The newest application under `name`; null if there is none. */
+export async function currentApplication(
+  sql: Queryable,
+  name: string,
+): Promise<{ configHash: string; appliedBy: string } | null> {
+  const [row] = await sql<{ configHash: string; appliedBy: string }[]>`
+    select config_hash, applied_by from ops.config_applications where name = ${name}
     order by application_id desc limit 1`;
-  return row?.configHash ?? null;
+  return row ?? null;
+}
+
+/** Hash of the configuration applied last under `name`; null if there is none. */
+export async function currentConfigHash(sql: Queryable, name: string): Promise<string | null> {
+  return (await currentApplication(sql, name))?.configHash ?? null;
 }

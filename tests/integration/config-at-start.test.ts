@@ -1,0 +1,159 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { adoptFileAtStart, currentFile, freezeFile } from '../../src/activities/planning/config-source.ts';
+import { configHash, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
+import { createDatabase, type Sql } from '../../src/db/client.ts';
+import { listNights } from '../../src/db/queries/nights.ts';
+import { attachRuntime } from '../../src/runtime/attach.ts';
+import type { Runtime } from '../../src/runtime/embedded.ts';
+import { connectClient } from '../../src/temporal/connection.ts';
+import { temporalTarget } from '../../src/cli/app.ts';
+import { createTestDatabase, type TestDatabase } from '../support/env.ts';
+import { testConfig } from '../support/house.ts';
+import { type InstanceProcess, startInstance } from '../support/instance.ts';
+
+const at = (hour: number) => testConfig({ tasks: { 1: { schedule: { hour, minute: 30 } } } });
+const instances: InstanceProcess[] = [];
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nightshift-config-'));
+});
+afterEach(async () => {
+  for (const { process: child, exited } of instances.splice(0)) {
+    child.kill('SIGTERM');
+    await exited;
+  }
+  await vi.waitFor(() => rm(folder, { recursive: true, force: true }), { timeout: 30_000 });
+});
+
+async function fileWith(name: string, hour: number): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, JSON.stringify(at(hour)));
+  return path;
+}
+
+describe('the file at start', () => {
+  let database: TestDatabase;
+  let sql: Sql;
+  let close: () => Promise<void>;
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    const opened = createDatabase(database.urls.pipeline, { max: 1 });
+    sql = opened.sql;
+    close = opened.close;
+  });
+  afterEach(async () => {
+    await close();
+    await database.drop();
+  });
+  const hourNow = async (): Promise<number> => effectiveConfig(await currentFile(sql)).tasks.ingestion.hour;
+
+  it('is taken over once, and again when it changed; a file nobody named replaces no other', async () => {
+    const path = await fileWith('a.json', 20);
+    expect(await adoptFileAtStart(sql, { path, named: false })).toMatchObject({ adopted: true });
+    expect(await adoptFileAtStart(sql, { path, named: false })).toMatchObject({ adopted: false });
+    await fileWith('a.json', 21);
+    expect(await adoptFileAtStart(sql, { path, named: false })).toMatchObject({ adopted: true });
+    expect(await hourNow()).toBe(21);
+    const other = await fileWith('b.json', 22);
+    expect(await adoptFileAtStart(sql, { path: other, named: false })).toMatchObject({
+      adopted: false,
+      keeps: path,
+    });
+    expect(await hourNow()).toBe(21);
+    expect(await adoptFileAtStart(sql, { path: other, named: true })).toMatchObject({ adopted: true });
+    expect(await hourNow()).toBe(22);
+    await writeFile(other, '{');
+    expect((await adoptFileAtStart(sql, { path: other, named: true })).problem).toContain('b.json');
+    expect(await hourNow()).toBe(22);
+  });
+
+  it('is not what a run of its own configuration makes current', async () => {
+    const path = await fileWith('a.json', 20);
+    await adoptFileAtStart(sql, { path, named: false });
+    const { config } = await freezeFile(sql, parseConfigFile(at(3)), 'tiny');
+    expect(config.tasks.ingestion.hour).toBe(3);
+    expect(await hourNow()).toBe(20);
+  });
+});
+
+describe('an instance', () => {
+  const dataDir = () => join(folder, 'data');
+  const run = (...args: string[]): InstanceProcess => {
+    const instance = startInstance({ args: [...args, '--data-dir', dataDir()] });
+    instances.push(instance);
+    return instance;
+  };
+  const up = async (...args: string[]): Promise<InstanceProcess> => {
+    const instance = run('up', '--no-workers', ...args);
+    await instance.printed('Running.');
+    return instance;
+  };
+  const finished = async (...args: string[]): Promise<string> => {
+    const instance = run(...args);
+    const code = await instance.exited;
+    return `${code}: ${instance.output()}`;
+  };
+  const stop = async (instance: InstanceProcess): Promise<void> => {
+    instance.process.kill('SIGTERM');
+    await instance.exited;
+  };
+  async function inside<T>(look: (runtime: Runtime, sql: Sql) => Promise<T>): Promise<T> {
+    const runtime = await attachRuntime(dataDir());
+    if (runtime === null) throw new Error('it runs');
+    const database = createDatabase(runtime.urls.pipeline, { max: 1 });
+    try {
+      return await look(runtime, database.sql);
+    } finally {
+      await database.close();
+      await runtime.stop();
+    }
+  }
+  /** Hour of the schedule on the server and of the configuration in force. */
+  const hours = () =>
+    inside(async (runtime, sql) => {
+      const temporal = connectClient(temporalTarget(runtime));
+      const { spec } = await temporal.client.schedule.getHandle('nightly').describe();
+      await temporal.close();
+      const { tasks } = effectiveConfig(await currentFile(sql));
+      return [spec.calendars?.[0]?.hour?.[0]?.start, tasks.ingestion.hour];
+    });
+
+  it('keeps what `config apply` applied: a second `up`, a restart and `nightly --config` do not undo it', async () => {
+    const first = await fileWith('first.json', 20);
+    const second = await fileWith('second.json', 21);
+    const own = await fileWith('own.json', 19);
+    const owner = await up('--config', first);
+    expect(owner.output()).toContain('nightly: created');
+    expect(await hours()).toEqual([20, 20]);
+    expect(await finished('config', 'apply', second)).toContain('0: ');
+    expect(await hours()).toEqual([21, 21]);
+    // Attached: neither the file of the clone nor a named one is taken over.
+    expect(await finished('up', '--config', first)).toContain('--config without effect');
+    expect(await hours()).toEqual([21, 21]);
+    await stop(owner);
+    const restarted = await up('--config', first);
+    expect(await hours()).toEqual([21, 21]);
+    await stop(restarted);
+
+    // A day without a session needs a plan and no task; its configuration is its own.
+    const night = await finished('nightly', '--config', own, '--session', '2018-02-04', '--universe', 'tiny');
+    expect(night).toContain('0: ');
+    const again = await up();
+    expect(again.output()).toContain('stays that of');
+    expect(await hours()).toEqual([21, 21]);
+    const nights = await inside((_runtime, sql) => listNights(sql));
+    const expected = configHash(effectiveConfig(parseConfigFile(at(19)), 'tiny'));
+    expect(nights).toMatchObject([{ sessionDate: '2018-02-04', configHash: expected }]);
+    await stop(again);
+
+    // The changed file is taken over by stop and start, and the schedule follows.
+    await fileWith('first.json', 18);
+    const changed = await up('--config', first);
+    expect(changed.output()).toContain('applies to runs that start from now on');
+    expect(await hours()).toEqual([18, 18]);
+  });
+});
