@@ -24,11 +24,16 @@ function expected(change: {
   enabledSince?: string;
   lastSession?: string;
   daysOfWeek?: number[];
+  schedule?: { timezone: string; hour: number };
 }) {
   return expectedNights({
     calendar,
-    schedule: { hour: 22, minute: 45, daysOfWeek: change.daysOfWeek ?? [0, 1, 2, 3, 4, 5, 6] },
-    timezone: 'America/New_York',
+    schedule: {
+      hour: change.schedule?.hour ?? 22,
+      minute: 45,
+      daysOfWeek: change.daysOfWeek ?? [0, 1, 2, 3, 4, 5, 6],
+    },
+    timezone: change.schedule?.timezone ?? 'America/New_York',
     coverage: { firstSession: null, lastSession: change.lastSession ?? null },
     enabledSinceMs: Date.parse(change.enabledSince ?? '2027-01-01T00:00:00Z'),
     graceMs: 300_000,
@@ -41,6 +46,20 @@ function expected(change: {
 const dates = (change: Parameters<typeof expected>[0]) => expected(change).map((night) => night.sessionDate);
 
 describe('expected nights', () => {
+  it('are named by the exchange’s date where the schedule’s clock shows the next one', () => {
+    // 04:45 in Berlin, Tuesday to Saturday: the evenings of Monday to Friday in New York.
+    const nights = expected({
+      now: '2027-03-13T08:00:00Z',
+      daysOfWeek: [1, 2, 3, 4, 5],
+      schedule: { timezone: 'Europe/Berlin', hour: 4 },
+    });
+    expect(nights.map((night) => [night.sessionDate, new Date(night.nominalMs).toISOString()])).toEqual([
+      ['2027-03-12', '2027-03-13T03:45:00.000Z'],
+      ['2027-03-11', '2027-03-12T03:45:00.000Z'],
+      ['2027-03-09', '2027-03-10T03:45:00.000Z'],
+    ]);
+  });
+
   it('are the newest sessions whose start has passed, holidays left out', () => {
     expect(dates({ now: '2027-03-12T12:00:00Z' })).toEqual(['2027-03-11', '2027-03-09', '2027-03-08']);
     expect(dates({ now: '2027-03-17T12:00:00Z' })).toEqual(['2027-03-16', '2027-03-15', '2027-03-12']);

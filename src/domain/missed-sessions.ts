@@ -14,7 +14,7 @@ type Question = {
   schedule: LocalSchedule;
   timezone: string;
   coverage: { firstSession: string | null; lastSession: string | null };
-  /** When the schedule was first switched on (ms): nothing before it was ever promised. */
+  /** Since when the schedule is on without a break (ms): nothing before it was promised. */
   enabledSinceMs: number;
   /** The server itself still catches up within this time. */
   graceMs: number;
@@ -24,25 +24,25 @@ type Question = {
   nowMs: number;
 };
 
-/** Nights that the schedule should have started by now, newest first, at most `maxSessionsBack`. */
+/**
+ * Nights that the schedule should have started by now, newest first, at most `maxSessionsBack`. A night's session is
+ * the exchange's date at its nominal instant, which is in the schedule's own zone.
+ */
 export function expectedNights(question: Question): ExpectedNight[] {
   const { calendar, schedule, timezone, nowMs, graceMs, coverage } = question;
   const expected: ExpectedNight[] = [];
   // A fortnight holds more sessions than anybody looks back.
   for (let back = 0; back <= 14 && expected.length < question.maxSessionsBack; back += 1) {
-    const sessionDate = addDays(localDate(nowMs, timezone), -back);
+    const date = addDays(localDate(nowMs, timezone), -back);
+    if (!schedule.daysOfWeek.includes(weekdayOf(date))) continue;
+    const { hour, minute } = schedule;
+    const nominalMs = instantOf({ date, hour, minute, timezone });
+    if (nominalMs + graceMs > nowMs || nominalMs < question.enabledSinceMs) continue;
+    const sessionDate = localDate(nominalMs, calendar.timeZone);
     if (sessionDate < calendar.first || sessionDate > calendar.last || !calendar.isSession(sessionDate))
       continue;
     if (coverage.firstSession !== null && sessionDate < coverage.firstSession) continue;
     if (coverage.lastSession !== null && sessionDate > coverage.lastSession) continue;
-    if (!schedule.daysOfWeek.includes(weekdayOf(sessionDate))) continue;
-    const nominalMs = instantOf({
-      date: sessionDate,
-      hour: schedule.hour,
-      minute: schedule.minute,
-      timezone,
-    });
-    if (nominalMs + graceMs > nowMs || nominalMs < question.enabledSinceMs) continue;
     expected.push({ sessionDate, nominalMs, cutoffMs: cutoffAfter(nominalMs, question) });
   }
   return expected;

@@ -38,12 +38,13 @@ function ask(question: {
   nominal?: string;
   now: string;
   coverage?: typeof live | typeof archive;
+  schedule?: { timezone: string; hour: number };
 }) {
   return nightSession({
     explicit: question.explicit,
     nominalMs: question.nominal === undefined ? null : Date.parse(question.nominal),
-    schedule: { hour: 22, minute: 45, daysOfWeek: [0, 1, 2, 3, 4, 5, 6] },
-    timezone: 'America/New_York',
+    schedule: { hour: question.schedule?.hour ?? 22, minute: 45, daysOfWeek: [0, 1, 2, 3, 4, 5, 6] },
+    timezone: question.schedule?.timezone ?? 'America/New_York',
     calendar,
     settleDelayMs: 2 * 3_600_000,
     coverage: question.coverage ?? live,
@@ -57,6 +58,20 @@ describe('the session of a night', () => {
     // Late by a catch-up: the nominal instant counts, not the clock.
     for (const now of [nominal, '2027-03-13T09:00:00Z']) {
       expect(ask({ nominal, now })).toEqual({ outcome: 'session', sessionDate: '2027-03-12' });
+    }
+  });
+
+  it('is the exchange’s date also where the schedule’s clock shows the next one', () => {
+    // 04:45 on Saturday in Berlin and 12:45 on Saturday in Tokyo are Friday evening in New York.
+    const nominal = '2027-03-13T03:45:00Z';
+    for (const schedule of [
+      { timezone: 'Europe/Berlin', hour: 4 },
+      { timezone: 'Asia/Tokyo', hour: 12 },
+    ]) {
+      expect(ask({ nominal, now: nominal, schedule })).toEqual({
+        outcome: 'session',
+        sessionDate: '2027-03-12',
+      });
     }
   });
 

@@ -15,6 +15,7 @@ type Question = {
   nominalMs: number | null;
   /** Task 1's own time: what tells a nominal instant from a trigger. */
   schedule: LocalSchedule;
+  /** Zone of the schedule's clock. */
   timezone: string;
   calendar: ExchangeCalendar;
   /** An exchange close counts as knowable this long after it. */
@@ -26,13 +27,14 @@ type Question = {
 
 /**
  * The session of a night: the one a person named; else, for a scheduled start, the date of the nominal
- * instant in the schedule's zone; else the newest session that is closed, settled and there to be had.
+ * instant at the exchange; else the newest session that is closed, settled and there to be had.
  */
 export function nightSession(question: Question): NightSession {
   const { explicit, nominalMs, calendar, timezone, nowMs } = question;
   if (explicit !== undefined) return named(question, explicit);
   if (nominalMs === null || !isNominal(question.schedule, timezone, nominalMs)) return newest(question);
-  const sessionDate = localDate(nominalMs, timezone);
+  // The schedule's clock may be in another zone: the date of a session is the exchange's.
+  const sessionDate = localDate(nominalMs, calendar.timeZone);
   const none = (reason: string): NightSession => ({ outcome: 'no_session', sessionDate, reason });
   if (!calendar.isSession(sessionDate)) return none(`${calendar.exchange} is closed on ${sessionDate}`);
   const gap =
@@ -52,7 +54,7 @@ function named(question: Question, sessionDate: string): NightSession {
 }
 
 function newest(question: Question): NightSession {
-  const { calendar, settleDelayMs, coverage, nowMs, timezone } = question;
+  const { calendar, settleDelayMs, coverage, nowMs } = question;
   const { lastSession } = coverage;
   // A source that ends in the past is asked first: the calendar may not reach as far as today.
   if (lastSession !== null) {
@@ -63,7 +65,7 @@ function newest(question: Question): NightSession {
   const sessionDate = calendar.newestClosedSession(nowMs, settleDelayMs);
   const gap = coverageGap(question, sessionDate);
   if (gap === null) return { outcome: 'session', sessionDate };
-  return { outcome: 'no_session', sessionDate: localDate(nowMs, timezone), reason: gap };
+  return { outcome: 'no_session', sessionDate: localDate(nowMs, calendar.timeZone), reason: gap };
 }
 
 function coverageGap({ coverage }: Question, sessionDate: string): string | null {

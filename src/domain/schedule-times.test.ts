@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import {
   clockChangeNotes,
+  clockChanges,
   instantInNight,
   instantOf,
   isNominal,
@@ -39,9 +40,39 @@ describe('clock times', () => {
     expect(at('2011-12-30', 12, 0, 'Pacific/Apia')).toBe('2011-12-30T10:00:00.000Z');
   });
 
-  it('takes the first of two', () => {
-    expect(at('2027-11-07', 1, 30)).toBe('2027-11-07T05:30:00.000Z');
+  it('takes one instant for a time that comes twice: when its stretch has been repeated', () => {
+    for (const minute of [0, 30, 59]) expect(at('2027-11-07', 1, minute)).toBe('2027-11-07T07:00:00.000Z');
     expect(at('2027-11-07', 2, 0)).toBe('2027-11-07T07:00:00.000Z');
+    expect(at('2027-11-07', 0, 59)).toBe('2027-11-07T04:59:00.000Z');
+    expect(at('2027-10-31', 2, 0, 'Europe/Berlin')).toBe('2027-10-31T02:00:00.000Z');
+    // Half an hour back, at two in the morning.
+    expect(at('2027-04-04', 1, 45, 'Australia/Lord_Howe')).toBe('2027-04-03T15:30:00.000Z');
+  });
+
+  it('knows the changes of a zone for every clock time, whatever its rule', () => {
+    const of = (hour: number, timezone: string) =>
+      clockChanges(
+        { hour, minute: 15 },
+        { timezone, fromMs: Date.parse('2027-01-01T00:00:00Z'), years: 1 },
+      ).map(({ date, kind, runDate, hour: at, minute }) => `${date} ${kind}: ${runDate} ${at}:${minute}`);
+    expect(of(2, NEW_YORK)).toEqual(['2027-03-14 missing: 2027-03-14 3:0']);
+    expect(of(1, NEW_YORK)).toEqual(['2027-11-07 twice: 2027-11-07 2:0']);
+    expect(of(2, 'Europe/Berlin')).toEqual([
+      '2027-03-28 missing: 2027-03-28 3:0',
+      '2027-10-31 twice: 2027-10-31 3:0',
+    ]);
+    expect(of(1, 'Europe/London')).toEqual([
+      '2027-03-28 missing: 2027-03-28 2:0',
+      '2027-10-31 twice: 2027-10-31 2:0',
+    ]);
+    expect(of(3, 'Europe/Helsinki')).toEqual([
+      '2027-03-28 missing: 2027-03-28 4:0',
+      '2027-10-31 twice: 2027-10-31 4:0',
+    ]);
+    expect(of(0, 'Asia/Beirut')).toEqual(['2027-03-28 missing: 2027-03-28 1:0']);
+    // Midnight is put back to 23:00: the run falls on the next date.
+    expect(of(23, 'Asia/Beirut')).toEqual(['2027-10-30 twice: 2027-10-31 0:0']);
+    expect(of(2, 'Asia/Tokyo')).toEqual([]);
   });
 
   it('reads the clock back', () => {
@@ -101,10 +132,10 @@ describe('notes for people', () => {
   it('say what a change of clocks does to a schedule', () => {
     const from = Date.parse('2027-01-01T12:00:00Z');
     expect(clockChangeNotes(SUNDAY_TWO, NEW_YORK, from)).toEqual([
-      '02:00 does not exist on 2027-03-14: runs at 03:00',
+      '02:00 does not exist on 2027-03-14: runs once, at 03:00',
     ]);
     expect(clockChangeNotes({ ...SUNDAY_TWO, hour: 1, minute: 30 }, NEW_YORK, from)).toEqual([
-      '01:30 comes twice on 2027-11-07',
+      '01:30 comes twice on 2027-11-07: runs once, at 02:00',
     ]);
     expect(clockChangeNotes(NIGHTLY, NEW_YORK, from)).toEqual([]);
     expect(clockChangeNotes({ ...SUNDAY_TWO, daysOfWeek: [0] }, NEW_YORK, from)).toEqual([]);

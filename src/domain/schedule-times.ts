@@ -11,6 +11,8 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** Within this many days every weekly schedule comes by, on skipped days too. */
 const SEARCH_DAYS = 15;
+/** No zone changes its clock twice within ten days. */
+const CHANGE_STEP_MS = 10 * DAY_MS;
 
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
@@ -74,25 +76,74 @@ export function addDays(date: string, days: number): string {
 
 /**
  * Instant of a local clock time. A time that does not exist on that day (spring) is the first valid instant
- * after it; one that exists twice (autumn) is the first of the two.
+ * after it; one that comes twice (autumn) is the instant at which the clock has gone through it for good, so that
+ * it is one instant whoever computes it: a calendar of clock times would match twice.
  */
 export function instantOf(options: { date: string; hour: number; minute: number; timezone: string }): number {
   const { date, hour, minute, timezone } = options;
   const wanted = Date.parse(`${date}T00:00:00Z`) + hour * HOUR_MS + minute * MINUTE_MS;
-  const offsets = [wanted - DAY_MS, wanted + DAY_MS].map((probe) => localMs(probe, timezone) - probe);
-  const candidates = offsets
-    .map((offset) => wanted - offset)
-    .filter((ms) => localMs(ms, timezone) === wanted);
-  if (candidates.length > 0) return Math.min(...candidates);
-  // In the gap: the clock jumps over the wanted time at one instant between the two probes.
-  let before = wanted - DAY_MS;
-  let after = wanted + DAY_MS;
+  const [before = 0, after = 0] = [wanted - DAY_MS, wanted + DAY_MS].map(
+    (probe) => localMs(probe, timezone) - probe,
+  );
+  const candidates = [...new Set([wanted - before, wanted - after])].filter(
+    (ms) => localMs(ms, timezone) === wanted,
+  );
+  const [only] = candidates;
+  if (candidates.length === 1 && only !== undefined) return only;
+  const change = changeBetween(wanted - DAY_MS - before, wanted + DAY_MS - after, timezone);
+  // Forward: the clock jumps over the wanted time. Back: it is shown again until the stretch has been repeated.
+  return candidates.length === 0 ? change : change + (before - after);
+}
+
+/** The instant between two others at which the zone's offset changes, to the second. */
+function changeBetween(fromMs: number, toMs: number, timezone: string): number {
+  const offsetAt = (ms: number): number => localMs(ms, timezone) - ms;
+  const first = offsetAt(fromMs);
+  let [before, after] = [fromMs, toMs];
   while (after - before > 1000) {
     const middle = Math.floor((before + after) / 2000) * 1000;
-    if (localMs(middle, timezone) < wanted) before = middle;
+    if (offsetAt(middle) === first) before = middle;
     else after = middle;
   }
   return after;
+}
+
+/** A day on which a clock time does not exist or comes twice, and date and clock at which its run takes place. */
+export type ClockChange = {
+  date: string;
+  kind: 'missing' | 'twice';
+  runDate: string;
+  hour: number;
+  minute: number;
+};
+
+/**
+ * Days from `fromMs` on, within so many years, on which this clock time does not exist or comes twice in the zone;
+ * from the zone's own changes of offset.
+ */
+export function clockChanges(
+  time: { hour: number; minute: number },
+  options: { timezone: string; fromMs: number; years: number },
+): ClockChange[] {
+  const { timezone, fromMs, years } = options;
+  const offsetAt = (ms: number): number => localMs(ms, timezone) - ms;
+  const changes: ClockChange[] = [];
+  const start = Math.floor(fromMs / DAY_MS) * DAY_MS;
+  const end = start + years * 366 * DAY_MS;
+  for (let ms = start; ms < end; ms += CHANGE_STEP_MS) {
+    if (offsetAt(ms) === offsetAt(ms + CHANGE_STEP_MS)) continue;
+    const at = changeBetween(ms, ms + CHANGE_STEP_MS, timezone);
+    // The stretch that is left out or repeated may begin on the day before.
+    const around = [...new Set([localDate(at - DAY_MS / 2, timezone), localDate(at, timezone)])];
+    for (const date of around) {
+      const runMs = instantOf({ date, ...time, timezone });
+      const [hour = 0, minute = 0] = localClock(runMs, timezone).split(':').map(Number);
+      if (hour === time.hour && minute === time.minute) continue;
+      const kind = offsetAt(at) > offsetAt(at - 1000) ? 'missing' : 'twice';
+      changes.push({ date, kind, runDate: localDate(runMs, timezone), hour, minute });
+    }
+  }
+  return changes;
 }
 
 /** The first run strictly after an instant; null for a schedule without days. */
@@ -131,16 +182,12 @@ export function instantInNight(options: {
 
 /** What the change of clocks does to a schedule within a year from `fromMs`: sentences for people. */
 export function clockChangeNotes(schedule: LocalSchedule, timezone: string, fromMs: number): string[] {
-  const { hour, minute, daysOfWeek } = schedule;
-  const clock = `${String(hour).padStart(2, '0')}:${String(minute).padStart(2, '0')}`;
-  const notes: string[] = [];
-  for (let day = 0; day < 366; day += 1) {
-    const date = addDays(localDate(fromMs, timezone), day);
-    if (!daysOfWeek.includes(weekdayOf(date))) continue;
-    const runMs = instantOf({ date, hour, minute, timezone });
-    const real = localClock(runMs, timezone);
-    if (real !== clock) notes.push(`${clock} does not exist on ${date}: runs at ${real}`);
-    else if (localClock(runMs + HOUR_MS, timezone) === clock) notes.push(`${clock} comes twice on ${date}`);
-  }
-  return notes;
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const clock = `${two(schedule.hour)}:${two(schedule.minute)}`;
+  return clockChanges(schedule, { timezone, fromMs, years: 1 })
+    .filter(({ date }) => schedule.daysOfWeek.includes(weekdayOf(date)))
+    .map(({ date, kind, hour, minute }) => {
+      const word = kind === 'missing' ? 'does not exist' : 'comes twice';
+      return `${clock} ${word} on ${date}: runs once, at ${two(hour)}:${two(minute)}`;
+    });
 }

@@ -5,7 +5,7 @@ import { createDatabase } from '../db/client.ts';
 import { readCalendarOverrides } from '../db/queries/sessions.ts';
 import { createCalendar } from '../domain/calendar.ts';
 import { createProviders } from '../providers/by-name.ts';
-import { readSessionTable, XNYS_CALENDAR_FILE } from '../providers/calendar-file.ts';
+import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../providers/calendar-file.ts';
 import { readUniverse } from '../providers/universe-file.ts';
 import { type ClientTarget, connectClient } from '../temporal/connection.ts';
 import { startReconciler } from './start.ts';
@@ -53,10 +53,10 @@ function connect(house: ReconcilerHouse): { deps: WatchDeps; close: () => Promis
   const deps: WatchDeps = {
     client: temporal.client,
     sql: database.sql,
-    calendar: async (timeZone) =>
+    calendar: async () =>
       createCalendar({
         exchange: 'XNYS',
-        timeZone,
+        timeZone: XNYS_TIME_ZONE,
         sessions: await readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
         overrides: await readCalendarOverrides(database.sql),
       }),

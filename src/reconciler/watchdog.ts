@@ -17,7 +17,7 @@ export type WatchDeps = {
   /** Logged in as the pipeline role. */
   sql: Sql;
   /** The exchange calendar with the corrections people made. */
-  calendar: (timezone: string) => Promise<ExchangeCalendar>;
+  calendar: () => Promise<ExchangeCalendar>;
   /** Range that a provider chain can have; null = open. */
   coverage: (
     chain: readonly string[],
@@ -45,7 +45,7 @@ export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
   const { config } = await freezeConfig(sql, undefined);
   const universe = await deps.universeName(config.universe);
   const expected = expectedNights({
-    calendar: await deps.calendar(config.timezone),
+    calendar: await deps.calendar(),
     schedule: config.tasks.ingestion,
     timezone: config.timezone,
     coverage: await deps.coverage(config.providers.chain),

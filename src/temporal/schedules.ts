@@ -19,6 +19,7 @@ import { SCHEDULE_IDS, TASK_QUEUES } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
 import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
 import { insertAudit } from '../db/queries/requests.ts';
+import { scheduleSpec } from './schedule-spec.ts';
 import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
 import { NIGHT_DETAILS } from './user-metadata.ts';
 
@@ -27,15 +28,12 @@ export const NOT_YET_ENABLED = 'not enabled yet: `nightshift up` enables it';
 
 const CALL_MS = 15_000;
 const UPDATE_TRIES = 5;
-/** Sunday as APScheduler counts. */
-const SUNDAY = 6;
-const MARCH = 3;
 /** `temporal.api.enums.v1.ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP`. */
 const SKIP = 1;
 const FAILED_PRECONDITION = 9;
 
 type Schedule = temporal.api.schedule.v1.ISchedule;
-type Spec = temporal.api.schedule.v1.IScheduleSpec;
+type Calendar = temporal.api.schedule.v1.IStructuredCalendarSpec;
 
 type Definition = {
   scheduleId: string;
@@ -68,44 +66,6 @@ function definitions(tasks: { ingestion: TaskSettings; weeklyMaintenance: TaskSe
   ];
 }
 
-const exactly = (value: number) => [{ start: value, end: value, step: 1 }];
-
-/**
- * Calendar of a task's local time. On the Sunday in March when 02:00–02:59 does not exist the server would
- * skip that day in silence, so such times get one more entry: the first valid instant of that day.
- */
-export function scheduleSpec(
-  settings: Pick<TaskSettings, 'hour' | 'minute' | 'daysOfWeek'>,
-  timezone: string,
-): Spec {
-  const { hour, minute } = settings;
-  const dayOfWeek = settings.daysOfWeek
-    .map((day) => (day + 1) % 7)
-    .map((day) => ({ start: day, end: day, step: 1 }));
-  const everyDay = { start: 1, end: 31, step: 1 };
-  const calendar = {
-    second: exactly(0),
-    minute: exactly(minute),
-    hour: exactly(hour),
-    dayOfMonth: [everyDay],
-    month: [{ start: 1, end: 12, step: 1 }],
-    dayOfWeek,
-  };
-  const skippedInMarch = hour === 2 && settings.daysOfWeek.includes(SUNDAY);
-  const springForward = {
-    ...calendar,
-    minute: exactly(0),
-    hour: exactly(3),
-    dayOfMonth: [{ start: 8, end: 14, step: 1 }],
-    month: exactly(MARCH),
-    dayOfWeek: exactly(0),
-  };
-  return {
-    structuredCalendar: skippedInMarch ? [calendar, springForward] : [calendar],
-    timezoneName: timezone,
-  };
-}
-
 /**
  * Makes the file the configuration of runs that start from now on, and creates or updates the schedules so
  * that they follow it. A pause stays; a schedule that is
@@ -133,7 +93,7 @@ export async function applySchedules(options: {
       if (await remove(client, scheduleId)) changes.push(`${scheduleId}: removed, its task is disabled`);
       continue;
     }
-    const spec = scheduleSpec(settings, timezone);
+    const spec = scheduleSpec(settings, timezone, Date.now());
     const { workflowType, summary, details } = definition;
     const specHash = hashOf({ spec, misfireGraceTimeMs, workflowType, summary, details });
     const stored = states.get(scheduleId);
@@ -274,13 +234,17 @@ async function update(
 
 /** Updates reach the scheduler as a signal: what `describe` says may lag for a moment. */
 async function arrived(client: Client, scheduleId: string, wanted: Schedule): Promise<boolean> {
+  const calendars = (specs: Calendar[] | null | undefined) =>
+    specs?.map(({ minute, hour, dayOfWeek, dayOfMonth, month, year }) =>
+      [minute, hour, dayOfWeek, dayOfMonth, month, year].map((field) =>
+        (field ?? []).map(({ start }) => start ?? 0),
+      ),
+    ) ?? [];
   const key = (schedule: Schedule | null | undefined) =>
     JSON.stringify([
-      schedule?.spec?.structuredCalendar?.map(({ hour, minute, dayOfWeek }) => [
-        hour?.map(({ start }) => start ?? 0),
-        minute?.map(({ start }) => start ?? 0),
-        dayOfWeek?.map(({ start }) => start ?? 0),
-      ]),
+      schedule?.spec?.timezoneName,
+      calendars(schedule?.spec?.structuredCalendar),
+      calendars(schedule?.spec?.excludeStructuredCalendar),
       Number(schedule?.policies?.catchupWindow?.seconds ?? 0),
       schedule?.action?.startWorkflow?.workflowType?.name,
     ]);

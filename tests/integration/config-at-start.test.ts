@@ -43,7 +43,7 @@ describe('the file at start', () => {
     database = await createTestDatabase();
     const opened = createDatabase(database.urls.pipeline, { max: 1 });
     sql = opened.sql;
-    close = opened.close;
+    close = () => opened.close();
   });
   afterEach(async () => {
     await close();

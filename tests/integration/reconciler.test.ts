@@ -11,7 +11,7 @@ import { saveScheduleState, scheduleStates } from '../../src/db/queries/schedule
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { createCalendar } from '../../src/domain/calendar.ts';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
-import { readSessionTable } from '../../src/providers/calendar-file.ts';
+import { readSessionTable, XNYS_TIME_ZONE } from '../../src/providers/calendar-file.ts';
 import { reconcile } from '../../src/reconciler/reconcile.ts';
 import { missedNights, watch, type WatchDeps } from '../../src/reconciler/watchdog.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
@@ -115,10 +115,10 @@ describe('the watchdog', () => {
     return {
       client: rigs.current.client,
       sql: house.database.sql,
-      calendar: async (timeZone) =>
+      calendar: async () =>
         createCalendar({
           exchange: 'XNYS',
-          timeZone,
+          timeZone: XNYS_TIME_ZONE,
           sessions: await readSessionTable('data/calendar/xnys.csv'),
         }),
       coverage: async () => ({ firstSession: '2013-02-08', lastSession: '2018-02-07' }),

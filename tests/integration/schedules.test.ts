@@ -66,10 +66,15 @@ async function matchingTimes(
 }
 
 /** What we say, ms. */
-function computedTimes(schedule: Parameters<typeof nextRun>[0], from: string, to: string): number[] {
+function computedTimes(
+  schedule: Parameters<typeof nextRun>[0],
+  from: string,
+  to: string,
+  timezone = NEW_YORK,
+): number[] {
   const times: number[] = [];
   for (let at = Date.parse(from) - 1; ; ) {
-    const next = nextRun(schedule, NEW_YORK, at);
+    const next = nextRun(schedule, timezone, at);
     if (next === null || next > Date.parse(to)) return times;
     times.push(next);
     at = next;
@@ -109,6 +114,42 @@ describe('times of 2027, as the server computes them', () => {
     const settings = effectiveConfig(parseConfigFile(testConfig())).tasks.weeklyMaintenance;
     expect(times).toEqual(computedTimes(settings, ...YEAR));
   });
+
+  it.each([
+    // Left out and repeated at the same clock time; a rule, half an hour, midnight, no rule at all.
+    ['Europe/Berlin', 2, 0],
+    ['Europe/London', 1, 30],
+    ['Europe/Helsinki', 3, 45],
+    ['America/New_York', 1, 30],
+    ['Australia/Lord_Howe', 1, 45],
+    ['Asia/Beirut', 23, 30],
+    ['Asia/Beirut', 0, 15],
+    ['Africa/Casablanca', 2, 30],
+    ['Asia/Tokyo', 2, 0],
+  ] as const)(
+    'run maintenance exactly once in each week of 2027 in %s at %i:%i',
+    async (zone, hour, minute) => {
+      const { client } = rigs.current;
+      const schedule = { hour, minute, day_of_week: 'sun,sat' };
+      const file = parseConfigFile(testConfig({ timezone: zone, tasks: { 6: { schedule } } }));
+      await apply(file);
+      const times = await matchingTimes(
+        client,
+        SCHEDULE_IDS.weekly,
+        '2026-12-31T00:00:00Z',
+        '2028-01-05T00:00:00Z',
+      );
+      const settings = effectiveConfig(file).tasks.weeklyMaintenance;
+      expect(times).toEqual(computedTimes(settings, '2026-12-31T00:00:00Z', '2028-01-05T00:00:00Z', zone));
+      const inYear = times.filter((ms) => localDate(ms - 300_000, zone).startsWith('2027'));
+      const weeks = inYear.map((ms) =>
+        Math.floor((Date.parse(localDate(ms - 300_000, zone)) / 86_400_000 + 3) / 7),
+      );
+      // Saturday and Sunday of each week, once each.
+      expect(weeks).toHaveLength(104);
+      for (const week of weeks) expect(weeks.filter((other) => other === week)).toHaveLength(2);
+    },
+  );
 
   it.each(['mon-fri', '0', 'tue,thu', 'sun'])(
     'follow day_of_week %s as APScheduler counts',
