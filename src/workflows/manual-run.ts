@@ -11,6 +11,7 @@ import type { ManualPlan, RunActivities } from '../contracts/activities.ts';
 import type { Task, TaskState } from '../contracts/wire/names.ts';
 import { localOptions } from './lib/activity-options.ts';
 import { Board } from './lib/board.ts';
+import { endingInFailure } from './lib/failure.ts';
 import { createReviewDesk } from './lib/review-desk.ts';
 import { nominalInstant, tagRun } from './lib/search-attributes.ts';
 import { createSlotDesk } from './lib/slots.ts';
@@ -21,13 +22,17 @@ export type SingleRunResult = { taskRunId: string; task: Task; state: TaskState;
 /** One task on request, started by `jobQueue`. Ignores the task's own time, but not its needs (unless forced). */
 export async function manualRun(input: { taskRunId: string }): Promise<SingleRunResult> {
   const { workflowId, runId } = workflowInfo();
-  return runSingle((rows) => rows.planManualRun({ taskRunId: input.taskRunId, workflowId, runId }));
+  return endingInFailure(() =>
+    runSingle((rows) => rows.planManualRun({ taskRunId: input.taskRunId, workflowId, runId })),
+  );
 }
 
 /** Weekly maintenance on its own schedule: the same starter, planned from the schedule's nominal instant. */
 export async function maintenanceRun(): Promise<SingleRunResult> {
   const { workflowId, runId } = workflowInfo();
-  return runSingle((rows) => rows.planMaintenance({ workflowId, runId, nominalInstant: nominalInstant() }));
+  return endingInFailure(() =>
+    runSingle((rows) => rows.planMaintenance({ workflowId, runId, nominalInstant: nominalInstant() })),
+  );
 }
 
 async function runSingle(makePlan: (rows: RunActivities) => Promise<ManualPlan>): Promise<SingleRunResult> {

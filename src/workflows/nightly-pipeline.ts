@@ -13,6 +13,7 @@ import type { ReviewInput } from '../contracts/wire/messages.ts';
 import { type DagState, latestRestart, nextStep, overallState } from '../domain/dag.ts';
 import { localOptions } from './lib/activity-options.ts';
 import { Board } from './lib/board.ts';
+import { endingInFailure } from './lib/failure.ts';
 import { createReviewDesk, type ReviewDesk } from './lib/review-desk.ts';
 import { nominalInstant, tagRun } from './lib/search-attributes.ts';
 import { createSlotDesk, type SlotDesk } from './lib/slots.ts';
@@ -23,6 +24,10 @@ import { startTask } from './lib/starter.ts';
  * for the whole. A lost night fails; one that lost a part of its tasks completes as `partial`.
  */
 export async function nightlyPipeline(input: NightInput): Promise<NightResult> {
+  return endingInFailure(() => runNight(input));
+}
+
+async function runNight(input: NightInput): Promise<NightResult> {
   const slots = createSlotDesk();
   const reviews = createReviewDesk();
   const { workflowId, runId } = workflowInfo();

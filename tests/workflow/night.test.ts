@@ -151,6 +151,34 @@ describe('a night', () => {
   });
 });
 
+describe('a defect of ours', () => {
+  it('ends the night with its words instead of keeping it open for ever', async () => {
+    const misshapen = undefined as unknown as Task[];
+    const { rig, book } = prepare({ backtest: { dependsOn: misshapen } });
+    const failure = await failureOf(rig.night());
+    expect(failure).toMatchObject({ type: 'TypeError', nonRetryable: true });
+    expect(book.nights).toMatchObject([{ state: 'failed' }]);
+    expect(book.nights[0]?.reason).toContain('the night broke: TypeError');
+  });
+
+  it('ends a run whose plan has not the shape of one', async () => {
+    const { rig } = prepare(
+      {},
+      {
+        planNight: async (input) => nightPlan(input, {}, { tasks: undefined as unknown as TaskPlan[] }),
+        planMaintenance: async () => ({ outcome: 'run' }) as never,
+      },
+    );
+    expect(await failureOf(rig.night())).toMatchObject({ type: 'TypeError' });
+    const maintenance = rig.client.workflow.execute('maintenanceRun', {
+      workflowId: `maintenance-${rig.universe}`,
+      taskQueue: 'pipeline',
+      args: [],
+    });
+    expect(await failureOf(maintenance)).toMatchObject({ type: 'TypeError' });
+  });
+});
+
 /** Fails so that the activity's own retries are over at once. */
 function flaky(type: string): ApplicationFailure {
   return ApplicationFailure.create({ message: `${type} happened`, type, nextRetryDelay: 1 });

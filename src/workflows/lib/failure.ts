@@ -3,6 +3,8 @@ import {
   ApplicationFailure,
   CancelledFailure,
   ChildWorkflowFailure,
+  DeterminismViolationError,
+  TemporalFailure,
   TerminatedFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
@@ -74,4 +76,23 @@ export function topLevelFailure(failure: FailureInfo, executionAttempt: number):
     nonRetryable: failure.nonRetryable,
     details: [origin],
   });
+}
+
+/**
+ * Runs a workflow's body so that a defect of ours ends it. A plain error would fail its task again and again: the run
+ * would stay open and every later night be skipped because of it.
+ */
+export async function endingInFailure<Result>(body: () => Promise<Result>): Promise<Result> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof TemporalFailure || error instanceof DeterminismViolationError) throw error;
+    const { type, message } = describeFailure(error);
+    throw ApplicationFailure.create({
+      message,
+      type,
+      nonRetryable: true,
+      ...(error instanceof Error ? { cause: error } : {}),
+    });
+  }
 }
