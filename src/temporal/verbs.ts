@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   type Client,
   WorkflowFailedError,
@@ -14,7 +15,7 @@ import {
 } from '../contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
-import { insertAudit, insertRunRequest, type NewRunRequest } from '../db/queries/requests.ts';
+import { insertAudit, insertRunRequest, type NewRunRequest, reviewsOf } from '../db/queries/requests.ts';
 import { NIGHT_DETAILS } from './user-metadata.ts';
 
 /** The acts that CLI and API share. Each is safe to repeat. */
@@ -128,27 +129,40 @@ export class ReviewRefusedError extends Error {
   override name = 'ReviewRefusedError';
 }
 
-/** Decides about a task that waits for a person. Throws ReviewRefusedError when it does not (any more). */
+/**
+ * Decides about a task that waits for a person. The same decision again, after an answer that was lost, is answered
+ * as before. Throws ReviewRefusedError when nothing waits (any more) or somebody decided otherwise.
+ */
 export async function decideReview(options: {
   client: Client;
+  sql: Sql;
   /** Workflow that waits: the night or the manual run. */
   workflowId: string;
   review: ReviewInput;
+  /** Attempts of the task run when the person looked at it: tells one review of a task from the next. */
+  attempts: number;
 }): Promise<void> {
-  const { client, workflowId, review } = options;
+  const { client, sql, workflowId, review, attempts } = options;
+  const { taskRunId, decision, by, why } = review;
+  const key = JSON.stringify([taskRunId, attempts, decision, by, why]);
+  const updateId = createHash('sha256').update(key).digest('hex');
   try {
     await client.withDeadline(Date.now() + CALL_MS, () =>
-      client.workflow.getHandle(workflowId).executeUpdate(DECIDE_REVIEW, { args: [review] }),
+      client.workflow.getHandle(workflowId).executeUpdate(DECIDE_REVIEW, { args: [review], updateId }),
     );
   } catch (error) {
-    if (error instanceof WorkflowUpdateFailedError) {
-      throw new ReviewRefusedError(error.cause?.message ?? error.message, { cause: error });
-    }
-    if (error instanceof WorkflowNotFoundError) {
-      throw new ReviewRefusedError(`${workflowId} is not running`, { cause: error });
-    }
-    throw error;
+    const words = refusalOf(error, workflowId);
+    if (words === null) throw error;
+    // The run may have gone on or ended meanwhile: its row of the review says whether this decision was taken.
+    const last = (await reviewsOf(sql, taskRunId)).at(-1);
+    if (last?.decision === decision && last.decidedBy === by && last.why === why) return;
+    throw new ReviewRefusedError(words, { cause: error });
   }
+}
+
+function refusalOf(error: unknown, workflowId: string): string | null {
+  if (error instanceof WorkflowUpdateFailedError) return error.cause?.message ?? error.message;
+  return error instanceof WorkflowNotFoundError ? `${workflowId} is not running` : null;
 }
 
 /** Asks a run to stop cleanly; one that is closed already is left alone. */

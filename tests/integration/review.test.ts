@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
 import { listTaskRuns, type TaskRunRow } from '../../src/db/queries/task-runs.ts';
+import { decideReview, ReviewRefusedError } from '../../src/temporal/verbs.ts';
 import type { ReviewDecision } from '../../src/contracts/activities.ts';
 import type { Task } from '../../src/contracts/wire/names.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
@@ -215,5 +216,34 @@ describe('a failed task without retries', () => {
     });
     expect(await rig.night(NIGHT)).toMatchObject({ state: 'partial' });
     expect((await task('training')).reason).toBe('review expired: NumericFailure: folds differ');
+  });
+
+  it('answers the same decision again as before, and no other', async () => {
+    const rig = prepare(1);
+    const { handle, training } = await untilReview(rig);
+    const { client } = rig;
+    const { sql } = house.database;
+    const ask = (review: ReturnType<typeof by>) =>
+      decideReview({ client, sql, workflowId: handle.workflowId, review, attempts: training.attempts });
+    const skip = by('skip', training.taskRunId);
+    await ask(skip);
+    await ask(skip);
+    await expect(ask({ ...skip, by: 'Bob' })).rejects.toThrow(ReviewRefusedError);
+    expect(await stateOf(handle)).toMatchObject({ state: 'partial' });
+    // The answer may have been lost until after the night.
+    await ask(skip);
+    await expect(ask({ ...skip, decision: 'retry' })).rejects.toThrow(ReviewRefusedError);
+    expect(await reviewsOf(sql, training.taskRunId)).toHaveLength(1);
+  });
+
+  it('is cancelled with its night, not expired', async () => {
+    const rig = prepare(1);
+    const { handle } = await untilReview(rig);
+    await handle.cancel();
+    await handle.result().catch(() => undefined);
+    const about = await handle.describe();
+    expect(about.typedSearchAttributes.get(defineSearchAttributeKey('ReviewState', 'KEYWORD'))).toBe(
+      'cancelled',
+    );
   });
 });

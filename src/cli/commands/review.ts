@@ -24,9 +24,10 @@ export function reviewCommand(): Command {
       ) => {
         const app = await attachApp(options.dataDir);
         try {
-          const { taskRunId, workflowId, task } = await findWaiting(app, run);
+          const { taskRunId, workflowId, task, attempts } = await findWaiting(app, run);
           const { by, why } = options;
-          await decideReview({ client: app.client, workflowId, review: { taskRunId, decision, by, why } });
+          const review = { taskRunId, decision, by, why };
+          await decideReview({ client: app.client, sql: app.database.sql, workflowId, review, attempts });
           console.log(`${decision} of ${task} decided by ${by}.`);
         } finally {
           await app.close();
@@ -46,8 +47,9 @@ async function findWaiting(app: App, run: string) {
     throw new UsageError(`run: nothing of ${run} waits for a review (\`nightshift status\` lists what does)`);
   }
   if (candidates.length > 1) {
-    const ids = candidates.map(({ taskRunId }) => taskRunId).join(', ');
-    throw new UsageError(`run: several tasks of ${run} wait; name one of ${ids}`);
+    const ids = candidates.map(({ task, taskRunId }) => `${taskRunId} (${task})`).join(', ');
+    throw new UsageError(`run: several tasks of ${run} wait; name the one you mean: ${ids}`);
   }
-  return { taskRunId: found.taskRunId, workflowId: found.starterWorkflowId, task: found.task };
+  const { taskRunId, starterWorkflowId: workflowId, task, attempts } = found;
+  return { taskRunId, workflowId, task, attempts };
 }

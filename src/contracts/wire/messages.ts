@@ -37,5 +37,5 @@ export type ReviewInput = { taskRunId: string; decision: ReviewDecision; by: str
 /** Names of our typed search attributes (all of type Keyword). */
 export const SEARCH_ATTRIBUTES = ['SessionDate', 'Task', 'Trigger', 'ReviewState', 'Universe', 'RunState'] as const;
 
-export const REVIEW_STATES = ['none', 'pending', 'decided', 'expired'] as const;
+export const REVIEW_STATES = ['none', 'pending', 'decided', 'expired', 'cancelled'] as const;
 export type ReviewState = (typeof REVIEW_STATES)[number];

@@ -1,5 +1,6 @@
 import {
   ApplicationFailure,
+  CancellationScope,
   condition,
   defineUpdate,
   proxyLocalActivities,
@@ -7,7 +8,7 @@ import {
 } from '@temporalio/workflow';
 
 import type { RunActivities } from '../../contracts/activities.ts';
-import { DECIDE_REVIEW, type ReviewInput } from '../../contracts/wire/messages.ts';
+import { DECIDE_REVIEW, type ReviewInput, type ReviewState } from '../../contracts/wire/messages.ts';
 import { localOptions } from './activity-options.ts';
 import { tagReview } from './search-attributes.ts';
 
@@ -80,11 +81,17 @@ export function createReviewDesk(): ReviewDesk {
       return entry.decided;
     } finally {
       waiting.delete(taskRunId);
-      if (waiting.size === 0) tagReview(entry.decided === undefined ? 'expired' : 'decided');
+      if (waiting.size === 0) tagReview(endOf(entry.decided));
     }
   };
 
   return { decision };
+}
+
+/** Nobody decided: the time was over, or whoever waits was stopped. */
+function endOf(decided: ReviewInput | undefined): ReviewState {
+  if (decided !== undefined) return 'decided';
+  return CancellationScope.current().consideredCancelled ? 'cancelled' : 'expired';
 }
 
 function refused(message: string): ApplicationFailure {
