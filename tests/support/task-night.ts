@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { createIngestionActivities } from '../../src/activities/ingestion/activities.ts';
 import { createScanActivities } from '../../src/activities/scan/activities.ts';
 import { createTrainingActivities } from '../../src/activities/training/activities.ts';
@@ -18,6 +19,9 @@ import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calend
 import { createProviderChain } from '../../src/providers/chain.ts';
 import { readUniverse } from '../../src/providers/universe-file.ts';
 import { runActivity, type TaskRig } from './task-rig.ts';
+
+/** What `registerTraining` is given. */
+export type Trained = Awaited<ReturnType<TaskNight['trained']>>;
 
 /** The steps of a night's tasks in the order of their workflows, on a rig and the real model jobs. */
 export class TaskNight {
@@ -104,10 +108,30 @@ export class TaskNight {
     return { ...step, dataset: plan.dataset, folds, finals, meta, explanations, ml: about };
   }
 
-  async train(sessionDate: string, universeVersion: string): Promise<TaskResult> {
-    const step = await this.rig.begin({ task: 'training', sessionDate, universeVersion });
+  /** Training; `change` spoils what is registered, `configHash` names other settings than the rig's. */
+  async train(
+    sessionDate: string,
+    universeVersion: string,
+    options: { change?: (given: Trained) => Trained; configHash?: string } = {},
+  ): Promise<TaskResult> {
+    const { change = (given) => given, configHash = this.rig.configHash } = options;
+    const begun = await this.rig.begin({ task: 'training', sessionDate, universeVersion });
+    const step = { ...begun, configHash };
     const training = createTrainingActivities(this.rig.deps());
-    const { result } = await runActivity(training, 'registerTraining', await this.trained(step));
+    const { result } = await runActivity(training, 'registerTraining', change(await this.trained(step)));
+    await this.rig.finish(step, result);
+    return result;
+  }
+
+  /** The backtest task as its workflow runs it. */
+  async backtest(sessionDate: string, universeVersion: string): Promise<TaskResult> {
+    const step = await this.rig.begin({ task: 'backtest', sessionDate, universeVersion });
+    const { plan, folds, meta } = await this.fits(step);
+    const backtests = createBacktestActivities(this.rig.deps());
+    const { result: matured } = await runActivity(backtests, 'maturePredictions', step);
+    const { dataset } = plan;
+    const given = { ...step, dataset, folds, meta, matured };
+    const { result } = await runActivity(backtests, 'runBacktest', given);
     await this.rig.finish(step, result);
     return result;
   }

@@ -8,6 +8,7 @@ import {
   insertBacktestMetrics,
   insertBacktestRun,
   insertEquityCurves,
+  readBacktestInstant,
   readIssuedTrack,
   readTrialKeys,
 } from '../../db/queries/backtests.ts';
@@ -45,13 +46,12 @@ export async function runBacktest(deps: ActivityDeps, input: Input): Promise<Tas
   const panel = await progress.during('bars', readMarketPanel(sql, { ...input, config, calendar }));
   requireSameAxes(panel, manifest);
   const sectorOfSymbol = await sectorsOf(sql, panel.symbols);
-  const track = trackColumns(
-    await readIssuedTrack(sql, { ...manifest, throughSession: input.sessionDate }),
-    manifest.labelKind,
-  );
   const variant = variantOf(config, manifest);
   const trialKey = sha256(canonicalJson(variant));
-  const tried = await readTrialKeys(sql, { universe: input.universe, throughSession: input.sessionDate });
+  const knownAt = await readBacktestInstant(sql, { ...input, trialKey });
+  const asOf = { throughSession: input.sessionDate, writtenThrough: knownAt };
+  const track = trackColumns(await readIssuedTrack(sql, { ...manifest, ...asOf }), manifest.labelKind);
+  const tried = await readTrialKeys(sql, { universe: input.universe, ...asOf });
   const trialCount = new Set([...tried, trialKey]).size * SCORED.length;
   const walked = await runJob(
     'walkForward',
@@ -86,7 +86,10 @@ export async function runBacktest(deps: ActivityDeps, input: Input): Promise<Tas
     }),
   );
   const result = resultOf({ backtestId, input, walked });
-  await progress.during('store', store(deps, { backtestId, input, manifest, parameters, walked, result }));
+  await progress.during(
+    'store',
+    store(deps, { backtestId, knownAt, input, manifest, parameters, walked, result }),
+  );
   return result;
 }
 
@@ -216,6 +219,7 @@ async function store(
   deps: ActivityDeps,
   context: {
     backtestId: string;
+    knownAt: string;
     input: Input;
     manifest: DatasetManifest;
     parameters: unknown;
@@ -223,7 +227,7 @@ async function store(
     result: TaskResult;
   },
 ): Promise<void> {
-  const { backtestId, input, manifest, parameters, walked, result } = context;
+  const { backtestId, knownAt, input, manifest, parameters, walked, result } = context;
   const { taskRunId, sessionDate, universe, universeVersion } = input;
   await deps.db.sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, input.fence);
@@ -239,7 +243,8 @@ async function store(
       metaHash: input.meta.metaHash,
       survivorship: walked.report.survivorship,
       parameters,
-      summary: { ...result, trialVariance: walked.report.trials.sharpeVariance ?? null },
+      // Its first run is as good as its time of reading: whoever runs it again reads no further.
+      summary: { ...result, knownAt, trialVariance: walked.report.trials.sharpeVariance ?? null },
     });
     await insertBacktestMetrics(tx, { backtestId, metrics: metricRows(walked) });
     await insertEquityCurves(tx, { backtestId, points: equityRows(walked.report) });

@@ -13,13 +13,13 @@ import {
   insertFoldFits,
   insertModelMetrics,
   insertModelVersion,
-  insertPromotion,
   insertShapRows,
   lockCurrentVersion,
   type ModelVersionRow,
   type ShapRow,
   type StoredModelVersion,
 } from '../../db/queries/training.ts';
+import { promoteByGate } from '../../db/queries/promotions.ts';
 import type { NamedOof, TrainingEvaluation } from '../compute/evaluate-training.ts';
 import { runJob } from '../compute/run-job.ts';
 import { readRunConfig } from '../config.ts';
@@ -222,14 +222,7 @@ async function store(
     });
     // Somebody promoted meanwhile: the comparison was with another version, so it is made again.
     if (now?.version !== current?.version) throw new Error('the current version changed, judging again');
-    await insertPromotion(tx, {
-      universe: row.universe,
-      version: row.version,
-      effectiveFromSession: row.sessionDate,
-      kind: 'gate',
-      decidedBy: 'gate',
-      why: evaluation.gate.reason,
-    });
+    await promoteByGate(tx, { ...row, why: evaluation.gate.reason });
   });
 }
 

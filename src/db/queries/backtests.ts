@@ -131,15 +131,33 @@ export async function readBacktestMetrics(sql: Queryable, backtestId: string): P
     where backtest_id = ${backtestId} order by model, dimension, bucket, metric`;
 }
 
-/** Keys of the variants that were backtested for a universe up to a session: each one is a trial. */
+/**
+ * The instant up to which a backtest reads what was written of earlier nights: that of its first run, so that a
+ * night filled in afterwards does not change it; now, for one that never ran.
+ */
+export async function readBacktestInstant(
+  sql: Queryable,
+  key: Pick<BacktestRun, 'sessionDate' | 'universe' | 'universeVersion'> & { trialKey: string },
+): Promise<string> {
+  const [row] = await sql<{ instant: string }[]>`
+    select coalesce(min(coalesce((summary ->> 'knownAt')::timestamptz, recorded_at)), clock_timestamp())::text
+      as instant
+    from turbomode.backtest_runs
+    where session_date = ${key.sessionDate} and universe = ${key.universe}
+      and universe_version = ${key.universeVersion} and parameters ->> 'trialKey' = ${key.trialKey}`;
+  if (row === undefined) throw new Error('an aggregate without a row');
+  return row.instant;
+}
+
+/** Keys of the variants that were backtested for a universe up to a session and instant: each one is a trial. */
 export async function readTrialKeys(
   sql: Queryable,
-  input: { universe: string; throughSession: string },
+  input: { universe: string; throughSession: string; writtenThrough: string },
 ): Promise<string[]> {
   const rows = await sql<{ trialKey: string }[]>`
     select distinct parameters ->> 'trialKey' as trial_key from turbomode.backtest_runs
     where universe = ${input.universe} and session_date <= ${input.throughSession}
-      and parameters ->> 'trialKey' is not null
+      and recorded_at <= ${input.writtenThrough} and parameters ->> 'trialKey' is not null
     order by 1`;
   return rows.map((row) => row.trialKey);
 }
@@ -163,19 +181,26 @@ export async function countOutcomes(
 }
 
 /**
- * Predictions as they were first issued for each session, with outcomes known by a session: the track record
- * without the ones made again later.
+ * Predictions as they were first issued for each session, written up to an instant, with outcomes known by a
+ * session: the track record without the ones made again later.
  */
 export async function readIssuedTrack(
   sql: Queryable,
-  input: { universe: string; throughSession: string; labelKind: string; horizonSessions: number },
+  input: {
+    universe: string;
+    throughSession: string;
+    /** Default: whatever is written by now. */
+    writtenThrough?: string;
+    labelKind: string;
+    horizonSessions: number;
+  },
 ): Promise<TrackRow[]> {
   const stored = await sql<(Record<string, unknown> & TrackRow)[]>`
     with issued as (
       select distinct on (session_date) session_date, universe_version, model_version, revision
       from turbomode.predictions
       where universe = ${input.universe} and session_date < ${input.throughSession}
-        and label_kind = ${input.labelKind} and horizon_sessions = ${input.horizonSessions}
+        and written_at <= ${input.writtenThrough ?? 'infinity'} and label_kind = ${input.labelKind} and horizon_sessions = ${input.horizonSessions}
       order by session_date, written_at, universe_version, model_version, revision)
     select p.*, m.forward_return, m.excess_return, m.target_direction, m.target_excess
     from ${heldOutcomes(sql, input)} m
