@@ -1,7 +1,13 @@
 import { Command } from 'commander';
+import { createArtifactStore } from '../../artifacts/store.ts';
 import { insertAudit } from '../../db/queries/requests.ts';
 import {
-  findCurrentVersion,
+  findFirstUnusedSession,
+  findNewestCurrentVersion,
+  readStandingVersions,
+} from '../../db/queries/promotions.ts';
+import { lockArtifactsForReuse } from '../../db/queries/retention.ts';
+import {
   findModelVersion,
   insertPromotion,
   listModelVersions,
@@ -51,7 +57,7 @@ async function list(options: { universe?: string; dataDir?: string }): Promise<v
       return;
     }
     const universes = [...new Set(versions.map((row) => row.universe))];
-    const current = await Promise.all(universes.map((name) => currentVersion(app, name)));
+    const current = await Promise.all(universes.map((name) => findNewestCurrentVersion(sql, name)));
     const names = new Set(current.map((row) => row?.version));
     const rows = versions.map((row) => [
       names.has(row.version) ? '*' : '',
@@ -64,7 +70,7 @@ async function list(options: { universe?: string; dataDir?: string }): Promise<v
     ]);
     const head = ['', 'version', 'universe', 'through', 'gate', 'verdict', 'recorded (UTC)'];
     console.log(formatTable([head, ...rows]).join('\n'));
-    console.log('* is current for its universe');
+    console.log('* is current for its universe: what the next night begins with');
     for (const row of versions.filter(({ accepted }) => !accepted)) {
       console.log(`${row.version} was rejected: ${reasonOf(row.gate)}`);
     }
@@ -88,18 +94,6 @@ async function unknownUniverse(app: App, universe: string): Promise<string> {
   return `--universe: ${universe} has no version; ${known.length === 0 ? 'there is none at all yet' : `there are some of ${known.join(', ')}`}`;
 }
 
-async function newestSession(app: App, universe: string): Promise<string> {
-  const [newest] = await listModelVersions(app.database.sql, { universe, limit: 1 });
-  if (newest === undefined) throw new UsageError(await unknownUniverse(app, universe));
-  return newest.sessionDate;
-}
-
-async function currentVersion(app: App, universe: string) {
-  const [newest] = await listModelVersions(app.database.sql, { universe, limit: 1 });
-  if (newest === undefined) return null;
-  return findCurrentVersion(app.database.sql, { universe, sessionDate: newest.sessionDate });
-}
-
 async function promote(version: string, options: Act): Promise<void> {
   const app = await attachApp(options.dataDir);
   try {
@@ -111,8 +105,16 @@ async function promote(version: string, options: Act): Promise<void> {
     if (options.universe !== undefined && options.universe !== universe) {
       throw new UsageError(`version: ${version} is of universe ${universe}, not of ${options.universe}`);
     }
-    await setCurrent(app, { ...options, universe, version, kind: 'promote' });
-    console.log(`${version} is current for ${universe}.`);
+    const { from } = await setCurrent(app, {
+      ...options,
+      universe,
+      kind: 'promote',
+      choose: ({ standing }) => {
+        if (standing.at(-1) !== version) return version;
+        throw new UsageError(`version: ${version} is current for ${universe} already`);
+      },
+    });
+    console.log(`${version} is current for ${universe} from the night of ${from} on.`);
   } finally {
     await app.close();
   }
@@ -122,19 +124,24 @@ async function rollback(options: Act): Promise<void> {
   const app = await attachApp(options.dataDir);
   try {
     const universe = options.universe ?? (await onlyUniverse(app));
-    const current = await currentVersion(app, universe);
-    if (current === null) throw new UsageError(await unknownUniverse(app, universe));
-    const before = await findCurrentVersion(app.database.sql, {
+    const [known] = await listModelVersions(app.database.sql, { universe, limit: 1 });
+    if (known === undefined) throw new UsageError(await unknownUniverse(app, universe));
+    const { version, instead, from } = await setCurrent(app, {
+      ...options,
       universe,
-      sessionDate: await newestSession(app, universe),
-      except: current.version,
+      kind: 'rollback',
+      choose: ({ standing }) => {
+        const before = standing.at(-2);
+        if (before !== undefined) return before;
+        const only = standing.at(-1) ?? 'any';
+        throw new UsageError(
+          `${universe}: no version was current before ${only}, there is nothing to go back to`,
+        );
+      },
     });
-    if (before === null)
-      throw new UsageError(
-        `${universe}: no version was current before ${current.version}, there is nothing to go back to`,
-      );
-    await setCurrent(app, { ...options, universe, version: before.version, kind: 'rollback' });
-    console.log(`${before.version} is current for ${universe} again, instead of ${current.version}.`);
+    console.log(
+      `${version} is current for ${universe} again from the night of ${from} on, instead of ${instead ?? 'none'}.`,
+    );
   } finally {
     await app.close();
   }
@@ -149,24 +156,57 @@ async function onlyUniverse(app: App): Promise<string> {
   return only;
 }
 
-/** The pointer moves for the newest session on: nights of the past keep what they used. */
+type Decision = { version: string; instead: string | null; from: string };
+
+/**
+ * Moves the pointer from the first night on that has not used it: nights that were run keep what they used. What is
+ * chosen is chosen and checked under the locks of the pointer and of the artifacts.
+ */
 async function setCurrent(
   app: App,
-  act: Act & { universe: string; version: string; kind: 'promote' | 'rollback' },
-): Promise<void> {
-  const { universe, version, kind, by, why } = act;
-  const effectiveFromSession = await newestSession(app, universe);
-  await withPipelineRole(app, ({ sql }) =>
+  act: Act & {
+    universe: string;
+    kind: 'promote' | 'rollback';
+    choose: (known: { standing: readonly string[] }) => string;
+  },
+): Promise<Decision> {
+  const { universe, kind, by, why } = act;
+  return await withPipelineRole(app, ({ sql }) =>
     sql.begin(async (tx) => {
       await lockCurrentVersion(tx, universe);
-      await insertPromotion(tx, { universe, version, effectiveFromSession, kind, decidedBy: by, why });
-      await insertAudit(tx, {
-        actor: by,
-        action: `model.${kind}`,
-        subject: version,
-        why,
-        details: { universe },
-      });
+      await lockArtifactsForReuse(tx);
+      const standing = await readStandingVersions(tx, universe);
+      const version = act.choose({ standing });
+      await requireArtifacts(app, await findModelVersion(tx, version), version);
+      const from = await findFirstUnusedSession(tx, universe);
+      if (from === null)
+        throw new UsageError(`${universe}: the stored calendar ends before the next session`);
+      const instead = standing.at(-1) ?? null;
+      await insertPromotion(tx, { universe, version, effectiveFromSession: from, kind, decidedBy: by, why });
+      const details = { universe, instead, effectiveFromSession: from };
+      await insertAudit(tx, { actor: by, action: `model.${kind}`, subject: version, why, details });
+      return { version, instead, from };
     }),
+  );
+}
+
+/** Retention may have removed what a rejected version is made of: the next scan would only fail. */
+async function requireArtifacts(app: App, row: StoredModelVersion | null, version: string): Promise<void> {
+  if (row === null)
+    throw new UsageError(`version: ${version} is not known (\`nightshift model list\` shows all)`);
+  const artifacts = createArtifactStore(app.runtime.artifactUrl);
+  const parts: [string, string][] = [
+    ...Object.entries(row.models),
+    ['the stack', row.metaHash],
+    ['its out-of-fold predictions', row.oofHash],
+  ];
+  const missing: string[] = [];
+  for (const [name, hash] of parts) {
+    if (!(await artifacts.has(hash))) missing.push(name);
+  }
+  if (missing.length === 0) return;
+  throw new UsageError(
+    `version: ${version} cannot become current, its artifacts were removed (${missing.join(', ')}): ` +
+      `train ${row.universe} of ${row.sessionDate} again`,
   );
 }
