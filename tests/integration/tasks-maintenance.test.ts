@@ -4,7 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMaintenanceActivities } from '../../src/activities/maintenance/activities.ts';
 import { objectKey } from '../../src/artifacts/store.ts';
 import type { MaintenanceActivities } from '../../src/contracts/activities.ts';
-import { insertDataset, insertFoldFits } from '../../src/db/queries/training.ts';
+import {
+  insertDataset,
+  insertFoldFits,
+  insertModelVersion,
+  insertPromotion,
+  insertShapRows,
+} from '../../src/db/queries/training.ts';
 import { runActivity, TaskRig } from '../support/task-rig.ts';
 
 const DAY_MS = 86_400_000;
@@ -84,6 +90,80 @@ async function storeNight(sessionDate: string, foldKey: string): Promise<Record<
   return { datasetHash, parquetHash, modelHash, predictionsHash };
 }
 
+/** What a version needs to score and to be looked into, beside the dataset of its night. */
+type VersionArtifacts = { models: string[]; metaHash: string; oofHash: string; shapHash: string };
+
+/** A trained version as training leaves it: final fits, stack, out-of-fold table, explanation; old objects. */
+async function storeVersion(
+  version: string,
+  night: { sessionDate: string; datasetHash: string; accepted: boolean },
+): Promise<VersionArtifacts> {
+  const { sessionDate, datasetHash, accepted } = night;
+  const put = (part: string): Promise<string> => putOld(`${part} of ${version}`);
+  const models = { lightgbm: await put('lightgbm'), mlp: await put('mlp') };
+  const [metaHash, oofHash, shapHash] = [await put('meta'), await put('oof'), await put('shap')];
+  await rig.db('pipeline').sql.begin(async (tx) => {
+    await insertFoldFits(
+      tx,
+      Object.entries(models).map(([model, modelHash]) => ({
+        foldKey: `final ${model} ${version}`,
+        kind: 'final',
+        model,
+        datasetHash,
+        blockIndex: -1,
+        modelHash,
+        predictionsHash: null,
+        parameters: {},
+        seed: 1,
+        threads: 2,
+        trainRows: 1,
+        testRows: null,
+        trees: null,
+        fitSeconds: 1,
+        cpuSeconds: 1,
+      })),
+    );
+    await insertModelVersion(tx, {
+      version,
+      sessionDate,
+      universe: 'tiny',
+      universeVersion: 'v1',
+      featureSetVersion: 'f1',
+      datasetHash,
+      codeHash: 'c1',
+      lockHash: 'l1',
+      labelKind: 'excess',
+      horizonSessions: 1,
+      parameters: {},
+      seed: 1,
+      threads: 2,
+      libraryVersions: {},
+      platform: 'test',
+      models,
+      metaHash,
+      oofHash,
+      verdicts: {},
+      gate: {},
+      accepted,
+      createdByRun: 'run',
+    });
+    await insertShapRows(tx, [
+      {
+        taskRunId: 'run',
+        version,
+        model: 'lightgbm',
+        shapHash,
+        space: 'logOdds',
+        additive: true,
+        additivityMaxError: 0,
+        top10: [],
+        top20: [],
+      },
+    ]);
+  });
+  return { models: Object.values(models), metaHash, oofHash, shapHash };
+}
+
 describe('weekly maintenance', () => {
   it('vacuums the tables of all three schemas and tells their sizes', async () => {
     const step = await rig.begin({ task: 'weeklyMaintenance' });
@@ -131,6 +211,49 @@ describe('weekly maintenance', () => {
       expect(await rig.artifacts.has(modelHash)).toBe(true);
       expect(await rig.artifacts.has(predictionsHash)).toBe(true);
     }
+    await rig.finish(step);
+  });
+
+  it('keeps what accepted and promoted versions are made of for good, frees a rejected one with its night', async () => {
+    const [accepted, promoted, rejected] = await Promise.all(
+      (['accepted', 'promoted', 'rejected'] as const).map(async (name, index) => {
+        const sessionDate = `2017-12-0${4 + index}`;
+        const { datasetHash = '' } = await storeNight(sessionDate, `fold of ${name}`);
+        const night = { sessionDate, datasetHash, accepted: name === 'accepted' };
+        return { datasetHash, ...(await storeVersion(name, night)) };
+      }),
+    );
+    await rig.db('pipeline').sql.begin((tx) =>
+      insertPromotion(tx, {
+        universe: 'tiny',
+        version: 'promoted',
+        effectiveFromSession: '2017-12-07',
+        kind: 'promote',
+        decidedBy: 'Ann',
+        why: 'trusted',
+      }),
+    );
+    const step = await rig.begin({ task: 'weeklyMaintenance' });
+    const { result } = await runActivity(maintenance, 'applyRetention', step);
+    // Their nights are long past: datasets, folds and the rows of final fits go.
+    expect(result).toMatchObject({ datasetsExpired: 3, foldFitsDeleted: 9 });
+    await runActivity(maintenance, 'cleanArtifacts', step);
+    const isThere = async (hashes: string[]): Promise<boolean[]> =>
+      await Promise.all(hashes.map((hash) => rig.artifacts.has(hash)));
+    for (const kept of [accepted, promoted]) {
+      const { datasetHash = '', models = [], metaHash = '', oofHash = '', shapHash = '' } = kept ?? {};
+      expect(await isThere([...models, metaHash, oofHash, shapHash])).toEqual([true, true, true, true, true]);
+      expect(await isThere([datasetHash])).toEqual([false]);
+    }
+    const { datasetHash = '', models = [], metaHash = '', oofHash = '', shapHash = '' } = rejected ?? {};
+    expect(await isThere([datasetHash, ...models, metaHash, oofHash])).toEqual([
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
+    expect(await isThere([shapHash])).toEqual([true]);
     await rig.finish(step);
   });
 
