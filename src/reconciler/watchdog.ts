@@ -3,9 +3,9 @@ import type { Client } from '@temporalio/client';
 import { freezeConfig } from '../activities/planning/config-source.ts';
 import { SCHEDULE_IDS } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
-import { insertEvents, openEvents } from '../db/queries/events.ts';
+import { type EventRow, insertEvents, markEventsHandled, openEvents } from '../db/queries/events.ts';
 import { listNights } from '../db/queries/nights.ts';
-import { scheduleStates } from '../db/queries/schedule-state.ts';
+import { onSince } from '../db/queries/schedule-state.ts';
 import type { ExchangeCalendar } from '../domain/calendar.ts';
 import { expectedNights, type ExpectedNight } from '../domain/missed-sessions.ts';
 import { type RunHandle, startNight } from '../temporal/verbs.ts';
@@ -35,13 +35,13 @@ export type MissedNight = ExpectedNight & {
 };
 
 /**
- * Sessions that the schedule should have run since it was first switched on, and of which no night is
- * recorded, newest first. None while the schedule is paused on purpose.
+ * Sessions that the schedule should have run since it was switched on, or since its last pause ended, and of
+ * which no night is recorded, newest first. None while the schedule is paused on purpose.
  */
 export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
   const { sql } = deps;
-  const state = (await scheduleStates(sql)).find(({ scheduleId }) => scheduleId === SCHEDULE_IDS.nightly);
-  if (state === undefined || state.paused || state.firstEnabledAt === null) return [];
+  const since = await onSince(sql, SCHEDULE_IDS.nightly);
+  if (since === null) return [];
   const { config } = await freezeConfig(sql, undefined);
   const universe = await deps.universeName(config.universe);
   const expected = expectedNights({
@@ -49,7 +49,7 @@ export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
     schedule: config.tasks.ingestion,
     timezone: config.timezone,
     coverage: await deps.coverage(config.providers.chain),
-    enabledSinceMs: Date.parse(state.firstEnabledAt),
+    enabledSinceMs: Date.parse(since),
     graceMs: config.misfireGraceTimeMs,
     maxSessionsBack: config.watchdog.maxSessionsBack,
     cutoff: config.watchdog.cutoff,
@@ -57,13 +57,27 @@ export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
   });
   const missed: MissedNight[] = [];
   for (const night of expected) {
-    const rows = await listNights(sql, { sessionDate: night.sessionDate, universe });
-    // A failed or cancelled night was not missed: somebody knows of it.
-    if (rows.some((row) => row.state !== 'no_session' && row.state !== 'skipped')) continue;
+    if (await isRecorded(sql, { sessionDate: night.sessionDate, universe })) continue;
     const command = `nightshift nightly --session ${night.sessionDate} --universe ${config.universe}`;
     missed.push({ ...night, universe: config.universe, command });
   }
   return missed;
+}
+
+/** A failed or cancelled night was not missed: somebody knows of it. */
+async function isRecorded(sql: Sql, night: { sessionDate: string; universe: string }): Promise<boolean> {
+  const rows = await listNights(sql, night);
+  return rows.some((row) => row.state !== 'no_session' && row.state !== 'skipped');
+}
+
+/** Closes what was reported as missed and has been run since. */
+async function closeHandled({ sql, universeName }: WatchDeps, open: readonly EventRow[]): Promise<void> {
+  const eventIds: number[] = [];
+  for (const { eventId, subject, sessionDate } of open) {
+    const universe = await universeName(subject).catch(() => subject);
+    if (sessionDate !== null && (await isRecorded(sql, { sessionDate, universe }))) eventIds.push(eventId);
+  }
+  if (eventIds.length > 0) await markEventsHandled(sql, { eventIds, handledBy: 'watchdog' });
 }
 
 export type WatchReport = {
@@ -85,9 +99,9 @@ export async function watch(deps: WatchDeps): Promise<WatchReport> {
     started = { ...run, sessionDate };
   }
   const rest = missed.filter((night) => night.sessionDate !== started?.sessionDate);
-  const known = new Set(
-    (await openEvents(deps.sql, MISSED_EVENT)).map((event) => `${event.subject} ${event.sessionDate}`),
-  );
+  const open = await openEvents(deps.sql, MISSED_EVENT);
+  await closeHandled(deps, open);
+  const known = new Set(open.map((event) => `${event.subject} ${event.sessionDate}`));
   const coalesced = rest.filter((night) => !known.has(`${night.universe} ${night.sessionDate}`));
   await insertEvents(
     deps.sql,

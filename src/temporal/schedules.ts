@@ -124,7 +124,8 @@ export async function applySchedules(options: {
     // Somebody may have paused it meanwhile: what is kept is what the server has now.
     const now = (await describe(client, scheduleId))?.schedule?.state ?? state;
     const note = now.notes || null;
-    await saveScheduleState(sql, { scheduleId, paused: now.paused === true, note, specHash });
+    const who = lifts ? { by } : {};
+    await saveScheduleState(sql, { scheduleId, paused: now.paused === true, note, specHash, ...who });
   }
   if (changes.length > 0) {
     await insertAudit(sql, {
@@ -297,13 +298,7 @@ export async function setSchedulePaused(options: {
   const handle = client.schedule.getHandle(scheduleId);
   await client.withDeadline(Date.now() + CALL_MS, () => (paused ? handle.pause(note) : handle.unpause(note)));
   const stored = (await scheduleStates(sql)).find((state) => state.scheduleId === scheduleId);
-  await saveScheduleState(sql, { scheduleId, paused, note, specHash: stored?.specHash ?? null });
-  await insertAudit(sql, {
-    actor: by,
-    action: `schedule.${paused ? 'pause' : 'unpause'}`,
-    subject: scheduleId,
-    why,
-  });
+  await saveScheduleState(sql, { scheduleId, paused, note, specHash: stored?.specHash ?? null, by, why });
 }
 
 /**

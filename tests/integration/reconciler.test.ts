@@ -6,7 +6,7 @@ import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { openEvents } from '../../src/db/queries/events.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { LEADER_LOCKS, withLeaderLock } from '../../src/db/queries/reconcile.ts';
-import { insertRunRequest } from '../../src/db/queries/requests.ts';
+import { insertRunRequest, listAudit } from '../../src/db/queries/requests.ts';
 import { saveScheduleState, scheduleStates } from '../../src/db/queries/schedule-state.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { createCalendar } from '../../src/domain/calendar.ts';
@@ -159,6 +159,12 @@ describe('the watchdog', () => {
     // The next turn starts nothing older, and says nothing twice.
     expect(await watch(now)).toEqual({ started: null, coalesced: [] });
     expect(await openEvents(house.database.sql, 'session.missed')).toHaveLength(2);
+    // Run by hand it is settled; the other is still named, at every look.
+    await rig.night({ universe: 'tiny', sessionDate: '2018-02-06' });
+    await watch(now);
+    const open = await openEvents(house.database.sql, 'session.missed');
+    expect(open.map(({ sessionDate }) => sessionDate)).toEqual(['2018-02-05']);
+    expect((await missedNights(now)).map(({ sessionDate }) => sessionDate)).toEqual(['2018-02-05']);
   });
 
   it('starts nothing after the cut-off, while paused, before it was ever enabled', async () => {
@@ -171,6 +177,29 @@ describe('the watchdog', () => {
     expect(await missedNights(deps('2018-02-08T08:00:00Z'))).toEqual([]);
     await enable('2018-01-01T00:00:00Z', true);
     expect(await missedNights(deps('2018-02-08T08:00:00Z'))).toEqual([]);
+  });
+
+  it('promises nothing for the time of a pause, whoever ended it', async () => {
+    prepare();
+    const { client } = rigs.current;
+    const { sql } = house.database;
+    const file = parseConfigFile(testConfig());
+    await applySchedules({ client, sql, file, by: 'Ann', enable: true });
+    await client.schedule.getHandle('nightly').pause('set elsewhere');
+    await eventually('the pause is seen', async () => (await tidy()).schedules.includes('nightly'));
+    await client.schedule.getHandle('nightly').unpause('gone on');
+    await eventually('its end is seen', async () => (await tidy()).schedules.includes('nightly'));
+    const acts = await listAudit(sql, { subject: 'nightly' });
+    expect(acts.map(({ action, why }) => [action, why])).toEqual([
+      ['schedule.unpause', 'gone on'],
+      ['schedule.pause', 'set elsewhere'],
+    ]);
+    // As if all that had been in February 2018: on since January, unpaused on Tuesday at noon.
+    await house.owner.sql`update ops.schedule_state set first_enabled_at = '2018-01-01T00:00:00Z'`;
+    await house.owner.sql`alter table ops.audit disable trigger all`;
+    await house.owner.sql`update ops.audit set at = '2018-02-06T17:00:00Z'`;
+    const missed = await missedNights(deps('2018-02-08T08:00:00Z'));
+    expect(missed.map((night) => night.sessionDate)).toEqual(['2018-02-07', '2018-02-06']);
   });
 
   it('does not start a night again that failed or was cancelled', async () => {

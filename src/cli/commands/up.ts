@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
-import { openReconciler } from '../../reconciler/open.ts';
+import { openReconciler, readMissedNights } from '../../reconciler/open.ts';
 import { DEFAULT_CONFIG, ensureSchedules, readConfig, temporalTarget } from '../app.ts';
 import { createNotes } from '../notes.ts';
 
@@ -42,6 +42,11 @@ export function upCommand(): Command {
         if (!runtime.owned && options.config !== undefined)
           console.error(`--config without effect: use \`nightshift config apply ${options.config}\`.`);
         printAddresses(runtime);
+        await printMissed(runtime).catch((error: unknown) =>
+          console.error(
+            `missed sessions: not known (${error instanceof Error ? error.message : String(error)})`,
+          ),
+        );
         if (!runtime.owned) {
           console.log('Already running; nothing was started. `nightshift down` stops it.');
           return;
@@ -63,6 +68,14 @@ export function upCommand(): Command {
         await runtime.stop();
       }
     });
+}
+
+/** At every start: what the schedule promised and nobody ran. The watchdog starts the newest by itself, if in time. */
+async function printMissed(runtime: Runtime): Promise<void> {
+  const { urls } = runtime;
+  const missed = await readMissedNights({ pipelineUrl: urls.pipeline, temporal: temporalTarget(runtime) });
+  for (const { sessionDate, command } of missed)
+    console.log(`Missed session ${sessionDate}: run it with \`${command}\``);
 }
 
 /** Resolves at the first SIGINT or SIGTERM; from then on they no longer end the process by themselves. */

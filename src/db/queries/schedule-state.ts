@@ -1,4 +1,5 @@
-import type { Queryable } from '../client.ts';
+import type { Queryable, Sql } from '../client.ts';
+import { insertAudit } from './requests.ts';
 
 export type ScheduleStateRow = {
   scheduleId: string;
@@ -9,19 +10,54 @@ export type ScheduleStateRow = {
   updatedAt: string;
 };
 
-/** Keeps pause and note of a schedule, so that a new server gets them back. First enabling is remembered. */
+/**
+ * Keeps pause and note of a schedule, so that a new server gets them back. First enabling is remembered; a pause that
+ * begins or ends leaves an audit row, also when nobody we know set it.
+ */
 export async function saveScheduleState(
-  sql: Queryable,
-  state: { scheduleId: string; paused: boolean; note: string | null; specHash: string | null },
+  sql: Sql,
+  state: {
+    scheduleId: string;
+    paused: boolean;
+    note: string | null;
+    specHash: string | null;
+    /** Who paused or unpaused it, and why; absent: somebody in the Web UI or with the CLI of Temporal. */
+    by?: string;
+    why?: string;
+  },
 ): Promise<void> {
-  const firstEnabled = state.paused ? null : sql`now()`;
-  await sql`
-    insert into ops.schedule_state as s (schedule_id, paused, note, spec_hash, first_enabled_at)
-    values (${state.scheduleId}, ${state.paused}, ${state.note}, ${state.specHash}, ${firstEnabled})
-    on conflict (schedule_id) do update set paused = excluded.paused, note = excluded.note,
-      spec_hash = excluded.spec_hash, first_enabled_at = coalesce(s.first_enabled_at, excluded.first_enabled_at),
-      updated_at = now()
-    where (s.paused, s.note, s.spec_hash) is distinct from (excluded.paused, excluded.note, excluded.spec_hash)`;
+  const { scheduleId, paused, note, by = 'unknown (Temporal)', why = note } = state;
+  await sql.begin(async (tx) => {
+    const [before] = await tx<{ paused: boolean }[]>`
+      select paused from ops.schedule_state where schedule_id = ${scheduleId} for update`;
+    const firstEnabled = paused ? null : tx`now()`;
+    await tx`
+      insert into ops.schedule_state as s (schedule_id, paused, note, spec_hash, first_enabled_at)
+      values (${scheduleId}, ${paused}, ${note}, ${state.specHash}, ${firstEnabled})
+      on conflict (schedule_id) do update set paused = excluded.paused, note = excluded.note,
+        spec_hash = excluded.spec_hash, first_enabled_at = coalesce(s.first_enabled_at, excluded.first_enabled_at),
+        updated_at = now()
+      where (s.paused, s.note, s.spec_hash) is distinct from (excluded.paused, excluded.note, excluded.spec_hash)`;
+    if (before === undefined || before.paused === paused) return;
+    const action = paused ? PAUSE : UNPAUSE;
+    await insertAudit(tx, { actor: by, action, subject: scheduleId, why });
+  });
+}
+
+const PAUSE = 'schedule.pause';
+const UNPAUSE = 'schedule.unpause';
+
+/**
+ * Since when a schedule has been on without a break: the later of its first enabling and the end of its last pause.
+ * Null while it is paused, and before anybody switched it on.
+ */
+export async function onSince(sql: Queryable, scheduleId: string): Promise<string | null> {
+  const [row] = await sql<{ since: string | null }[]>`
+    select greatest(s.first_enabled_at, (
+      select max(a.at) from ops.audit a where a.action = ${UNPAUSE} and a.subject = s.schedule_id)) as since
+    from ops.schedule_state s
+    where s.schedule_id = ${scheduleId} and not s.paused and s.first_enabled_at is not null`;
+  return row?.since ?? null;
 }
 
 export async function scheduleStates(sql: Queryable): Promise<ScheduleStateRow[]> {
