@@ -23,7 +23,7 @@ export type FollowOptions = {
   notes: Notes;
   /** True: keep watching while a review is pending (somebody sits at the terminal). */
   waitForReview: boolean;
-  /** Called once when a task waits for a person and the watching goes on: how to decide. */
+  /** How to decide; asked whenever another task waits for a person and the watching goes on. */
   reviewHint: (report: RunReport) => string[];
 };
 
@@ -61,18 +61,16 @@ type Teller = { narrate: ReturnType<typeof createNarrator>; say: (lines: readonl
 async function watch(options: FollowOptions, { narrate, say }: Teller): Promise<RunReport | null> {
   const { output, signal, waitForReview } = options;
   let report: RunReport | null = null;
-  let hinted = false;
+  let hintedFor = '';
   for (let frame = 0; !signal.aborted; frame += 1) {
     report = (await options.readReport()) ?? report;
     if (report !== null) {
       const open = isOpen(report, waitForReview);
       const progress: NightProgress = open ? await options.readProgress(report) : new Map();
       say(narrate(report, progress));
-      if (open && report.status === 'awaiting_review' && !hinted) {
-        hinted = true;
-        say(options.reviewHint(report));
-      }
-      if (report.status !== 'awaiting_review') hinted = false;
+      const waiting = open ? tasksInReview(report) : '';
+      if (waiting !== '' && waiting !== hintedFor) say(options.reviewHint(report));
+      hintedFor = waiting;
       if (output.isTTY) {
         const columns = output.columns > 0 ? output.columns : DEFAULT_COLUMNS;
         logUpdate(liveBlock(report, { progress, frame, nowMs: options.now(), columns }).join('\n'));
@@ -92,6 +90,10 @@ async function watch(options: FollowOptions, { narrate, say }: Teller): Promise<
     await sleep(POLL_MS, signal);
   }
   return report;
+}
+
+function tasksInReview({ tasks }: RunReport): string {
+  return tasks.flatMap(({ task, status }) => (status === 'awaiting_review' ? [task] : [])).join();
 }
 
 function sleep(durationMs: number, signal: AbortSignal): Promise<void> {

@@ -330,10 +330,14 @@ function reviewHint(
 ): string[] {
   const folder = options.dataDir === undefined ? '' : ` --data-dir ${options.dataDir}`;
   const waiting = night.report.tasks.filter(({ status }) => status === 'awaiting_review');
+  const id = night.run.workflowId;
   return [
     '',
     `A person has to decide: ${waiting.map(({ task }) => task).join(', ')} failed and may not run again by itself.`,
-    `  nightshift review ${night.run.workflowId} retry|skip|abort --by NAME --why TEXT${folder}`,
+    ...waiting.map(({ task }) => {
+      const which = waiting.length === 1 ? '' : ` --task ${task}`;
+      return `  nightshift review ${id} retry|skip|abort${which} --by NAME --why TEXT${folder}`;
+    }),
     '  retry runs the task anew, skip goes on without it, abort ends the night',
     ...(night.isOver ? [`  This instance stops now: start one with \`nightshift up${folder}\` first.`] : []),
   ];
@@ -352,7 +356,7 @@ async function sayWhetherUnchanged(
   const { sessionDate, universe } = night.report;
   const earlier = await patiently(() => listNights(app.database.sql, { sessionDate, universe, limit: 2 }))();
   const current = await findNight(app.database.sql, night.run);
-  if (current === null || earlier.length < 2) return;
+  if (current === null || earlier.length < 2 || night.report.status === 'awaiting_review') return;
   const changed = changedTables(night.before, await readTableFingerprints(app.database.sql));
   console.log(
     changed.length === 0
