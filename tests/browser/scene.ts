@@ -16,7 +16,10 @@ import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, type Rig, useRig } from '../support/rig.ts';
 
 /** Long enough for a page of the Web UI on a machine that does much else. */
-const SEEN_MS = 60_000;
+const SEEN_MS = 90_000;
+/** A list that was asked for before the server had indexed the run stays as it is: then load it again. */
+const RELOAD_MS = 20_000;
+const FRAME_MS = 5_000;
 
 /** A night in the three places where people look. */
 export type Facts = { row: NightRow; runs: Map<Task, TaskRunRow>; report: RunReport };
@@ -101,17 +104,24 @@ export class Scene {
   }
 
   async goto(path: string): Promise<void> {
-    await this.#page().goto(`${testTemporal().ui}/namespaces/${this.rig.namespace}/${path}`);
+    const url = `${testTemporal().ui}/namespaces/${this.rig.namespace}/${path}`;
+    await this.#page().goto(url, { waitUntil: 'commit' });
   }
 
   /** Waits until the page shows each text: its own or that of a frame (Markdown is drawn in frames). */
   async sees(...texts: (string | RegExp)[]): Promise<void> {
     let shown = '';
+    let loadedAtMs = Date.now();
     const missing = (): (string | RegExp)[] =>
       texts.filter((text) => (typeof text === 'string' ? !shown.includes(text) : !text.test(shown)));
     const look = async (): Promise<boolean> => {
       shown = await this.text();
-      return missing().length === 0;
+      if (missing().length === 0) return true;
+      if (Date.now() - loadedAtMs > RELOAD_MS) {
+        await this.#page().reload({ waitUntil: 'commit' });
+        loadedAtMs = Date.now();
+      }
+      return false;
     };
     await eventually('the page', look, SEEN_MS).catch(() => {
       throw new Error(`not on the page: ${missing().map(String).join(' | ')}\nit shows:\n${shown}`);
@@ -124,7 +134,7 @@ export class Scene {
       this.#page()
         .frames()
         // A frame that is just being drawn anew has no text yet.
-        .map((frame) => frame.innerText('body', { timeout: 1_000 }).catch(() => '')),
+        .map((frame) => frame.innerText('body', { timeout: FRAME_MS }).catch(() => '')),
     );
     return texts.join('\n').replaceAll(/\s+/g, ' ');
   }
