@@ -37,6 +37,22 @@ describe('a night survives kill -9', () => {
     );
   });
 
+  it('shared by two model workers leaves the rows of one', async () => {
+    const folder = await chaosFolder();
+    try {
+      const shared = await runNight({ dataDir: folder.path, mlWorkers: 2 });
+      expect(shared.report.status).toBe('succeeded');
+      expect(Object.keys(undisturbed.fitsByWorker)).toEqual(['ml-1']);
+      expect(Object.keys(shared.fitsByWorker).sort()).toEqual(['ml-1', 'ml-2']);
+      // Both did real work, and together what one does alone.
+      expect(Math.min(...Object.values(shared.fitsByWorker))).toBeGreaterThan(2);
+      expect(total(shared.fitsByWorker)).toBe(total(undisturbed.fitsByWorker));
+      expect(differingTables(undisturbed, shared)).toEqual([]);
+    } finally {
+      await folder.dispose();
+    }
+  });
+
   it.each(cases)('of $victim during $task', async ({ victim, task }) => {
     const folder = await chaosFolder();
     try {
@@ -52,3 +68,6 @@ describe('a night survives kill -9', () => {
     }
   });
 });
+
+const total = (counts: Record<string, number>): number =>
+  Object.values(counts).reduce((sum, count) => sum + count, 0);

@@ -3,8 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
 import { type RunReport, runReportSchema } from '../../src/contracts/schemas/report.ts';
-import type { NightTask } from '../../src/contracts/wire/names.ts';
+import { type NightTask, taskWorkflowId } from '../../src/contracts/wire/names.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import {
   changedTables,
@@ -26,6 +27,8 @@ export type NightRun = {
   fingerprints: TableFingerprint[];
   killedAt: string | null;
   wallMs: number;
+  /** Fits of the night by the name of the worker that ran them, from Temporal's histories. */
+  fitsByWorker: Record<string, number>;
 };
 
 /** A folder of its own for one night; remove it with `dispose`. */
@@ -38,10 +41,11 @@ export async function chaosFolder(): Promise<{ path: string; dispose: () => Prom
 export async function runNight(options: {
   dataDir: string;
   kill?: { victim: Victim; task: NightTask };
+  mlWorkers?: number;
 }): Promise<NightRun> {
   const startedAt = Date.now();
   const { kill, dataDir } = options;
-  let command = startCommand(dataDir);
+  let command = startCommand(dataDir, options.mlWorkers);
   let killedAt: string | null = null;
   try {
     if (kill !== undefined) {
@@ -49,7 +53,9 @@ export async function runNight(options: {
       if (kill.victim === 'all') command = startCommand(dataDir);
     }
     const report = await command.report(NIGHT_LIMIT_MS);
-    return { report, fingerprints: await fingerprints(dataDir), killedAt, wallMs: Date.now() - startedAt };
+    const wallMs = Date.now() - startedAt;
+    const [rows, fitsByWorker] = await Promise.all([fingerprints(dataDir), readFitsByWorker(dataDir)]);
+    return { report, fingerprints: rows, killedAt, wallMs, fitsByWorker };
   } finally {
     await command.stop();
   }
@@ -62,9 +68,10 @@ export function differingTables(a: NightRun, b: NightRun): string[] {
 
 type Command = { child: ChildProcess; report(limitMs: number): Promise<RunReport>; stop(): Promise<void> };
 
-function startCommand(dataDir: string): Command {
+function startCommand(dataDir: string, mlWorkers = 1): Command {
   const reportPath = join(dataDir, 'report.json');
   const args = ['bin/nightshift.mjs', 'nightly', '--universe', 'tiny', '--session', SESSION];
+  args.push('--ml-workers', String(mlWorkers));
   const child = spawn(process.execPath, [...args, '--data-dir', dataDir, '--json', reportPath, '--keep'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, DATABASE_URL: '', TEMPORAL_ADDRESS: '', ARTIFACT_URL: '' },
@@ -142,5 +149,33 @@ async function fingerprints(dataDir: string): Promise<TableFingerprint[]> {
     return await readTableFingerprints(database.sql);
   } finally {
     await database.close();
+  }
+}
+
+/** Who ran the fits of training and backtest: the identity that the Web UI shows, `name:pid@host`. */
+async function readFitsByWorker(dataDir: string): Promise<Record<string, number>> {
+  const runtime = await attachWhenUp(dataDir, Date.now() + 30_000);
+  const connection = await Connection.connect({ address: runtime.temporal });
+  const client = new Client({ connection, namespace: runtime.namespace });
+  const fits: Record<string, number> = {};
+  try {
+    for (const task of ['training', 'backtest'] as const) {
+      const handle = client.workflow.getHandle(taskWorkflowId(task, SESSION, 'tiny'));
+      const { events = [] } = await handle.fetchHistory();
+      const types = new Map(
+        (events ?? []).map((event) => [
+          String(event.eventId),
+          event.activityTaskScheduledEventAttributes?.activityType?.name,
+        ]),
+      );
+      for (const { activityTaskStartedEventAttributes: started } of events ?? []) {
+        if (!/^fit(Fold|Final)$/.test(types.get(String(started?.scheduledEventId)) ?? '')) continue;
+        const name = started?.identity?.split(':')[0] ?? '';
+        fits[name] = (fits[name] ?? 0) + 1;
+      }
+    }
+    return fits;
+  } finally {
+    await connection.close();
   }
 }
