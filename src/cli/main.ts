@@ -51,10 +51,16 @@ function overrideExit(command: Command): void {
 /** One line for a person; commander has printed its own already. */
 function explainFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const text = error instanceof Error ? error.message : String(error);
-  console.error(`nightshift: ${text}`);
+  console.error(`nightshift: ${textOf(error)}`);
   const refused = [UsageError, ReviewRefusedError, DecisionRefusedError].some(
     (kind) => error instanceof kind,
   );
   return refused ? EXIT.usage : EXIT.failed;
+}
+
+/** The message, with that of its cause where that says something else. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause.message : '';
+  return cause === '' || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
 }
