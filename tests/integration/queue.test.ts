@@ -169,8 +169,8 @@ describe('slots', () => {
     const first = (await queue().describe()).runId;
     // Signals with known ids change nothing, but each is an event of the history.
     const known = ids[0] ?? request({});
-    for (let sent = 0; sent < 1_200; sent += 100) {
-      const batch = Array.from({ length: 100 }, () => signalManualRun(rig.client, known));
+    for (let sent = 0; sent < 1_200; sent += 20) {
+      const batch = Array.from({ length: 20 }, () => signalManualRun(rig.client, known));
       const next = ids[1 + Math.floor(sent / 300)];
       if (next !== undefined && sent % 300 === 0) {
         await requestManualRun({ client: rig.client, sql: house.api.sql, request: next });

@@ -1,6 +1,8 @@
 import { Connection } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
 import postgres from 'postgres';
 import { describe, expect, it } from 'vitest';
+import { answeredPart } from '../support/answered-history.ts';
 import { createTestDatabase, testTemporal, uniqueName } from '../support/env.ts';
 
 describe('servers of the test run', () => {
@@ -22,5 +24,36 @@ describe('servers of the test run', () => {
     expect(Number(answer.config?.workflowExecutionRetentionTtl?.seconds)).toBe(30 * 86_400);
     expect(uniqueName('queue')).not.toBe(uniqueName('queue'));
     await connection.close();
+  });
+});
+
+describe('the part of a history that is replayed', () => {
+  const { History } = temporal.api.history.v1;
+  const ids = (history: temporal.api.history.v1.IHistory): number[] =>
+    (history.events ?? []).map((event) => Number(event.eventId));
+  const begun = [
+    { eventId: 1, workflowExecutionStartedEventAttributes: {} },
+    { eventId: 2, workflowTaskScheduledEventAttributes: {} },
+    { eventId: 3, workflowTaskStartedEventAttributes: {} },
+  ];
+  const answered = [
+    ...begun,
+    { eventId: 4, workflowTaskCompletedEventAttributes: {} },
+    { eventId: 5, timerStartedEventAttributes: { workflowTaskCompletedEventId: 4 } },
+    { eventId: 6, workflowExecutionSignaledEventAttributes: {} },
+    { eventId: 7, workflowTaskScheduledEventAttributes: {} },
+    { eventId: 8, workflowTaskStartedEventAttributes: {} },
+    { eventId: 9, timerFiredEventAttributes: { startedEventId: 5 } },
+  ];
+  const terminated = { eventId: 10, workflowExecutionTerminatedEventAttributes: {} };
+
+  it('ends with the last answer where the run was terminated during a task', () => {
+    const history = History.fromObject({ events: [...answered, terminated] });
+    expect(ids(answeredPart(history))).toEqual([1, 2, 3, 4, 5]);
+    expect(ids(answeredPart(History.fromObject({ events: [...begun, terminated] })))).toEqual([]);
+  });
+
+  it('is all of it otherwise', () => {
+    expect(ids(answeredPart(History.fromObject({ events: answered })))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 });
