@@ -5,15 +5,18 @@ import { projectRoot } from '../../scripts/lib/paths.mjs';
 import {
   ConfigError,
   type ConfigFile,
+  checkUniverses,
   effectiveConfig,
   parseConfigFile,
 } from '../contracts/schemas/config.ts';
 import { adoptFileAtStart, currentFile } from '../activities/planning/config-source.ts';
 import { createDatabase, type Database, type Sql } from '../db/client.ts';
+import { UniverseError } from '../domain/universe.ts';
+import { readUniverse, UNIVERSES_FOLDER } from '../providers/universe-file.ts';
 import { attachRuntime, openRuntime } from '../runtime/attach.ts';
 import { resolveDataDir } from '../runtime/data-folder.ts';
 import type { Runtime } from '../runtime/embedded.ts';
-import { applySchedules } from '../temporal/schedules.ts';
+import { applySchedules, keepClosedRuns } from '../temporal/schedules.ts';
 import { type ClientTarget, connectClient, type TemporalClient } from '../temporal/connection.ts';
 import { UsageError } from './exit-codes.ts';
 
@@ -36,14 +39,21 @@ export async function openApp(options: {
   configPath?: string;
   onNote?: (text: string) => void;
 }): Promise<App> {
+  const file = await readConfig(options.configPath ?? DEFAULT_CONFIG);
   const runtime = await openRuntime({
     command: options.command,
+    minFreeBytes: minFreeBytesOf(file),
     workers: { typescript: 1, ml: options.mlWorkers ?? 1 },
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     ...(options.configPath === undefined ? {} : { configPath: options.configPath }),
     ...(options.onNote === undefined ? {} : { onNote: options.onNote }),
   });
   return connect(runtime);
+}
+
+/** What a start needs free on its disk, by the file it finds: the database is not there yet to be asked. */
+export function minFreeBytesOf(file: ConfigFile): number {
+  return effectiveConfig(file).minFreeDiskGib * 1024 ** 3;
 }
 
 /** Attaches to a running instance. Throws UsageError when none runs on this folder. */
@@ -78,16 +88,24 @@ export function temporalTarget(runtime: Runtime): ClientTarget {
   return { address, namespace, embedded: embedded.temporal };
 }
 
-/** Reads and checks a configuration file. Throws UsageError with one line per problem. */
+/**
+ * Reads and checks a configuration file, for every universe there is. Throws UsageError with one line per problem.
+ */
 export async function readConfig(path: string): Promise<ConfigFile> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
   });
   try {
     const file = parseConfigFile(JSON.parse(text));
-    effectiveConfig(file);
+    checkUniverses(file);
+    const { universe } = effectiveConfig(file);
+    await readUniverse({ nameOrFile: universe, bundledFolder: join(projectRoot, UNIVERSES_FOLDER) });
     return file;
   } catch (error) {
+    if (error instanceof UniverseError) {
+      const problem = `nightshift.universe: ${error.message}`;
+      throw new UsageError(`${path}: ${new ConfigError([problem]).message}`, { cause: error });
+    }
     if (error instanceof ConfigError || error instanceof SyntaxError) {
       throw new UsageError(`${path}: ${error.message}`, { cause: error });
     }
@@ -121,18 +139,29 @@ export async function ensureSchedules(options: {
   const temporal = connectClient(temporalTarget(runtime));
   try {
     const lines = runtime.owned ? await adoptFile(database.sql, configPath) : [];
-    const changes = await applySchedules({
-      client: temporal.client,
-      sql: database.sql,
-      file: await currentFile(database.sql),
-      by: enable ? 'nightshift up' : 'nightshift nightly',
-      enable,
-    });
-    return [...lines, ...changes];
+    const file = await currentFile(database.sql);
+    const { client } = temporal;
+    const by = enable ? 'nightshift up' : 'nightshift nightly';
+    const changes = await applySchedules({ client, sql: database.sql, file, by, enable });
+    return [...lines, ...changes, ...(await applyToInstance(runtime, { client, file }))];
   } finally {
     await temporal.close();
     await database.close();
   }
+}
+
+/** Settings of the instance itself: its log files and how long its Temporal server remembers. */
+export async function applyToInstance(
+  runtime: Runtime,
+  { client, file }: { client: Client; file: ConfigFile },
+): Promise<string[]> {
+  const { logs, retention } = effectiveConfig(file);
+  const { taskBackups, schedulerBackups } = logs;
+  runtime.limitLogs({ maxBytes: Math.round(logs.maxMegabytes * 1024 ** 2), taskBackups, schedulerBackups });
+  // Somebody else's server keeps what its operator wants.
+  if (!runtime.embedded.temporal) return [];
+  const changed = await keepClosedRuns(client, retention.temporalDays);
+  return changed ? [`Temporal: keeps closed runs for ${retention.temporalDays} days`] : [];
 }
 
 async function adoptFile(sql: Sql, configPath: string | undefined): Promise<string[]> {

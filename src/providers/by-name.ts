@@ -1,3 +1,4 @@
+import type { ProviderName } from '../contracts/wire/names.ts';
 import { createArchiveProvider } from './archive/archive-provider.ts';
 import { createProviderChain, type ProviderChain } from './chain.ts';
 import type { MarketDataProvider } from './port.ts';
@@ -9,7 +10,7 @@ import type { MarketDataProvider } from './port.ts';
 export function createProviders(options: {
   sampleDataDir: string;
 }): (chain: readonly string[]) => ProviderChain {
-  const providers: Record<string, MarketDataProvider> = {
+  const providers: Record<ProviderName, MarketDataProvider> = {
     archive: createArchiveProvider({ directory: options.sampleDataDir }),
   };
   const chains = new Map<string, ProviderChain>();

@@ -63,6 +63,7 @@ export async function attachRuntime(dataDir: string | undefined): Promise<Runtim
     logDir: folder.logs,
     owned: false,
     children: () => readChildren(folder.children),
+    limitLogs: () => undefined,
     failed,
     stop: () => {
       detached.abort();

@@ -21,7 +21,7 @@ import {
 import { readEnv } from './env.ts';
 import { writeFileWhole } from './files.ts';
 import { type FolderLock, lockFolder } from './folder-lock.ts';
-import { LogFiles } from './log-files.ts';
+import { LogFiles, type LogLimits } from './log-files.ts';
 import { type LogRecord, parseLogLine } from './log-record.ts';
 import { postgresSpec } from './postgres.ts';
 import { ensureSecrets, type Secrets } from './secrets.ts';
@@ -46,6 +46,8 @@ export type RuntimeOptions = {
   extraEnv?: Record<string, string>;
   sampleDataDir?: string;
   configPath?: string;
+  /** Free space under which nothing starts (default 2 GiB). */
+  minFreeBytes?: number;
   /** Every log record, as it is written to its file. */
   onLog?: (record: LogRecord) => void;
   /** One line for a person: what starts, died, was restarted. */
@@ -60,6 +62,8 @@ export type Runtime = Addresses & {
   owned: boolean;
   /** Processes that run now, by name: postgres, temporal, worker-1, ml-1. */
   children(): Promise<ChildEntry[]>;
+  /** Sizes of the log files from now on; whoever attached does not write them. */
+  limitLogs(limits: LogLimits): void;
   /** Rejects when a child is dead for good; never resolves. */
   failed: Promise<never>;
   /** Stops workers, then Temporal and Postgres, and frees the folder. */
@@ -137,7 +141,7 @@ class Instance {
     await rm(folder.state, { force: true });
     const found = await checkVersion(folder);
     // A backup may be what makes room.
-    if (this.options.only !== 'database') await requireFreeDisk(folder);
+    if (this.options.only !== 'database') await requireFreeDisk(folder, this.options.minFreeBytes);
     const [ports, secrets, left] = await Promise.all([
       ensurePorts(folder),
       ensureSecrets(folder.secrets),
@@ -160,6 +164,7 @@ class Instance {
       logDir: folder.logs,
       owned: true,
       children: () => Promise.resolve(this.entries()),
+      limitLogs: (limits) => this.logs.limit(limits),
       failed: this.failed,
       stop: () => this.stop(),
     };

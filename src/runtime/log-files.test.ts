@@ -80,6 +80,22 @@ describe('files', () => {
     );
   });
 
+  it('takes other limits from the next line on', () => {
+    const logs = new LogFiles(folder);
+    logs.limit({ maxBytes: 300, taskBackups: 1, schedulerBackups: 2 });
+    for (let number = 0; number < 20; number += 1) {
+      logs.write(parse(`{"message":"${'x'.repeat(200)}","task":"training"}`));
+      logs.write(parse(`{"message":"${'x'.repeat(200)}"}`));
+    }
+    expect(readdirSync(folder).sort()).toEqual([
+      'scheduler.log',
+      'scheduler.log.1',
+      'scheduler.log.2',
+      'task_2_training_orchestrator.log',
+      'task_2_training_orchestrator.log.1',
+    ]);
+  });
+
   it('rotates task files at 10 MB with 5 backups, the scheduler with 10', () => {
     const logs = new LogFiles(folder, { maxBytes: 300 });
     for (let number = 0; number < 60; number += 1) {

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { Task } from '../contracts/wire/names.ts';
 import { formatRecord, type LogRecord } from './log-record.ts';
 
-const MAX_BYTES = 10 * 1024 * 1024;
-const TASK_BACKUPS = 5;
-const SCHEDULER_BACKUPS = 10;
+/** The documents' limits, until a configuration says otherwise. */
+const LIMITS: LogLimits = { maxBytes: 10 * 1024 * 1024, taskBackups: 5, schedulerBackups: 10 };
+
+export type LogLimits = { maxBytes: number; taskBackups: number; schedulerBackups: number };
 
 /** The documents' files. */
 export const TASK_LOG_FILES: Record<Task, string> = {
@@ -55,20 +56,26 @@ export class RotatingFile {
 /** The log files of a folder. The runtime is their only writer: processes only print. */
 export class LogFiles {
   private readonly folder: string;
-  private readonly maxBytes: number;
+  private limits: LogLimits;
 
-  constructor(folder: string, options: { maxBytes?: number } = {}) {
+  constructor(folder: string, limits: Partial<LogLimits> = {}) {
     mkdirSync(folder, { recursive: true });
     this.folder = folder;
-    this.maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.limits = { ...LIMITS, ...limits };
+  }
+
+  /** From the next line on. */
+  limit(limits: LogLimits): void {
+    this.limits = limits;
   }
 
   /** Appends a record to the file of its task, or of its server; everything else is the scheduler's. */
   write(record: LogRecord): void {
     const other = SERVER_LOG_FILES[record.source] ?? SCHEDULER_LOG_FILE;
     const name = record.task === null ? other : TASK_LOG_FILES[record.task];
-    const backups = name === SCHEDULER_LOG_FILE ? SCHEDULER_BACKUPS : TASK_BACKUPS;
-    const file = new RotatingFile(join(this.folder, name), { maxBytes: this.maxBytes, backups });
+    const { maxBytes, taskBackups, schedulerBackups } = this.limits;
+    const backups = name === SCHEDULER_LOG_FILE ? schedulerBackups : taskBackups;
+    const file = new RotatingFile(join(this.folder, name), { maxBytes, backups });
     file.writeLine(formatRecord(record));
   }
 }

@@ -309,3 +309,16 @@ export async function triggerSchedule(client: Client, scheduleId: string): Promi
   const handle = client.schedule.getHandle(scheduleId);
   await client.withDeadline(Date.now() + CALL_MS, () => handle.trigger(ScheduleOverlapPolicy.SKIP));
 }
+
+/** How long the server of ours keeps closed runs. Returns whether that changed. */
+export async function keepClosedRuns(client: Client, days: number): Promise<boolean> {
+  const { namespace } = client.options;
+  const seconds = days * 86_400;
+  const { config } = await client.workflowService.describeNamespace({ namespace });
+  if (Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) === seconds) return false;
+  await client.workflowService.updateNamespace({
+    namespace,
+    config: { workflowExecutionRetentionTtl: msToTs(seconds * 1000) },
+  });
+  return true;
+}

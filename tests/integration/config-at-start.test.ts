@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -15,7 +15,11 @@ import { createTestDatabase, type TestDatabase } from '../support/env.ts';
 import { testConfig } from '../support/house.ts';
 import { type InstanceProcess, startInstance } from '../support/instance.ts';
 
-const at = (hour: number) => testConfig({ tasks: { 1: { schedule: { hour, minute: 30 } } } });
+const at = (hour: number) =>
+  testConfig({
+    tasks: { 1: { schedule: { hour, minute: 30 } } },
+    nightshift: { retention: { temporalDays: 45 }, logs: { maxMegabytes: 0.0001, schedulerBackups: 1 } },
+  });
 const instances: InstanceProcess[] = [];
 let folder: string;
 beforeEach(async () => {
@@ -121,6 +125,46 @@ describe('an instance', () => {
       const { tasks } = effectiveConfig(await currentFile(sql));
       return [spec.calendars?.[0]?.hour?.[0]?.start, tasks.ingestion.hour];
     });
+
+  it('refuses a file that cannot run, with its name, before anything starts', async () => {
+    const path = join(folder, 'wrong.json');
+    const block = { universe: 'nowhere', universes: { sp500: { model: { blocks: 0 } } } };
+    await writeFile(path, JSON.stringify(testConfig({ nightshift: block })));
+    for (const args of [
+      ['config', 'check', path],
+      ['up', '--config', path],
+    ]) {
+      const instance = startInstance({ args });
+      expect(await instance.exited).toBe(2);
+      expect(instance.output()).toContain(`${path}: the configuration is not valid`);
+      expect(instance.output()).toContain('nightshift.universes.sp500.model.blocks: ');
+    }
+    await writeFile(path, JSON.stringify(testConfig({ nightshift: { universe: 'nowhere' } })));
+    const named = startInstance({ args: ['config', 'check', path] });
+    expect(await named.exited).toBe(2);
+    expect(named.output()).toContain('nightshift.universe: ');
+    // In Berlin 22:45 is 16:45 at the exchange: the session is not settled.
+    await writeFile(path, JSON.stringify(testConfig({ timezone: 'Europe/Berlin' })));
+    const early = startInstance({ args: ['config', 'check', path] });
+    expect(await early.exited).toBe(0);
+    expect(early.output()).toContain('it would have no session');
+    expect(early.output()).toMatch(/02:00 comes twice on \d{4}-10-\d\d: runs once, at 03:00/);
+  });
+
+  it('uses the settings for itself: what Temporal keeps, and the sizes of its log files', async () => {
+    const owner = await up('--config', await fileWith('first.json', 20));
+    const days = await inside(async (runtime) => {
+      const { connection, client, close } = connectClient(temporalTarget(runtime));
+      const { namespace } = client.options;
+      const { config } = await connection.workflowService.describeNamespace({ namespace });
+      await close();
+      return Number(config?.workflowExecutionRetentionTtl?.seconds) / 86_400;
+    });
+    expect(days).toBe(45);
+    await stop(owner);
+    const sizes = await readdir(join(dataDir(), 'logs'));
+    expect(sizes.filter((name) => name.startsWith('postgres.log'))).not.toEqual(['postgres.log']);
+  });
 
   it('keeps what `config apply` applied: a second `up`, a restart and `nightly --config` do not undo it', async () => {
     const first = await fileWith('first.json', 20);

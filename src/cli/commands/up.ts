@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
 import { openReconciler, readMissedNights } from '../../reconciler/open.ts';
-import { DEFAULT_CONFIG, ensureSchedules, readConfig, temporalTarget } from '../app.ts';
+import { DEFAULT_CONFIG, ensureSchedules, minFreeBytesOf, readConfig, temporalTarget } from '../app.ts';
 import { createNotes } from '../notes.ts';
 
 type UpOptions = {
@@ -32,6 +32,7 @@ export function upCommand(): Command {
         ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
         ...config,
         command: 'up',
+        minFreeBytes: minFreeBytesOf(file),
         abandonRuns: options.abandonRuns ?? false,
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
         onNote: createNotes().note,

@@ -2,7 +2,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 
 import { TASKS, type Task } from '../wire/names.ts';
-import { DEFAULT_GLOBAL, DEFAULT_SETTINGS, DOCUMENT_TASKS } from './config-defaults.ts';
+import { DEFAULT_GLOBAL, DEFAULT_SETTINGS, DOCUMENT_TASKS, UNIVERSE_PRESETS } from './config-defaults.ts';
 import { parseDayOfWeek } from './day-of-week.ts';
 
 /** Every problem of a configuration at once, one line each, with its path. */
@@ -185,6 +185,12 @@ export function parseConfigFile(json: unknown): ConfigFile {
       `scheduled_tasks: task ${TASKS.indexOf(task) + 1} (${task}) is not listed, so it is disabled`,
     );
   }
+  if (!globals.job_defaults.coalesce) {
+    warnings.push(
+      'global_settings.job_defaults.coalesce: false has no effect; of several missed nights the newest is started, the others are reported',
+    );
+  }
+  warnings.push(...unusualUniverses(document.nightshift));
   const grace = globals.job_defaults.misfire_grace_time ?? MAX_CATCHUP_SECONDS;
   if (grace < MIN_CATCHUP_SECONDS) {
     warnings.push(
@@ -307,6 +313,17 @@ function unknownSettings(block: Record<string, unknown>): string[] {
     );
   }
   return problems;
+}
+
+/** Blocks for universes that we do not bring: right for a file that says this name, else a slip. */
+function unusualUniverses({ universes }: Record<string, unknown>): string[] {
+  const bundled = Object.keys(UNIVERSE_PRESETS);
+  return Object.keys(isRecord(universes) ? universes : {})
+    .filter((name) => !bundled.includes(name))
+    .map((name) => {
+      const what = `nightshift.universes.${name}: no bundled universe, holds for a universe file of that name`;
+      return `${what}${suggest(name, bundled)}`;
+    });
 }
 
 function unknownSettingsIn(

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import {
+  checkUniverses,
   ConfigError,
   configHash,
   effectiveConfig,
@@ -119,12 +120,48 @@ describe('the configuration file', () => {
     ]);
   });
 
+  it('checks every universe, and names the block a problem is in', () => {
+    const problems = (block: unknown): string[] => {
+      try {
+        checkUniverses(parseConfigFile(withBlock(block)));
+        return [];
+      } catch (error) {
+        return error instanceof ConfigError ? error.problems : [String(error)];
+      }
+    };
+    expect(problems({ universes: { sp500: { model: { blocks: 0 } } } })).toEqual([
+      expect.stringMatching(/^nightshift\.universes\.sp500\.model\.blocks: /),
+    ]);
+    // A general value is one problem, however many universes have it.
+    expect(problems({ model: { threads: 0 }, universes: { tiny: { drift: { bins: 1 } } } })).toEqual([
+      expect.stringMatching(/^nightshift\.model\.threads: /),
+      expect.stringMatching(/^nightshift\.universes\.tiny\.drift\.bins: /),
+    ]);
+    expect(problems({ universes: { tiny: { dependencies: { training: ['training'] } } } })).toEqual([
+      'nightshift.universes.tiny.dependencies: a circle among training, overnightScan, driftMonitoring',
+    ]);
+    expect(problems({ providers: { chain: ['archive', 'nope'] } })).toEqual([
+      'nightshift.providers.chain[1]: "nope" is no provider; known: archive',
+    ]);
+  });
+
+  it('says what has no effect, and which block no bundled universe reads', () => {
+    const file = parseConfigFile({
+      ...withBlock({ universes: { sp50: { minFreeDiskGib: 1 } } }),
+      global_settings: { job_defaults: { coalesce: false } },
+    });
+    expect(file.warnings).toEqual([
+      expect.stringContaining('job_defaults.coalesce: false has no effect'),
+      expect.stringMatching(/^nightshift\.universes\.sp50: .*did you mean "sp500"/),
+    ]);
+  });
+
   it('gives all problems at once, each with its path', () => {
     const problems = problemsOf(
       withBlock({ model: { blocks: 0, threads: 'two' }, watchdog: { cutoff: '25:00' } }),
     );
     expect(problems).toHaveLength(3);
-    expect(problems.join('\n')).toMatch(/nightshift\.model\.blocks: .*universe sample/);
+    expect(problems.join('\n')).toContain('nightshift.model.blocks: ');
     expect(problems.join('\n')).toMatch(/nightshift\.watchdog\.cutoff: must be a time like 06:00/);
   });
 

@@ -57,7 +57,7 @@ export function effectiveConfig(file: ConfigFile, universe?: string): EffectiveC
     (base: Record<string, unknown>, part) => mergeDeep(base, part),
     DEFAULT_SETTINGS,
   );
-  const settings = checkSettings(merged, named);
+  const settings = checkSettings(merged, { universe: named, own });
   const { dependencies, review, ...rest } = settings;
   const tasks = Object.fromEntries(
     TASKS.map((task) => {
@@ -93,16 +93,53 @@ export function parseEffectiveConfig(value: unknown): EffectiveConfig {
   return parsed.data;
 }
 
-function checkSettings(merged: Record<string, unknown>, universe: string): NightshiftSettings {
+/** Checks what a file means for each universe it or we know. Throws ConfigError with every problem once. */
+export function checkUniverses(file: ConfigFile): void {
+  const problems = new Set<string>();
+  const named = textOf(file.nightshift['universe']);
+  for (const universe of new Set([...(named === undefined ? [] : [named]), ...knownUniverses(file)])) {
+    try {
+      effectiveConfig(file, universe);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const problem of error.problems) problems.add(problem);
+    }
+  }
+  if (problems.size > 0) throw new ConfigError([...problems]);
+}
+
+function checkSettings(
+  merged: Record<string, unknown>,
+  { universe, own }: { universe: string; own: unknown },
+): NightshiftSettings {
   const parsed = settingsSchema.safeParse(merged);
   if (!parsed.success) {
     throw new ConfigError(
-      parsed.error.issues.map((issue) => `${issueText(issue, 'nightshift')} (universe ${universe})`),
+      parsed.error.issues.map((issue) =>
+        issueText(issue, hasPath(own, issue.path) ? `nightshift.universes.${universe}` : 'nightshift'),
+      ),
     );
   }
   const problems = dependencyProblems(parsed.data.dependencies);
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) {
+    throw new ConfigError(
+      isRecord(own) && 'dependencies' in own
+        ? problems.map((text) => text.replace('nightshift.', `nightshift.universes.${universe}.`))
+        : problems,
+    );
+  }
   return parsed.data;
+}
+
+/** Whether a universe's own block has the value at this path: then the problem is there and not in the common part. */
+function hasPath(block: unknown, path: readonly PropertyKey[]): boolean {
+  let value = block;
+  for (const part of path) {
+    if (Array.isArray(value)) return true;
+    if (!isRecord(value) || !(String(part) in value)) return false;
+    value = value[String(part)];
+  }
+  return isRecord(block);
 }
 
 /** Objects are merged key by key, everything else (lists too) is replaced. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { MODELS, TASKS } from '../wire/names.ts';
+import { MODELS, PROVIDERS, TASKS } from '../wire/names.ts';
 
 /** The `nightshift` block of the configuration, complete. A file gives parts; defaults fill the rest. */
 const count = z.number().int().positive();
@@ -41,7 +41,15 @@ export const settingsSchema = z.strictObject({
     perTask: z.partialRecord(task, count),
   }),
   /** Order in which providers are asked; the first that has the bars wins. */
-  providers: z.strictObject({ chain: z.array(z.string().min(1)).min(1) }),
+  providers: z.strictObject({
+    chain: z
+      .array(
+        z.enum(PROVIDERS, {
+          error: ({ input }) => `${JSON.stringify(input)} is no provider; known: ${PROVIDERS.join(', ')}`,
+        }),
+      )
+      .min(1),
+  }),
   ingestion: z.strictObject({
     /** Known sessions that are fetched again, to see revisions. */
     overlapSessions: wholeNumber,

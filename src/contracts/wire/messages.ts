@@ -35,7 +35,14 @@ export const DECIDE_REVIEW = 'decideReview';
 export type ReviewInput = { taskRunId: string; decision: ReviewDecision; by: string; why: string };
 
 /** Names of our typed search attributes (all of type Keyword). */
-export const SEARCH_ATTRIBUTES = ['SessionDate', 'Task', 'Trigger', 'ReviewState', 'Universe', 'RunState'] as const;
+export const SEARCH_ATTRIBUTES = [
+  'SessionDate',
+  'Task',
+  'Trigger',
+  'ReviewState',
+  'Universe',
+  'RunState',
+] as const;
 
 export const REVIEW_STATES = ['none', 'pending', 'decided', 'expired', 'cancelled'] as const;
 export type ReviewState = (typeof REVIEW_STATES)[number];

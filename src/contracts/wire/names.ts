@@ -48,6 +48,10 @@ export const RUN_STATES = [
 export type TaskState = (typeof RUN_STATES)[number];
 export type NightState = TaskState | 'partial' | 'no_session';
 
+/** Sources of market data a configuration may name. */
+export const PROVIDERS = ['archive'] as const;
+export type ProviderName = (typeof PROVIDERS)[number];
+
 export const TRIGGERS = ['schedule', 'manual', 'cli', 'watchdog'] as const;
 export type Trigger = (typeof TRIGGERS)[number];
 
