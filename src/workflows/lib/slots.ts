@@ -67,10 +67,11 @@ export function createSlotDesk(): SlotDesk {
     wanted.add(key);
     try {
       await ask(wish);
-      if (await condition(isGranted, QUIET_MS)) return;
+      if (await condition(isGranted, QUIET_MS, { summary: `${wish.task} asks for a slot` })) return;
       await onWait();
       for (let round = 0; ; round += 1) {
-        if (await condition(isGranted, ASK_AGAIN_MS[round] ?? 120_000)) return;
+        const summary = `${wish.task} waits for a slot`;
+        if (await condition(isGranted, ASK_AGAIN_MS[round] ?? 120_000, { summary })) return;
         await ask(wish);
       }
     } catch (error) {
