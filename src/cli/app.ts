@@ -150,6 +150,12 @@ export async function ensureSchedules(options: {
   }
 }
 
+/** For commands that need a configuration and no schedule: the owner of an instance takes over its file. */
+export async function adoptConfiguration(app: App): Promise<string[]> {
+  if (!app.runtime.owned) return [];
+  return withPipelineRole(app, ({ sql }) => adoptFile(sql, undefined));
+}
+
 /** Settings of the instance itself: its log files and how long its Temporal server remembers. */
 export async function applyToInstance(
   runtime: Runtime,

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { DecisionRefusedError } from '../temporal/decisions.ts';
+import { RunRefusedError } from '../temporal/manual-request.ts';
 import { ReviewRefusedError } from '../temporal/verbs.ts';
 import { backupCommand } from './commands/backup.ts';
 import { calendarCommand } from './commands/calendar.ts';
@@ -52,7 +53,7 @@ function overrideExit(command: Command): void {
 function explainFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   console.error(`nightshift: ${textOf(error)}`);
-  const refused = [UsageError, ReviewRefusedError, DecisionRefusedError].some(
+  const refused = [UsageError, ReviewRefusedError, DecisionRefusedError, RunRefusedError].some(
     (kind) => error instanceof kind,
   );
   return refused ? EXIT.usage : EXIT.failed;

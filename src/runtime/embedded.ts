@@ -1,4 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { z } from 'zod';
 import { TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
 import { migrate } from '../db/migrate.ts';
@@ -187,6 +188,7 @@ class Instance {
       to: TEMPORAL_SERVER_VERSION,
       ownerUrl: addresses.urls.owner,
       abandonRuns: this.options.abandonRuns ?? false,
+      by: userInfo().username,
     });
     for (const workflowId of abandoned) this.note(`gave up ${workflowId}: Temporal was upgraded`, 'WARNING');
     await this.startTemporal(input);

@@ -1,4 +1,5 @@
 import { closeGoneStarter, openStarters } from '../db/queries/reconcile.ts';
+import { insertAudit } from '../db/queries/requests.ts';
 import type { FolderVersion } from './data-folder.ts';
 import { FolderVersionError } from './data-folder.ts';
 import { withDatabase } from './with-database.ts';
@@ -14,8 +15,10 @@ export async function prepareTemporalUpgrade(input: {
   to: string;
   ownerUrl: string;
   abandonRuns: boolean;
+  /** Who gives the runs up. */
+  by: string;
 }): Promise<string[]> {
-  const { root, from, to, ownerUrl, abandonRuns } = input;
+  const { root, from, to, ownerUrl, abandonRuns, by } = input;
   return withDatabase(ownerUrl, async (sql) => {
     const open = await openStarters(sql);
     if (open.length > 0 && !abandonRuns) {
@@ -29,6 +32,13 @@ export async function prepareTemporalUpgrade(input: {
     }
     const reason = `abandoned: Temporal ${from.temporalServer} was replaced by ${to}`;
     for (const { workflowId, runId } of open) {
+      await insertAudit(sql, {
+        actor: by,
+        action: 'run.abandon',
+        subject: workflowId,
+        why: reason,
+        details: { runId },
+      });
       await closeGoneStarter(sql, { workflowId, runId, state: 'cancelled', reason });
     }
     return open.map(({ workflowId }) => workflowId);

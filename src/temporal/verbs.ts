@@ -15,7 +15,7 @@ import {
 } from '../contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
-import { insertAudit, insertRunRequest, type NewRunRequest, reviewsOf } from '../db/queries/requests.ts';
+import { insertAudit, listAudit, type NewRunRequest, reviewsOf } from '../db/queries/requests.ts';
 import { NIGHT_DETAILS } from './user-metadata.ts';
 
 /** The acts that CLI and API share. Each is safe to repeat. */
@@ -43,6 +43,44 @@ export async function startNight(
     }),
   );
   return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
+}
+
+/** Starts a night because a person asked for it: with the name on the night and in the audit. */
+export async function startNightFor(options: {
+  client: Client;
+  sql: Sql;
+  input: NightInput & { universe: string; requestedBy: string };
+}): Promise<RunHandle> {
+  const { client, sql, input } = options;
+  const run = await startNight(client, input);
+  const { workflowId: subject, runId } = run;
+  // An open night is found, not started: whoever started it has the row.
+  const known = (await listAudit(sql, { subject })).some(
+    ({ action, details }) => action === 'night.start' && hasRunId(details, runId),
+  );
+  if (known) return run;
+  const { requestedBy: actor, sessionDate = 'newest', universe, configHash = null } = input;
+  const details = { runId, sessionDate, universe, configHash };
+  await insertAudit(sql, { actor, action: 'night.start', subject, details });
+  return run;
+}
+
+function hasRunId(details: unknown, runId: string): boolean {
+  return typeof details === 'object' && details !== null && 'runId' in details && details.runId === runId;
+}
+
+/** Cancels a night because a person wants it gone, with a row that says who and why. */
+export async function cancelNightFor(options: {
+  client: Client;
+  sql: Sql;
+  run: RunHandle;
+  by: string;
+  why: string;
+}): Promise<void> {
+  const { client, sql, run, by: actor, why } = options;
+  const { workflowId: subject, runId } = run;
+  await insertAudit(sql, { actor, action: 'night.cancel', subject, why, details: { runId } });
+  await cancelRun(client, run);
 }
 
 /** Whether a workflow run is closed; one that is not known (any more) is. */
@@ -89,23 +127,6 @@ function rootFailure(error: WorkflowFailedError): RunFailure {
   while (!(root instanceof ApplicationFailure) && root.cause instanceof TemporalFailure) root = root.cause;
   const type = root instanceof ApplicationFailure ? (root.type ?? 'Error') : root.name;
   return { type, message: root.message };
-}
-
-/** Stores the request row, then signals the queue; a lost signal is sent again by the reconciler. */
-export async function requestManualRun(options: {
-  client: Client;
-  sql: Sql;
-  request: NewRunRequest;
-}): Promise<{ isNew: boolean }> {
-  const { client, sql, request } = options;
-  const isNew = await insertRunRequest(sql, request);
-  if (isNew) {
-    const { requestId, task, sessionDate, universe, force, requestedBy } = request;
-    const details = { task, sessionDate, universe, force };
-    await insertAudit(sql, { actor: requestedBy, action: 'run.request', subject: requestId, details });
-  }
-  await signalManualRun(client, request);
-  return { isNew };
 }
 
 /** Tells the queue about a stored request; ids it has seen are ignored. */

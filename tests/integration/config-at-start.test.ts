@@ -7,6 +7,7 @@ import { adoptFileAtStart, currentFile, freezeFile } from '../../src/activities/
 import { configHash, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { createDatabase, type Sql } from '../../src/db/client.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
+import { listAudit } from '../../src/db/queries/requests.ts';
 import { attachRuntime } from '../../src/runtime/attach.ts';
 import type { Runtime } from '../../src/runtime/embedded.ts';
 import { connectClient } from '../../src/temporal/connection.ts';
@@ -154,10 +155,11 @@ describe('an instance', () => {
   it('uses the settings for itself: what Temporal keeps, and the sizes of its log files', async () => {
     const owner = await up('--config', await fileWith('first.json', 20));
     const days = await inside(async (runtime) => {
-      const { connection, client, close } = connectClient(temporalTarget(runtime));
+      const temporal = connectClient(temporalTarget(runtime));
+      const { connection, client } = temporal;
       const { namespace } = client.options;
       const { config } = await connection.workflowService.describeNamespace({ namespace });
-      await close();
+      await temporal.close();
       return Number(config?.workflowExecutionRetentionTtl?.seconds) / 86_400;
     });
     expect(days).toBe(45);
@@ -184,14 +186,17 @@ describe('an instance', () => {
     await stop(restarted);
 
     // A day without a session needs a plan and no task; its configuration is its own.
-    const night = await finished('nightly', '--config', own, '--session', '2018-02-04', '--universe', 'tiny');
+    const args = ['--by', 'Ann', '--config', own, '--session', '2018-02-04', '--universe', 'tiny'];
+    const night = await finished('nightly', ...args);
     expect(night).toContain('0: ');
     const again = await up();
     expect(again.output()).toContain('stays that of');
     expect(await hours()).toEqual([21, 21]);
     const nights = await inside((_runtime, sql) => listNights(sql));
     const expected = configHash(effectiveConfig(parseConfigFile(at(19)), 'tiny'));
-    expect(nights).toMatchObject([{ sessionDate: '2018-02-04', configHash: expected }]);
+    expect(nights).toMatchObject([{ sessionDate: '2018-02-04', configHash: expected, requestedBy: 'Ann' }]);
+    const acts = await inside((_runtime, sql) => listAudit(sql, { subject: 'nightly/2018-02-04/tiny' }));
+    expect(acts).toMatchObject([{ actor: 'Ann', action: 'night.start' }]);
     await stop(again);
 
     // The changed file is taken over by stop and start, and the schedule follows.

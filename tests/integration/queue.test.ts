@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
 import { findRunRequest, listAudit, type NewRunRequest } from '../../src/db/queries/requests.ts';
 import { findSlotHolders, findTaskRun, listTaskRuns } from '../../src/db/queries/task-runs.ts';
-import { requestManualRun, signalManualRun } from '../../src/temporal/verbs.ts';
+import { newRunId, requestManualRun, runIdOfKey } from '../../src/temporal/manual-request.ts';
+import { signalManualRun } from '../../src/temporal/verbs.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, type Rig, useRig } from '../support/rig.ts';
@@ -221,6 +222,47 @@ describe('manual runs', () => {
     ]);
     expect(await manual(rig, request({ task: 'ingestion' }))).toBe('succeeded');
     expect(await manual(rig, request({ task: 'training' }))).toBe('succeeded');
+  });
+
+  it('are refused before anything is stored when the rows say that a need is not met', async () => {
+    const rig = prepare();
+    const ask = (asked: NewRunRequest) =>
+      requestManualRun({ client: rig.client, sql: house.api.sql, request: asked });
+    expect(await manual(rig, request({ task: 'weeklyMaintenance' }))).toBe('succeeded');
+    const refused = request({ task: 'overnightScan' });
+    await expect(ask(refused)).rejects.toThrow(
+      'training did not succeed for 2018-02-07 (tiny); --force runs it anyway',
+    );
+    expect(await findRunRequest(house.api.sql, refused.requestId)).toBeNull();
+    expect(await listAudit(house.api.sql, { subject: refused.requestId })).toEqual([]);
+  });
+
+  it('have one id per key, answered with what was stored; another run under it is refused', async () => {
+    const rig = prepare();
+    const sql = house.api.sql;
+    expect(runIdOfKey('a')).toBe(runIdOfKey('a'));
+    expect(runIdOfKey('a')).not.toBe(runIdOfKey('b'));
+    const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-([78])[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+    expect(uuid.exec(runIdOfKey('a'))?.[1]).toBe('8');
+    const made = [await newRunId(sql), await newRunId(sql)];
+    expect(made.map((id) => uuid.exec(id)?.[1])).toEqual(['7', '7']);
+    expect(made.toSorted()).toEqual(made);
+
+    const asked = request({ requestId: runIdOfKey('nightly check') });
+    expect(await manual(rig, asked)).toBe('succeeded');
+    const again = await requestManualRun({
+      client: rig.client,
+      sql,
+      request: { ...asked, requestedBy: 'Bob' },
+    });
+    expect(again).toMatchObject({
+      isNew: false,
+      request: { requestedBy: 'Ann', takenByWorkflow: expect.any(String) },
+    });
+    const other = { ...asked, sessionDate: '2018-02-06' };
+    await expect(requestManualRun({ client: rig.client, sql, request: other })).rejects.toThrow(
+      `${asked.requestId} is ingestion of 2018-02-07 (tiny) already`,
+    );
   });
 
   it('run maintenance under the queue too, planned from its schedule', async () => {

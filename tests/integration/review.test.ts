@@ -1,4 +1,4 @@
-import type { WorkflowHandle } from '@temporalio/client';
+import type { WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
 import { listTaskRuns, type TaskRunRow } from '../../src/db/queries/task-runs.ts';
-import { decideReview, ReviewRefusedError } from '../../src/temporal/verbs.ts';
+import { cancelNightFor, decideReview, ReviewRefusedError } from '../../src/temporal/verbs.ts';
 import type { ReviewDecision } from '../../src/contracts/activities.ts';
 import type { Task } from '../../src/contracts/wire/names.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
@@ -51,7 +51,9 @@ async function nightState(): Promise<string | undefined> {
 }
 
 /** The night as soon as it does nothing but wait for a person. */
-async function untilReview(rig: Rig): Promise<{ handle: WorkflowHandle; training: TaskRunRow }> {
+async function untilReview(
+  rig: Rig,
+): Promise<{ handle: WorkflowHandleWithFirstExecutionRunId; training: TaskRunRow }> {
   const handle = await rig.startNight(NIGHT);
   await eventually('the night waits for a person', async () => (await nightState()) === 'awaiting_review');
   return { handle, training: await task('training') };
@@ -239,8 +241,13 @@ describe('a failed task without retries', () => {
   it('is cancelled with its night, not expired', async () => {
     const rig = prepare(1);
     const { handle } = await untilReview(rig);
-    await handle.cancel();
+    const run = { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
+    const { sql } = house.api;
+    await cancelNightFor({ client: rig.client, sql, run, by: 'Ann', why: 'wrong day' });
     await handle.result().catch(() => undefined);
+    expect(await listAudit(sql, { subject: run.workflowId })).toMatchObject([
+      { actor: 'Ann', action: 'night.cancel', why: 'wrong day', details: { runId: run.runId } },
+    ]);
     const about = await handle.describe();
     expect(about.typedSearchAttributes.get(defineSearchAttributeKey('ReviewState', 'KEYWORD'))).toBe(
       'cancelled',

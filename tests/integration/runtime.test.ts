@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Client, Connection } from '@temporalio/client';
@@ -376,6 +376,9 @@ describe('refusals', () => {
       state: 'cancelled',
       reason: 'abandoned: Temporal 1.30.4 was replaced by 1.31.2',
     });
+    expect(
+      await query(second.urls.owner, `select actor, subject from ops.audit where action = 'run.abandon'`),
+    ).toMatchObject([{ actor: userInfo().username, subject: 'nightly/2018-02-06/tiny' }]);
     expect(await withClient(second, scheduleStates)).toEqual(before);
     expect(await readdir(temporal)).toEqual(
       expect.arrayContaining(['temporal-1.30.4.db', 'temporal-1.31.2.db']),

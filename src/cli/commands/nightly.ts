@@ -10,7 +10,7 @@ import { changedTables, readTableFingerprints } from '../../db/queries/fingerpri
 import { findNight, listNights, type NightRow } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
 import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
-import { cancelRun, isRunClosed, type RunHandle, startNight } from '../../temporal/verbs.ts';
+import { cancelNightFor, isRunClosed, type RunHandle, startNightFor } from '../../temporal/verbs.ts';
 import { lockOwner } from '../../runtime/folder-lock.ts';
 import { type App, DEFAULT_CONFIG, ensureSchedules, openApp, readConfig, withPipelineRole } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
@@ -21,7 +21,7 @@ import { lostRunError } from '../lost-run.ts';
 import { patiently } from '../patience.ts';
 import { createNotes, type Notes } from '../notes.ts';
 import { findOpenNights, type NightWish, readShippedCalendar } from '../open-nights.ts';
-import { requireCount, requireDate } from '../options.ts';
+import { actor, requireCount, requireDate } from '../options.ts';
 import { createNightProgressReader } from '../read-progress.ts';
 import { renderReport } from '../render/report.ts';
 import { measureSizes } from '../sizes.ts';
@@ -35,6 +35,7 @@ type NightlyOptions = {
   keep?: boolean;
   wait: boolean;
   discard?: boolean;
+  by?: string;
   dataDir?: string;
   config?: string;
   mlWorkers: number;
@@ -54,6 +55,7 @@ export function nightlyCommand(): Command {
     .option('--keep', 'leave everything up afterwards, until Ctrl-C')
     .option('--no-wait', 'never wait for a person: a pending review ends the command with code 4')
     .option('--discard', 'cancel an interrupted night instead of resuming it')
+    .option('--by <name>', 'who asks (default: login name)')
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
     .option('--config <file>', 'configuration of these nights alone (default: the one in force)')
     .addOption(
@@ -202,11 +204,16 @@ async function runNight(
   const { sessionDate, universe, done } = night;
   const before = await patiently(() => readTableFingerprints(app.database.sql))();
   const configHash = await ownConfiguration(context, universe);
-  const run = await startNight(app.client, {
-    trigger: 'cli',
-    ...(configHash === null ? {} : { configHash }),
-    ...(sessionDate === undefined ? {} : { sessionDate }),
-    universe,
+  const run = await startNightFor({
+    client: app.client,
+    sql: app.database.sql,
+    input: {
+      trigger: 'cli',
+      requestedBy: actor(context.options.by),
+      ...(configHash === null ? {} : { configHash }),
+      ...(sessionDate === undefined ? {} : { sessionDate }),
+      universe,
+    },
   });
   const report = await follow(context, run);
   if (report === null || signal.aborted) return sayInterrupted(context, report);
@@ -229,11 +236,18 @@ async function ownConfiguration({ app, options }: Context, universe: string): Pr
   return hash;
 }
 
-async function discard({ app }: Context, nights: readonly NightRow[]): Promise<void> {
+async function discard({ app, options }: Context, nights: readonly NightRow[]): Promise<void> {
   for (const night of nights) {
     const word = app.runtime.owned ? 'interrupted' : 'running';
     console.log(`Cancelling the ${word} night of ${night.sessionDate}, ${night.universe}.`);
-    await cancelRun(app.client, night);
+    const { client, database } = app;
+    await cancelNightFor({
+      client,
+      sql: database.sql,
+      run: night,
+      by: actor(options.by),
+      why: 'nightly --discard',
+    });
     while (!(await patiently(() => isRunClosed(app.client, night))())) await sleep(DISCARD_POLL_MS);
   }
 }

@@ -1,12 +1,17 @@
-import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { projectRoot } from '../../../scripts/lib/paths.mjs';
+import { currentFile } from '../../activities/planning/config-source.ts';
+import { effectiveConfig } from '../../contracts/schemas/config.ts';
 import { manualRunWorkflowId } from '../../contracts/wire/names.ts';
 import { findRunRequest } from '../../db/queries/requests.ts';
 import { listNights } from '../../db/queries/nights.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
-import { readRunFailure, requestManualRun } from '../../temporal/verbs.ts';
-import { type App, openApp } from '../app.ts';
+import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
+import { newRunId, requestManualRun, runIdOfKey } from '../../temporal/manual-request.ts';
+import { readRunFailure } from '../../temporal/verbs.ts';
+import { adoptConfiguration, type App, openApp } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { lostRunError } from '../lost-run.ts';
@@ -17,6 +22,7 @@ type RunTaskOptions = {
   session?: string;
   universe?: string;
   force?: boolean;
+  key?: string;
   by?: string;
   wait: boolean;
   dataDir?: string;
@@ -33,6 +39,7 @@ export function runTaskCommand(): Command {
     .option('--session <date>', 'session (default: that of the newest night)')
     .option('--universe <name>', 'universe (default: that of the newest night)')
     .option('--force', 'run although a need is not met; recorded')
+    .option('--key <text>', 'asked for again under the same key, it is the same run')
     .option('--by <name>', 'who asks (default: login name)')
     .option('--no-wait', 'return once the run is requested')
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
@@ -54,22 +61,26 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
     const sessionDate =
       options.session === undefined ? newest?.sessionDate : requireDate('--session', options.session);
     if (sessionDate === undefined) throw new UsageError('--session: needed, no night has run here yet');
-    const requestId = randomUUID();
-    await requestManualRun({
+    for (const line of await adoptConfiguration(app)) console.error(line);
+    const { sql } = app.database;
+    const requestId = options.key === undefined ? await newRunId(sql) : runIdOfKey(options.key);
+    const universe = options.universe ?? newest?.universe ?? effectiveConfig(await currentFile(sql)).universe;
+    const { isNew } = await requestManualRun({
       client: app.client,
       sql: app.database.sql,
       request: {
         requestId,
         task,
         sessionDate,
-        universe: options.universe ?? newest?.universe ?? 'sample',
+        universe,
         force: options.force ?? false,
         trigger: 'manual',
         configHash: null,
         requestedBy: actor(options.by),
       },
+      universeName: await nameOfUniverse(universe),
     });
-    console.log(`Requested ${task} of ${sessionDate}: run ${requestId}`);
+    console.log(`${isNew ? 'Requested' : 'Requested before:'} ${task} of ${sessionDate}: run ${requestId}`);
     if (!options.wait) return 0;
     const row = await untilClosed(app, requestId, interrupt.signal);
     if (row === null) {
@@ -86,6 +97,13 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
   } finally {
     await app.close();
   }
+}
+
+/** Rows have the name of a universe, also where a file was given. What cannot be read the start refuses in words. */
+async function nameOfUniverse(nameOrFile: string): Promise<string> {
+  const bundledFolder = join(projectRoot, UNIVERSES_FOLDER);
+  const definition = await readUniverse({ nameOrFile, bundledFolder }).catch(() => null);
+  return definition?.name ?? nameOrFile;
 }
 
 async function untilClosed(app: App, requestId: string, signal: AbortSignal): Promise<TaskRunRow | null> {
