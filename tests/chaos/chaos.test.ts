@@ -1,7 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NIGHT_TASKS, type NightTask } from '../../src/contracts/wire/names.ts';
-import { chaosFolder, differingTables, type NightRun, runNight, VICTIMS, type Victim } from './harness.ts';
+import {
+  type ChaosFolder,
+  chaosFolder,
+  differingTables,
+  type NightRun,
+  preparedFolder,
+  runNight,
+  VICTIMS,
+  type Victim,
+} from './harness.ts';
 
 type Case = { victim: Victim; task: NightTask };
 
@@ -19,14 +28,17 @@ const cases = process.env['NIGHTSHIFT_CHAOS'] === 'all' ? MATRIX : FIVE;
 describe('a night survives kill -9', () => {
   const rows: string[] = [];
   let undisturbed: NightRun;
+  let prepared: ChaosFolder;
 
   beforeAll(async () => {
-    const folder = await chaosFolder();
+    prepared = await preparedFolder();
+    const folder = await chaosFolder(prepared);
     undisturbed = await runNight({ dataDir: folder.path });
     await folder.dispose();
   });
 
-  afterAll(() => {
+  afterAll(async () => {
+    await prepared.dispose();
     if (process.env['NIGHTSHIFT_CHAOS_TABLE'] === undefined) return;
     writeFileSync(process.env['NIGHTSHIFT_CHAOS_TABLE'], `${rows.join('\n')}\n`);
   });
@@ -38,7 +50,7 @@ describe('a night survives kill -9', () => {
   });
 
   it('shared by two model workers leaves the rows of one', async () => {
-    const folder = await chaosFolder();
+    const folder = await chaosFolder(prepared);
     try {
       const shared = await runNight({ dataDir: folder.path, mlWorkers: 2 });
       expect(shared.report.status).toBe('succeeded');
@@ -54,7 +66,7 @@ describe('a night survives kill -9', () => {
   });
 
   it.each(cases)('of $victim during $task', async ({ victim, task }) => {
-    const folder = await chaosFolder();
+    const folder = await chaosFolder(prepared);
     try {
       const night = await runNight({ dataDir: folder.path, kill: { victim, task } });
       const attempts = night.report.tasks.map((entry) => `${entry.task} ${entry.attempts}`).join(', ');

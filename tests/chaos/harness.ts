@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { type RunReport, runReportSchema } from '../../src/contracts/schemas/report.ts';
 import { type NightTask, taskWorkflowId } from '../../src/contracts/wire/names.ts';
@@ -13,6 +14,10 @@ import {
   type TableFingerprint,
 } from '../../src/db/queries/fingerprint.ts';
 import { attachRuntime } from '../../src/runtime/attach.ts';
+import { dataFolderAt } from '../../src/runtime/data-folder.ts';
+import { startRuntime } from '../../src/runtime/embedded.ts';
+
+const run = promisify(execFile);
 
 export const VICTIMS = ['worker', 'ml', 'temporal', 'postgres', 'all'] as const;
 export type Victim = (typeof VICTIMS)[number];
@@ -31,10 +36,25 @@ export type NightRun = {
   fitsByWorker: Record<string, number>;
 };
 
-/** A folder of its own for one night; remove it with `dispose`. */
-export async function chaosFolder(): Promise<{ path: string; dispose: () => Promise<void> }> {
+export type ChaosFolder = { path: string; dispose: () => Promise<void> };
+
+/** A folder of its own for one night, as a copy of another; remove it with `dispose`. */
+export async function chaosFolder(from?: ChaosFolder): Promise<ChaosFolder> {
   const path = await mkdtemp(join(tmpdir(), 'nightshift-chaos-'));
+  // Postgres insists on the owner and mode of its files.
+  if (from !== undefined) await run('cp', ['-a', `${from.path}/.`, path]);
   return { path, dispose: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A folder whose servers were started once and stopped: cluster, migrations and namespace are there, no row. */
+export async function preparedFolder(): Promise<ChaosFolder> {
+  const folder = await chaosFolder();
+  const workers = { typescript: 0, ml: 0 };
+  const runtime = await startRuntime({ dataDir: folder.path, command: 'test', workers });
+  await runtime.stop();
+  // Each copy chooses its own.
+  await rm(dataFolderAt(folder.path).ports);
+  return folder;
 }
 
 /** Runs the tiny night through the real command; kills the victim while the task runs; reads the rows it left. */
