@@ -2,6 +2,7 @@ import type { TaskStep } from '../../contracts/activities.ts';
 import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
 import { assertCurrentAttempt } from '../../db/fence.ts';
 import { countOutcomes } from '../../db/queries/backtests.ts';
+import { endOutcomes, type OutcomeDate, readOutcomeDates } from '../../db/queries/invalidation.ts';
 import {
   insertMatured,
   type MaturedRow,
@@ -15,13 +16,15 @@ import { type MarketPanel, readCalendar, readMarketPanel } from '../datasets/mar
 import type { ActivityDeps } from '../deps.ts';
 import { currentProgress } from '../progress.ts';
 import { applyChanges } from '../revisions/apply-changes.ts';
+import { type BarTurn, heldBetween, readBarTurns } from '../revisions/bar-knowledge.ts';
 import { outcomesOf } from './outcomes.ts';
 
 /**
  * Writes the outcomes of stored predictions that are due at S, from bars known then; what cannot have one is stored
- * with the reason. A bar that has not come yet is waited for as long as ingestion fetches it again. An outcome whose
- * bars changed is made again beside the old one, which nights before the change keep. Returns how the predictions up
- * to S stand, so that the same night says the same again.
+ * with the reason. A bar that has not come yet is waited for as long as ingestion fetches it again. An outcome ends
+ * where its bars change, come late or become doubtful and is made again beside the old one, which nights before that
+ * keep. Rows follow from what is stored of the bars, not from the order of nights. Returns how the predictions up to
+ * S stand, so that the same night says the same again.
  */
 export async function maturePredictions(
   deps: ActivityDeps,
@@ -33,14 +36,16 @@ export async function maturePredictions(
   const calendar = await readCalendar(sql, config);
   const { universe, sessionDate } = step;
   await applyChanges(deps, { step, calendar });
+  await endStaleOutcomes(deps, { step, calendar });
   const open = await openPredictions(sql, { universe, beforeSession: sessionDate });
   const due = open.filter((prediction) => isDue(prediction, { calendar, sessionDate }));
   const rows: MaturedRow[] = closedRows(open, { calendar, step });
   const groups = groupByLabels(due);
+  const turns = await readBarTurns(sql, { universe, calendar, dates: datesOf(due, calendar) });
   for (const [index, group] of groups.entries()) {
     progress.report('outcomes', index, groups.length);
     const panel = await progress.during('bars', readPanel(deps, { step, config, calendar, group }));
-    rows.push(...maturedRows({ panel, group, config, step }));
+    rows.push(...maturedRows({ panel, group, config, step, turns }));
   }
   await deps.db.sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, step.fence);
@@ -48,6 +53,30 @@ export async function maturePredictions(
   });
   const { matured, pending } = await countOutcomes(sql, { universe, throughSession: sessionDate });
   return { matured, pending };
+}
+
+/** Ends the outcomes whose bars this night knows otherwise than the nights before. */
+async function endStaleOutcomes(
+  deps: ActivityDeps,
+  { step, calendar }: { step: TaskStep; calendar: ExchangeCalendar },
+): Promise<void> {
+  const { sql } = deps.db;
+  const held = { universe: step.universe, throughSession: step.sessionDate };
+  const dates = await readOutcomeDates(sql, held);
+  const changes = await readBarTurns(sql, { universe: step.universe, dates, calendar });
+  const ended = await sql.begin(async (tx) => {
+    await assertCurrentAttempt(tx, step.fence);
+    return await endOutcomes(tx, { ...held, changes });
+  });
+  if (ended > 0) deps.logger?.info('outcomes ended with a change of their bars', { outcomes: ended });
+}
+
+/** Sessions of entry and exit of predictions that are due. */
+function datesOf(due: readonly OpenPrediction[], calendar: ExchangeCalendar): OutcomeDate[] {
+  return due.flatMap(({ universeVersion, sessionDate, horizonSessions }) => [
+    { universeVersion, sessionDate: calendar.next(sessionDate) },
+    { universeVersion, sessionDate: calendar.offset(sessionDate, horizonSessions) },
+  ]);
 }
 
 /** A date that turned out to be no session has no outcome, for good unless the calendar is corrected again. */
@@ -65,7 +94,9 @@ function closedRows(
         outcomeVersion: outcomes + 1,
         entrySession: next,
         exitSession: next,
-        availableSession: step.sessionDate,
+        availableSession: next,
+        invalidFrom: null,
+        invalidReason: null,
         entryPrice: null,
         exitPrice: null,
         forwardReturn: null,
@@ -128,6 +159,7 @@ function maturedRows(context: {
   group: readonly OpenPrediction[];
   config: EffectiveConfig;
   step: TaskStep;
+  turns: readonly BarTurn[];
 }): MaturedRow[] {
   const { panel, group, config, step } = context;
   const { sessions, symbols, open, close, states } = panel;
@@ -140,10 +172,17 @@ function maturedRows(context: {
     labels,
     horizonSessions,
     waitSessions: config.ingestion.overlapSessions,
-  }).map((row) => {
-    const outcomes = before.get(keyOf(row)) ?? 0;
-    const availableSession = outcomes === 0 ? row.exitSession : step.sessionDate;
-    return { ...row, outcomeVersion: outcomes + 1, availableSession, taskRunId: step.taskRunId };
+  }).map(({ earliestSession, ...row }) => {
+    const turns = context.turns
+      .filter(({ universeVersion }) => universeVersion === row.universeVersion)
+      .filter(({ sessionDate }) => sessionDate === row.entrySession || sessionDate === row.exitSession)
+      .map(({ effectiveSession }) => effectiveSession);
+    return {
+      ...row,
+      ...heldBetween({ turns, earliest: earliestSession, asOfSession: step.sessionDate }),
+      outcomeVersion: (before.get(keyOf(row)) ?? 0) + 1,
+      taskRunId: step.taskRunId,
+    };
   });
 }
 

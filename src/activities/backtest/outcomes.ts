@@ -5,6 +5,15 @@ import { LABEL_REASONS, type LabelReason, type Labels } from '../../domain/label
 /** Reasons that a bar which comes late can still undo. */
 const MAY_COME: readonly LabelReason[] = ['entryMissing', 'exitMissing'];
 
+/** An outcome before it is known which nights it holds for. */
+export type MadeOutcome = Omit<
+  MaturedRow,
+  'taskRunId' | 'outcomeVersion' | 'availableSession' | 'invalidFrom' | 'invalidReason'
+> & {
+  /** Its exit session, or the one with which waiting for its prices ended. */
+  earliestSession: string;
+};
+
 type Panel = {
   sessions: readonly string[];
   symbols: readonly string[];
@@ -23,7 +32,7 @@ export function outcomesOf(input: {
   labels: Labels;
   horizonSessions: number;
   waitSessions: number;
-}): Omit<MaturedRow, 'taskRunId' | 'outcomeVersion' | 'availableSession'>[] {
+}): MadeOutcome[] {
   const { panel, labels, horizonSessions } = input;
   const sessionOf = new Map(panel.sessions.map((session, index) => [session, index]));
   const symbolOf = new Map(panel.symbols.map((symbol, index) => [symbol, index]));
@@ -45,11 +54,9 @@ export function outcomesOf(input: {
   return matured.rows.flatMap((outcome) => {
     const prediction = known[outcome.row];
     if (prediction === undefined || outcome.status === 'pending') return [];
-    const isWaiting =
-      outcome.status === 'no_outcome' &&
-      MAY_COME.some((reason) => reason === outcome.reason) &&
-      outcome.exitSession + input.waitSessions > asOfSession;
-    if (isWaiting) return [];
+    const mayCome = outcome.status === 'no_outcome' && MAY_COME.some((reason) => reason === outcome.reason);
+    const earliest = outcome.exitSession + (mayCome ? input.waitSessions : 0);
+    if (earliest > asOfSession) return [];
     const session = outcome.exitSession - horizonSessions;
     const symbol = symbolOf.get(prediction.symbol) ?? -1;
     const row = session * panel.symbols.length + symbol;
@@ -64,6 +71,7 @@ export function outcomesOf(input: {
         simulated: prediction.simulated,
         entrySession: panel.sessions[session + 1] ?? prediction.sessionDate,
         exitSession: panel.sessions[outcome.exitSession] ?? prediction.sessionDate,
+        earliestSession: panel.sessions[earliest] ?? prediction.sessionDate,
         entryPrice: finite(panel.open[symbol]?.[session + 1]),
         exitPrice: finite(panel.close[symbol]?.[outcome.exitSession]),
         forwardReturn: outcome.forwardReturn,

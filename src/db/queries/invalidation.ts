@@ -4,6 +4,9 @@ import type { EventRow } from './events.ts';
 /** Facts that change what the bars or the calendar said before. */
 export const CHANGE_EVENTS = ['bar.revised', 'bar.finalized', 'bar.released', 'session.changed'] as const;
 
+/** Why an outcome ends, before the session it ends with. */
+export const CHANGED_BARS = 'other knowledge of its bars from ';
+
 /** The session whose night asks, and the instant up to which it knows things. */
 type AsOf = { sessionDate: string; cutoff: string };
 
@@ -119,4 +122,101 @@ export async function invalidateSession(tx: Tx, change: SessionChange): Promise<
   const nights = await invalidateNights(tx);
   await tx`drop table changed_members`;
   return { outcomes: outcomes.length, ...nights };
+}
+
+/** A date on which outcomes of a list of members enter or leave. */
+export type OutcomeDate = { universeVersion: string; sessionDate: string };
+/** What is known of some member's bar changed with a session, or at an instant. */
+export type KnowledgeChange = OutcomeDate & { session: string | null; knownAt: string | null };
+
+/** Dates of the stored outcomes of a universe that hold for the night of a session. */
+export async function readOutcomeDates(
+  sql: Queryable,
+  input: { universe: string; throughSession: string },
+): Promise<OutcomeDate[]> {
+  return await sql<OutcomeDate[]>`
+    select distinct m.universe_version, d.session_date
+    from turbomode.matured_predictions m
+    cross join lateral (values (m.entry_session), (m.exit_session)) d(session_date)
+    where m.universe = ${input.universe} and m.available_session <= ${input.throughSession}
+      and (m.invalid_from is null or m.invalid_from > ${input.throughSession})`;
+}
+
+/**
+ * When what is known of the bars of those dates changed after the night of the date itself: a doubt came or was
+ * settled (a session), a bar came late or was replaced (an instant at or after `nextOpenMs`, the open after the date).
+ */
+export async function readKnowledgeChanges(
+  sql: Queryable,
+  input: { universe: string; dates: readonly (OutcomeDate & { nextOpenMs: number })[] },
+): Promise<KnowledgeChange[]> {
+  const { universe, dates } = input;
+  if (dates.length === 0) return [];
+  const opens = dates.map(({ nextOpenMs }) => new Date(nextOpenMs).toISOString());
+  return await sql<KnowledgeChange[]>`
+    with places as materialized (
+      select d.version, d.session_date, d.next_open, m.symbol
+      from unnest(${dates.map((one) => one.universeVersion)}::text[], ${dates.map((one) => one.sessionDate)}::date[],
+          ${opens}::timestamptz[]) as d(version, session_date, next_open)
+      join market.universes u on u.universe = ${universe} and u.version = d.version
+      cross join lateral unnest(u.members) as m(symbol)),
+    doubts as (
+      select p.version, f.symbol, f.session_date, f.available_session, f.resolved_session
+      from market.bar_flags f join places p on p.symbol = f.symbol and p.session_date = f.session_date
+      where f.severity = 'doubtful' and f.scope in ('', p.version)),
+    turns as (
+      select distinct d.version, d.symbol, d.session_date, t.session from doubts d
+      cross join lateral (values (d.available_session), (d.resolved_session)) t(session)
+      where t.session > d.session_date),
+    judged as (
+      select t.version, t.session_date, t.session,
+        bool_or(d.available_session <= t.session and coalesce(d.resolved_session > t.session, true)) as since,
+        bool_or(d.available_session < t.session and coalesce(d.resolved_session >= t.session, true)) as before
+      from turns t join doubts d using (version, symbol, session_date)
+      group by t.version, t.symbol, t.session_date, t.session)
+    select distinct version as universe_version, session_date, session, null::timestamptz as known_at
+    from judged where since <> before
+    union
+    select p.version, p.session_date, null::date, b.available_at
+    from places p
+    join (select symbol, session_date, available_at from market.bars
+          union all select symbol, session_date, available_at from market.bar_revisions) b
+      on b.symbol = p.symbol and b.session_date = p.session_date and b.available_at >= p.next_open`;
+}
+
+/**
+ * Ends outcomes with the first change of a bar they are made of, up to a session. Values stay; later nights make
+ * another outcome. Returns how many were ended.
+ */
+export async function endOutcomes(
+  tx: Tx,
+  input: {
+    universe: string;
+    throughSession: string;
+    changes: readonly (OutcomeDate & { effectiveSession: string })[];
+  },
+): Promise<number> {
+  const { universe, throughSession, changes } = input;
+  if (changes.length === 0) return 0;
+  const ended = await tx`
+    with stale as (
+      select m.session_date, m.universe_version, m.model_version, m.revision, m.symbol, m.outcome_version,
+        min(c.effective_session) as effective_session
+      from turbomode.matured_predictions m
+      join unnest(${changes.map((one) => one.universeVersion)}::text[], ${changes.map((one) => one.sessionDate)}::date[],
+          ${changes.map((one) => one.effectiveSession)}::date[]) as c(version, session_date, effective_session)
+        on c.version = m.universe_version and c.session_date in (m.entry_session, m.exit_session)
+          and c.effective_session > m.available_session
+      where m.universe = ${universe} and c.effective_session <= ${throughSession}
+        and (m.invalid_from is null or m.invalid_from > c.effective_session)
+        and m.missing_reason is distinct from 'notASession'
+      group by 1, 2, 3, 4, 5, 6)
+    update turbomode.matured_predictions m
+    set invalid_from = s.effective_session, invalid_reason = ${CHANGED_BARS} || s.effective_session
+    from stale s
+    where m.universe = ${universe} and m.session_date = s.session_date
+      and m.universe_version = s.universe_version and m.model_version = s.model_version
+      and m.revision = s.revision and m.symbol = s.symbol and m.outcome_version = s.outcome_version
+    returning 1`;
+  return ended.length;
 }

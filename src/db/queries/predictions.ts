@@ -246,7 +246,7 @@ export type OpenPrediction = PredictionSet & {
   symbol: string;
   horizonSessions: number;
   simulated: boolean;
-  /** Outcomes of it that are stored: all of them were made invalid. */
+  /** Outcomes of it that are stored; none holds for the night that asks. */
   outcomes: number;
 };
 
@@ -265,7 +265,7 @@ export async function openPredictions(
     left join lateral (
       select max(m.outcome_version) as newest,
         bool_or((m.invalid_from is null or m.invalid_from > ${input.beforeSession})
-          and (m.outcome_version = 1 or m.available_session <= ${input.beforeSession})) as holds
+          and m.available_session <= ${input.beforeSession}) as holds
       from turbomode.matured_predictions m
       where m.session_date = p.session_date and m.universe = p.universe
         and m.universe_version = p.universe_version and m.model_version = p.model_version
@@ -278,10 +278,13 @@ export async function openPredictions(
 export type MaturedRow = PredictionSet & {
   revision: number;
   symbol: string;
-  /** 1, or one more than the newest that was made invalid. */
+  /** In the order of writing; which one holds for a night is said by the two sessions that follow. */
   outcomeVersion: number;
-  /** First session whose night may use it: the exit session, for later versions the night that makes them. */
+  /** First session whose night knows it: that of the exit or of the newest change of a bar behind it. */
   availableSession: string;
+  /** Session with which the next such change, where it is known already, ends it. */
+  invalidFrom: string | null;
+  invalidReason: string | null;
   entrySession: string;
   exitSession: string;
   entryPrice: number | null;
@@ -313,6 +316,11 @@ export async function insertMatured(tx: Tx, rows: readonly MaturedRow[]): Promis
       exit_session: { type: 'date', values: column((row) => epochDay(row.exitSession)) },
       outcome_version: { type: 'int2', values: column((row) => row.outcomeVersion) },
       available_session: { type: 'date', values: column((row) => epochDay(row.availableSession)) },
+      invalid_from: {
+        type: 'date',
+        values: column(({ invalidFrom }) => (invalidFrom === null ? null : epochDay(invalidFrom))),
+      },
+      invalid_reason: { type: 'text', values: column((row) => row.invalidReason) },
       entry_price: { type: 'float8', values: column((row) => row.entryPrice) },
       exit_price: { type: 'float8', values: column((row) => row.exitPrice) },
       forward_return: { type: 'float8', values: column((row) => row.forwardReturn) },

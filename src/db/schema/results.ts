@@ -92,11 +92,11 @@ export const maturedPredictions = turbomode.table(
   'matured_predictions',
   {
     ...predictionKey(),
-    /** 1, 2, …: a new one after the bars behind the one before changed. */
+    /** 1, 2, … in the order of writing: another one for nights that know its bars otherwise. */
     outcomeVersion: smallint('outcome_version').notNull().default(1),
     entrySession: date('entry_session', { mode: 'string' }).notNull(),
     exitSession: date('exit_session', { mode: 'string' }).notNull(),
-    /** First session whose night could know it: the exit session, for later versions the night that made them. */
+    /** First session whose night could know it: the exit session, or the newest change of its bars before it was made. */
     availableSession: date('available_session', { mode: 'string' }).notNull(),
     entryPrice: doublePrecision('entry_price'),
     exitPrice: doublePrecision('exit_price'),
