@@ -1,13 +1,14 @@
 import type { Client } from '@temporalio/client';
 
 import { freezeConfig } from '../activities/planning/config-source.ts';
-import { SCHEDULE_IDS } from '../contracts/wire/names.ts';
+import { NIGHT_TASKS, SCHEDULE_IDS } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
 import { type EventRow, insertEvents, markEventsHandled, openEvents } from '../db/queries/events.ts';
 import { listNights } from '../db/queries/nights.ts';
 import { onSince } from '../db/queries/schedule-state.ts';
 import type { ExchangeCalendar } from '../domain/calendar.ts';
 import { expectedNights, type ExpectedNight } from '../domain/missed-sessions.ts';
+import { nightHasWork } from '../domain/night-work.ts';
 import { type RunHandle, startNight } from '../temporal/verbs.ts';
 
 const MISSED_EVENT = 'session.missed';
@@ -43,6 +44,7 @@ export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
   const since = await onSince(sql, SCHEDULE_IDS.nightly);
   if (since === null) return [];
   const { config } = await freezeConfig(sql, undefined);
+  if (!nightHasWork(NIGHT_TASKS, config.tasks)) return [];
   const universe = await deps.universeName(config.universe);
   const expected = expectedNights({
     calendar: await deps.calendar(),

@@ -15,9 +15,10 @@ import {
   effectiveConfig,
   type TaskSettings,
 } from '../contracts/schemas/config.ts';
-import { SCHEDULE_IDS, TASK_QUEUES } from '../contracts/wire/names.ts';
+import { NIGHT_TASKS, SCHEDULE_IDS, TASK_QUEUES, type Task } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
 import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
+import { nightHasWork } from '../domain/night-work.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { scheduleSpec } from './schedule-spec.ts';
 import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
@@ -42,10 +43,12 @@ type Definition = {
   settings: TaskSettings;
   summary: string;
   details: string | null;
+  /** Why there is nothing to start: then there is no schedule either. */
+  idle: string | null;
 };
 
 /** Our schedules as data: the night starts at task 1's time, maintenance at its own. */
-function definitions(tasks: { ingestion: TaskSettings; weeklyMaintenance: TaskSettings }): Definition[] {
+function definitions(tasks: Record<Task, TaskSettings>): Definition[] {
   return [
     {
       scheduleId: SCHEDULE_IDS.nightly,
@@ -54,6 +57,7 @@ function definitions(tasks: { ingestion: TaskSettings; weeklyMaintenance: TaskSe
       settings: tasks.ingestion,
       summary: 'the night after the US close',
       details: NIGHT_DETAILS,
+      idle: nightHasWork(NIGHT_TASKS, tasks) ? null : 'none of its tasks can run',
     },
     {
       scheduleId: SCHEDULE_IDS.weekly,
@@ -62,6 +66,7 @@ function definitions(tasks: { ingestion: TaskSettings; weeklyMaintenance: TaskSe
       settings: tasks.weeklyMaintenance,
       summary: 'weekly maintenance',
       details: null,
+      idle: tasks.weeklyMaintenance.enabled ? null : 'its task is disabled',
     },
   ];
 }
@@ -88,9 +93,9 @@ export async function applySchedules(options: {
     changes.push(`configuration ${config.configHash.slice(0, 12)}: applies to runs that start from now on`);
   }
   for (const definition of definitions(tasks)) {
-    const { scheduleId, settings } = definition;
-    if (!settings.enabled && definition.scheduleId === SCHEDULE_IDS.weekly) {
-      if (await remove(client, scheduleId)) changes.push(`${scheduleId}: removed, its task is disabled`);
+    const { scheduleId, settings, idle } = definition;
+    if (idle !== null) {
+      if (await remove(client, scheduleId)) changes.push(`${scheduleId}: removed, ${idle}`);
       continue;
     }
     const spec = scheduleSpec(settings, timezone, Date.now());

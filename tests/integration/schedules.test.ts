@@ -5,6 +5,7 @@ import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { nextNominalStart } from '../../src/activities/planning/night-plan.ts';
 import { type ConfigFile, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
@@ -231,6 +232,36 @@ describe('the state of a schedule', () => {
         return paused && note === `round ${minute}` && new Date(first ?? 0).getUTCMinutes() === minute;
       });
     }
+  });
+
+  it('is there while a night has something to do, and no longer', async () => {
+    const { client } = rigs.current;
+    await apply(undefined, true);
+    const state = {
+      sql: house.database.sql,
+      nowMs: Date.parse('2027-01-15T12:00:00Z'),
+      trigger: 'manual' as const,
+    };
+    const next = (file: ConfigFile) => nextNominalStart({ ...state, config: effectiveConfig(file) });
+    const idle = parseConfigFile(testConfig({ tasks: { 1: { enabled: false } } }));
+    expect(await apply(idle)).toContain('nightly: removed, none of its tasks can run');
+    const ids = async () => (await describeSchedules(client)).map(({ scheduleId }) => scheduleId);
+    await eventually('it is gone', async () => !(await ids()).includes('nightly'));
+    expect(await next(idle)).toBeNull();
+    // Without ingestion, but with a task that needs nothing: it fires, and the next night counts.
+    const busy = parseConfigFile(
+      testConfig({ tasks: { 1: { enabled: false } }, nightshift: { dependencies: { training: [] } } }),
+    );
+    expect(await apply(busy)).toContain('nightly: created');
+    expect(await next(busy)).toBe('2027-01-16T03:45:00.000Z');
+  });
+
+  it('moves when only the time zone changes', async () => {
+    const { client } = rigs.current;
+    await apply();
+    await apply(parseConfigFile(testConfig({ timezone: 'America/Chicago' })));
+    const [first] = await matchingTimes(client, 'nightly', '2027-01-10T00:00:00Z', '2027-01-11T12:00:00Z');
+    expect(new Date(first ?? 0).toISOString()).toBe('2027-01-10T04:45:00.000Z');
   });
 
   it('changes the configuration of later runs too', async () => {

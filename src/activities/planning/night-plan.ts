@@ -8,6 +8,7 @@ import { claimNight, findNight, insertClosedNight, type NewNight } from '../../d
 import { closeGoneStarter } from '../../db/queries/reconcile.ts';
 import { scheduleStates } from '../../db/queries/schedule-state.ts';
 import { insertTaskRuns, type NewTaskRun } from '../../db/queries/task-runs.ts';
+import { nightHasWork } from '../../domain/night-work.ts';
 import { nightSession } from '../../domain/night-session.ts';
 import { instantInNight, isNominal, localClock, localDate, nextRun } from '../../domain/schedule-times.ts';
 import type { UniverseDefinition } from '../../domain/universe.ts';
@@ -153,7 +154,7 @@ export async function nextNominalStart(options: {
   const { sql, config, nowMs, trigger } = options;
   const states = await scheduleStates(sql);
   const isOn = states.some((state) => state.scheduleId === SCHEDULE_IDS.nightly && !state.paused);
-  if (!config.tasks.ingestion.enabled || !(isOn || trigger === 'schedule')) return null;
+  if (!nightHasWork(NIGHT_TASKS, config.tasks) || !(isOn || trigger === 'schedule')) return null;
   const next = nextRun(config.tasks.ingestion, config.timezone, nowMs);
   return next === null ? null : new Date(next).toISOString();
 }
