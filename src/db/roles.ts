@@ -23,7 +23,7 @@ const APPEND_ONLY = ['ops.audit', 'ops.configs', 'ops.config_applications'];
 /** Shown to people once: a change is a new revision beside the old. */
 const NEVER_OVERWRITTEN = ['turbomode.predictions', 'turbomode.signals', 'turbomode.model_promotions'];
 /** What a person asks for through the API. */
-const REQUESTS = ['ops.run_requests', 'ops.reviews', 'ops.audit', 'ops.config_applications', 'ops.configs'];
+const REQUESTS = ['ops.run_requests', 'ops.audit'];
 /** What retention may remove, and nothing else. */
 const RETAINED = [
   'turbomode.session_features',

@@ -79,7 +79,16 @@ const RIGHTS: [string, Role[]][] = [
   [`update ops.audit set actor = 'x'`, []],
   ['delete from ops.audit', []],
   ['truncate ops.audit', []],
-  [`insert into ops.configs values ('h', '{}')`, ALL_BUT_ML],
+  // The API asks; configurations and decisions are written by who carries them out.
+  [`insert into ops.configs values ('h', '{}')`, ['ingest', 'pipeline', 'maintenance']],
+  [
+    `insert into ops.config_applications (name, config_hash, applied_by) values ('n', 'h', 'me')`,
+    ['ingest', 'pipeline', 'maintenance'],
+  ],
+  [
+    `insert into ops.reviews (task_run_id, after_attempt, decision, decided_by, why) values ('t', 1, 'retry', 'me', 'w')`,
+    ['ingest', 'pipeline', 'maintenance'],
+  ],
   [`update ops.configs set body = '{}'`, []],
   [REQUEST, ALL_BUT_ML],
   [`update ops.run_requests set refused_reason = 'x'`, ['ingest', 'pipeline', 'maintenance']],
