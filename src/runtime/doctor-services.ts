@@ -32,6 +32,13 @@ export async function checkServices(
       advice: 'See temporal.log; `nightshift down` and `up` start it again.',
       look: () => checkTemporal(runtime),
     },
+    {
+      part: 'runs',
+      advice:
+        'Their workflow tasks fail again and again; the last error is in the Web UI and in scheduler.log.',
+      look: () =>
+        withTemporal(runtime, (connection) => checkRuns({ connection, namespace: runtime.namespace })),
+    },
     ...Object.values(TASK_QUEUES).map(
       (queue): Check => ({
         part: `workers on ${queue}`,
@@ -67,6 +74,34 @@ async function checkDatabase(runtime: Runtime): Promise<string> {
   });
 }
 
+const NAMED_RUNS = 5;
+
+/** Open runs, and those among them that cannot go on because their own code fails. */
+export async function checkRuns({
+  connection,
+  namespace,
+}: {
+  connection: Connection;
+  namespace: string;
+}): Promise<string> {
+  const open = `ExecutionStatus = 'Running'`;
+  const stuck = `${open} AND TemporalReportedProblems IS NOT NULL`;
+  const service = connection.workflowService;
+  const count = async (query: string): Promise<number> =>
+    Number((await service.countWorkflowExecutions({ namespace, query })).count);
+  const problems = await count(stuck);
+  if (problems > 0) {
+    const { executions } = await service.listWorkflowExecutions({
+      namespace,
+      query: stuck,
+      pageSize: NAMED_RUNS,
+    });
+    const names = executions.map(({ execution }) => execution?.workflowId).join(', ');
+    throw new Error(`${problems} open ${problems === 1 ? 'run' : 'runs'} cannot go on: ${names}`);
+  }
+  return `${await count(open)} open, none of them stuck`;
+}
+
 async function withTemporal<T>(runtime: Runtime, work: (connection: Connection) => Promise<T>): Promise<T> {
   const { temporal: address, namespace, embedded } = runtime;
   const client = connectClient({ address, namespace, embedded: embedded.temporal });
@@ -85,7 +120,8 @@ async function checkTemporal(runtime: Runtime): Promise<string> {
     const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
     const missing = SEARCH_ATTRIBUTES.filter((name) => customAttributes[name] === undefined);
     if (missing.length > 0) throw new Error(`search attributes are missing: ${missing.join(', ')}`);
-    if (days < 30) throw new Error(`namespace ${namespace} forgets closed runs after ${days} days`);
+    // A new server's default; a configuration may ask for any number of days.
+    if (days <= 1) throw new Error(`namespace ${namespace} forgets closed runs after ${days} days`);
     return `${runtime.temporal}, namespace ${namespace}, closed runs kept ${days} days`;
   });
 }

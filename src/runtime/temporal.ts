@@ -23,6 +23,8 @@ export const TEMPORAL_NAMESPACE = 'default';
 export const DYNAMIC_CONFIG = {
   'history.transferProcessorMaxPollRPS': '2000',
   'frontend.enableServerVersionCheck': 'false',
+  // Failures in a row after which a run is marked with TemporalReportedProblems, for `doctor`.
+  'system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute': '3',
 } as const;
 
 export type EmbeddedTemporalOptions = {
