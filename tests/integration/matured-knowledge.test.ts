@@ -226,6 +226,17 @@ describe('outcomes of bars that come late', () => {
     ]);
   });
 
+  it('settle quarantine the same way', async () => {
+    const nights = await open();
+    provider.set('SC', S2, [22.15, 20, 23, 22.2, 1000]);
+    await nights.ingest(S2);
+    expect(await nights.mature(S2)).toEqual({ matured: 23, pending: 1 });
+    provider.set('SC', S2, bar(22.15));
+    await nights.ingest(S3);
+    expect(await nights.mature(S3)).toEqual({ matured: 24, pending: 0 });
+    expect(await nights.rows({ symbol: 'SC' })).toMatchObject([{ available: S3, missing: null }]);
+  });
+
   it('without one, there is none from the night on that ends the waiting', async () => {
     const nights = await open(2);
     provider.set('SC', S2, null);

@@ -83,6 +83,18 @@ describe('outcomesOf', () => {
     expect(outcomes(panel, [predict('d2', 'A')], 0)).toMatchObject([{ missingReason: 'entryMissing' }]);
   });
 
+  it('a quarantined price is waited for as long', () => {
+    const panel = market(({ open, close, states }) => {
+      open[0]?.fill(Number.NaN, 4);
+      close[0]?.fill(Number.NaN, 4);
+      states[0]?.fill(BAR_STATES.quarantined, 4);
+    });
+    expect(outcomes(panel, [predict('d2', 'A')], 1)).toEqual([]);
+    expect(outcomes(panel, [predict('d2', 'A')], 0)).toMatchObject([
+      { missingReason: 'exitQuarantined', earliestSession: 'd4' },
+    ]);
+  });
+
   it('a symbol that is no member says so', () => {
     expect(outcomes(market(), [predict('d0', 'Z')])).toMatchObject([
       { missingReason: 'no outcome is stored', entryPrice: null, targetDirection: null },

@@ -2,8 +2,13 @@ import type { MaturedRow, OpenPrediction } from '../../db/queries/predictions.ts
 import { maturePredictions } from '../../domain/backtest/maturing.ts';
 import { LABEL_REASONS, type LabelReason, type Labels } from '../../domain/labels.ts';
 
-/** Reasons that a bar which comes late can still undo. */
-const MAY_COME: readonly LabelReason[] = ['entryMissing', 'exitMissing'];
+/** Reasons that a bar which comes late can still undo; a usable one settles quarantine too. */
+const MAY_COME: readonly LabelReason[] = [
+  'entryMissing',
+  'exitMissing',
+  'entryQuarantined',
+  'exitQuarantined',
+];
 
 /** An outcome before it is known which nights it holds for. */
 export type MadeOutcome = Omit<
@@ -23,7 +28,7 @@ type Panel = {
 
 /**
  * Outcomes of predictions as of the panel's last session: one row for each that has one or will never have one.
- * A missing price is final only `waitSessions` sessions after the exit; until then the prediction stays open.
+ * A missing or quarantined price is final only `waitSessions` sessions after the exit; until then the prediction stays open.
  */
 export function outcomesOf(input: {
   predictions: readonly OpenPrediction[];
