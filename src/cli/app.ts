@@ -38,6 +38,8 @@ export async function openApp(options: {
   mlWorkers?: number;
   configPath?: string;
   onNote?: (text: string) => void;
+  /** Gives up the start; throws StartInterruptedError. */
+  signal?: AbortSignal;
 }): Promise<App> {
   const file = await readConfig(options.configPath ?? DEFAULT_CONFIG);
   const runtime = await openRuntime({
@@ -47,6 +49,7 @@ export async function openApp(options: {
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     ...(options.configPath === undefined ? {} : { configPath: options.configPath }),
     ...(options.onNote === undefined ? {} : { onNote: options.onNote }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   return connect(runtime);
 }

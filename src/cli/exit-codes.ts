@@ -8,11 +8,15 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** Exit code that says how a night ended. */
+/**
+ * Exit code that says how a night or a task ended. 0 also where nothing was wanted: no session that day, everything
+ * disabled. What was wanted and did not run, because another run has it or a need is not met, is 1.
+ */
 export function exitCodeOf(state: NightState): number {
   switch (state) {
     case 'succeeded':
     case 'no_session':
+    case 'disabled':
       return EXIT.ok;
     case 'partial':
       return EXIT.partial;

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { StartInterruptedError } from '../runtime/embedded.ts';
 import { DecisionRefusedError } from '../temporal/decisions.ts';
 import { RunRefusedError } from '../temporal/manual-request.ts';
 import { ReviewRefusedError } from '../temporal/verbs.ts';
@@ -53,6 +54,7 @@ function overrideExit(command: Command): void {
 function explainFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   console.error(`nightshift: ${textOf(error)}`);
+  if (error instanceof StartInterruptedError) return EXIT.interrupted;
   const refused = [UsageError, ReviewRefusedError, DecisionRefusedError, RunRefusedError].some(
     (kind) => error instanceof kind,
   );

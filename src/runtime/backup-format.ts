@@ -13,7 +13,7 @@ export const BACKUP_FORMAT = 1;
  *   database/*.copy.gz   rows per table, COPY text format, all of one instant
  *   artifacts/…          the artifact store, same keys
  *   temporal/*.db        the Temporal server's database (embedded form only)
- *   config/              the scheduler's configuration
+ *   config/              the configuration in force
  *   secrets.json         mode 0600
  * The Temporal copy is older than the rows: after a restore it repeats a little, and every task is
  * idempotent. The other way round it would take for done what is not there.

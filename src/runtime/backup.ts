@@ -6,7 +6,11 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { createGzip } from 'node:zlib';
 import { projectRoot, venvPython } from '../../scripts/lib/paths.mjs';
+import { currentFile } from '../activities/planning/config-source.ts';
 import { createArtifactStore } from '../artifacts/store.ts';
+import { documentOf } from '../contracts/schemas/config-document.ts';
+import type { Sql } from '../db/client.ts';
+import { CURRENT_FILE, currentConfigHash } from '../db/queries/configs.ts';
 import {
   appliedMigrations,
   copyOut,
@@ -28,8 +32,6 @@ export type BackupOptions = {
   dataDir: string | undefined;
   /** Folder to create. */
   target: string;
-  /** Configuration to save; default config/scheduler_config.json of the project. */
-  configPath?: string;
   onNote?: (text: string) => void;
 };
 export type BackupReport = { target: string; tables: number; rows: number; files: number; bytes: number };
@@ -57,7 +59,7 @@ export async function backup(options: BackupOptions): Promise<BackupReport> {
     const database = await saveDatabase(runtime, partial);
     options.onNote?.('saving the artifacts');
     await saveArtifacts(runtime.artifactUrl, join(partial, 'artifacts'));
-    await saveSettings({ runtime, partial, configPath: options.configPath });
+    await saveSettings({ runtime, partial });
     const report = await writeManifest(partial, database);
     await rename(partial, target);
     return { target, ...report };
@@ -120,18 +122,21 @@ async function saveArtifacts(url: string, folder: string): Promise<void> {
   }
 }
 
-async function saveSettings(input: {
-  runtime: Runtime;
-  partial: string;
-  configPath: string | undefined;
-}): Promise<void> {
-  const folder = dataFolderAt(input.runtime.dataDir);
-  await copyFile(folder.secrets, join(input.partial, 'secrets.json'));
-  await chmod(join(input.partial, 'secrets.json'), 0o600);
-  const config = input.configPath ?? join(projectRoot, 'config', 'scheduler_config.json');
-  if (!(await exists(config))) return;
-  await mkdir(join(input.partial, 'config'));
-  await copyFile(config, join(input.partial, 'config', 'scheduler_config.json'));
+async function saveSettings({ runtime, partial }: { runtime: Runtime; partial: string }): Promise<void> {
+  const folder = dataFolderAt(runtime.dataDir);
+  await copyFile(folder.secrets, join(partial, 'secrets.json'));
+  await chmod(join(partial, 'secrets.json'), 0o600);
+  const target = join(partial, 'config', 'scheduler_config.json');
+  await mkdir(join(partial, 'config'));
+  const inForce = await withDatabase(runtime.urls.owner, findAppliedDocument);
+  if (inForce !== null) await writeFileWhole(target, `${JSON.stringify(inForce, null, 2)}\n`);
+  // Nothing was applied here yet: the next start takes over the file of the project.
+  else await copyFile(join(projectRoot, 'config', 'scheduler_config.json'), target);
+}
+
+/** The configuration that runs use now, as a file; null where none was ever applied. */
+async function findAppliedDocument(sql: Sql): Promise<Record<string, unknown> | null> {
+  return (await currentConfigHash(sql, CURRENT_FILE)) === null ? null : documentOf(await currentFile(sql));
 }
 
 async function writeManifest(

@@ -53,7 +53,17 @@ export type RuntimeOptions = {
   onLog?: (record: LogRecord) => void;
   /** One line for a person: what starts, died, was restarted. */
   onNote?: (text: string) => void;
+  /** Gives up a start that is under way; an instance that runs is not touched. */
+  signal?: AbortSignal;
 };
+
+/** A start that somebody gave up: everything it began is stopped again. */
+export class StartInterruptedError extends Error {
+  override name = 'StartInterruptedError';
+  constructor() {
+    super('the start was interrupted: everything is stopped again');
+  }
+}
 
 export type Runtime = Addresses & {
   dataDir: string;
@@ -94,18 +104,27 @@ export async function readRuntimeState(folder: DataFolder): Promise<RuntimeState
 
 /**
  * Starts everything that the environment does not name: Postgres (migrated), Temporal, the workers.
- * Throws FolderLockedError when a living instance has the folder, PortTakenError, FolderVersionError.
+ * Throws FolderLockedError when a living instance has the folder, PortTakenError, FolderVersionError,
+ * StartInterruptedError.
  */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const folder = dataFolderAt(resolveDataDir(options.dataDir));
   await createFolders(folder);
   const lock = await lockFolder(folder.root, options.command);
   const instance = new Instance(options, folder, lock);
+  const giveUp = (): void => instance.giveUp();
+  options.signal?.addEventListener('abort', giveUp);
   try {
-    return await instance.start();
+    if (options.signal?.aborted === true) giveUp();
+    const runtime = await instance.start();
+    if (options.signal?.aborted === true) throw new StartInterruptedError();
+    return runtime;
   } catch (error) {
     await instance.stop();
-    throw error;
+    // Whatever failed then failed because its servers were stopped.
+    throw options.signal?.aborted === true ? new StartInterruptedError() : error;
+  } finally {
+    options.signal?.removeEventListener('abort', giveUp);
   }
 }
 
@@ -122,6 +141,7 @@ class Instance {
   private readonly failed: Promise<never>;
   private fail: (error: Error) => void = () => undefined;
   private stopping: Promise<void> | null = null;
+  private givenUp = false;
 
   constructor(options: RuntimeOptions, folder: DataFolder, lock: FolderLock) {
     this.options = options;
@@ -243,6 +263,7 @@ class Instance {
   }
 
   private async startChild(spec: SupervisedSpec, list: Supervised[]): Promise<void> {
+    if (this.givenUp) throw new StartInterruptedError();
     const child = new Supervised(spec, this.events());
     list.push(child);
     await child.start();
@@ -305,6 +326,12 @@ class Instance {
       artifactUrl,
     };
     await writeFileWhole(this.folder.state, `${JSON.stringify(state, null, 2)}\n`);
+  }
+
+  /** Ends what the start has begun and lets nothing more begin: `start` fails, and its caller stops the rest. */
+  giveUp(): void {
+    this.givenUp = true;
+    for (const child of [...this.workers, ...this.servers]) void child.stop();
   }
 
   stop(): Promise<void> {

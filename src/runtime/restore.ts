@@ -5,7 +5,9 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
 import { createArtifactStore } from '../artifacts/store.ts';
+import type { Sql } from '../db/client.ts';
 import { migrate } from '../db/migrate.ts';
+import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
 import {
   appliedMigrations,
   copyIn,
@@ -14,8 +16,17 @@ import {
   nameOf,
   writeSequences,
 } from '../db/transfer.ts';
+import { connectClient } from '../temporal/connection.ts';
+import { describeSchedules, setSchedulePaused } from '../temporal/schedules.ts';
 import { type BackupManifest, readVerifiedManifest } from './backup-format.ts';
-import { createFolders, type DataFolder, dataFolderAt, resolveDataDir } from './data-folder.ts';
+import {
+  createFolders,
+  DATA_SCHEMA,
+  type DataFolder,
+  dataFolderAt,
+  POSTGRES_MAJOR,
+  resolveDataDir,
+} from './data-folder.ts';
 import { type Runtime, startRuntime } from './embedded.ts';
 import { exists, writeFileWhole } from './files.ts';
 import { withDatabase } from './with-database.ts';
@@ -26,11 +37,19 @@ export type RestoreOptions = {
   source: string;
   onNote?: (text: string) => void;
 };
-export type RestoreReport = { dataDir: string; tables: number; rows: number; files: number };
+export type RestoreReport = {
+  dataDir: string;
+  tables: number;
+  rows: number;
+  files: number;
+  /** Schedules that were on in the original and are paused here. */
+  paused: string[];
+};
 
 /**
  * Brings a backup into an empty data folder (or, with DATABASE_URL set, into an empty database). Every file
- * is checked first. Ports are chosen anew, so that the original may run beside it.
+ * is checked first. Ports are chosen anew and schedules that were on are paused, so that the original may run beside
+ * it.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreReport> {
   const source = resolve(options.source);
@@ -62,8 +81,59 @@ async function fill(options: Input): Promise<RestoreReport> {
     const rows = await restoreDatabase({ manifest, source, runtime });
     options.onNote?.('restoring the artifacts');
     await restoreArtifacts({ manifest, source, url: runtime.artifactUrl });
-    return { dataDir: folder.root, tables: manifest.tables.length, rows, files: manifest.files.length };
+    const counts = { tables: manifest.tables.length, rows, files: manifest.files.length };
+    // A server whose schedules do not come with the backup gets them back as they are in these rows.
+    const stored = await withDatabase(runtime.urls.owner, (sql) => pauseStored(sql, whyPaused(manifest)));
+    await runtime.stop();
+    const { product, temporalServer } = manifest;
+    const version = { product, schema: DATA_SCHEMA, postgresMajor: POSTGRES_MAJOR, temporalServer };
+    await writeFileWhole(folder.version, `${JSON.stringify(version, null, 2)}\n`);
+    const onServer = (await exists(folder.temporalDatabase)) ? await pauseOnServer(options) : [];
+    return { dataDir: folder.root, ...counts, paused: [...new Set([...stored, ...onServer])].sort() };
   } finally {
+    await runtime.stop();
+  }
+}
+
+const BY = 'nightshift restore';
+
+function whyPaused({ createdAt }: BackupManifest): string {
+  return `restored from the backup of ${createdAt}, the original may still run`;
+}
+
+async function pauseStored(sql: Sql, why: string): Promise<string[]> {
+  const enabled = (await scheduleStates(sql)).filter(({ paused }) => !paused);
+  for (const { scheduleId, specHash } of enabled) {
+    const note = `paused by ${BY}: ${why}`;
+    await saveScheduleState(sql, { scheduleId, paused: true, note, specHash, by: BY, why });
+  }
+  return enabled.map(({ scheduleId }) => scheduleId);
+}
+
+/** The restored server runs once without workers, so that nothing of what it starts until then is carried out. */
+async function pauseOnServer({ manifest, folder }: Input): Promise<string[]> {
+  const workers = { typescript: 0, ml: 0 };
+  const runtime = await startRuntime({ dataDir: folder.root, command: 'restore', workers, minFreeBytes: 0 });
+  const { temporal: address, namespace } = runtime;
+  const temporal = connectClient({ address, namespace, embedded: true });
+  try {
+    const { client } = temporal;
+    const enabled = (await describeSchedules(client)).filter(({ paused }) => !paused);
+    await withDatabase(runtime.urls.pipeline, async (sql) => {
+      for (const { scheduleId } of enabled) {
+        await setSchedulePaused({
+          client,
+          sql,
+          scheduleId,
+          paused: true,
+          by: BY,
+          why: whyPaused(manifest),
+        });
+      }
+    });
+    return enabled.map(({ scheduleId }) => scheduleId);
+  } finally {
+    await temporal.close();
     await runtime.stop();
   }
 }

@@ -68,6 +68,8 @@ export class Supervised {
     this.child = child;
     this.events.onChange();
     try {
+      // A stop that came while it was being started has not seen it.
+      this.stopped.signal.throwIfAborted();
       await this.waitUntilReady(child);
     } catch (error) {
       await child.stop();

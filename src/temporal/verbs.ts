@@ -83,6 +83,16 @@ export async function cancelNightFor(options: {
   await cancelRun(client, run);
 }
 
+/** Nights that are open on the server, also those that have not been planned yet and have no row. */
+export async function listRunningNights(client: Client): Promise<(RunHandle & { startedAt: string })[]> {
+  const query = "WorkflowType = 'nightlyPipeline' AND ExecutionStatus = 'Running'";
+  const found: (RunHandle & { startedAt: string })[] = [];
+  for await (const { workflowId, runId, startTime } of client.workflow.list({ query })) {
+    found.push({ workflowId, runId, startedAt: startTime.toISOString() });
+  }
+  return found;
+}
+
 /** Whether a workflow run is closed; one that is not known (any more) is. */
 export async function isRunClosed(client: Client, run: RunHandle): Promise<boolean> {
   try {

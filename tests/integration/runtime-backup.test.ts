@@ -4,12 +4,17 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createArtifactStore } from '../../src/artifacts/store.ts';
+import { effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { createDatabase, type Sql } from '../../src/db/client.ts';
 import { readTableFingerprints } from '../../src/db/queries/fingerprint.ts';
+import { listAudit } from '../../src/db/queries/requests.ts';
 import { inDependencyOrder } from '../../src/db/transfer.ts';
 import { backup } from '../../src/runtime/backup.ts';
+import { currentVersion } from '../../src/runtime/data-folder.ts';
 import { type Runtime, startRuntime } from '../../src/runtime/embedded.ts';
 import { restore } from '../../src/runtime/restore.ts';
+import { applySchedules, describeSchedules } from '../../src/temporal/schedules.ts';
+import { testConfig } from '../support/house.ts';
 
 let root: string;
 const opened: Runtime[] = [];
@@ -119,6 +124,46 @@ describe('backup and restore', () => {
       expect(state).toMatchObject({ paused: true, note: 'holiday of the desk' });
       expect((await client.workflow.getHandle('open-night').describe()).status.name).toBe('RUNNING');
     });
+  });
+
+  it('pauses in the copy what was on in the original, and carries version and configuration in force', async () => {
+    const original = await start('original');
+    const document = testConfig({ tasks: { 1: { schedule: { hour: 21, minute: 15 } } } });
+    await withClient(original, (client) =>
+      withSql(original.urls.pipeline, (sql) =>
+        applySchedules({ client, sql, file: parseConfigFile(document), by: 'ann', enable: true }),
+      ),
+    );
+    await backup({ dataDir: path('original'), target: path('backup') });
+    const report = await restore({ dataDir: path('copy'), source: path('backup') });
+    expect(report.paused).toEqual(['nightly', 'weekly-maintenance']);
+    expect(JSON.parse(await readFile(path('copy/version.json'), 'utf8'))).toEqual(await currentVersion());
+    const saved = parseConfigFile(
+      JSON.parse(await readFile(path('copy/config/scheduler_config.json'), 'utf8')),
+    );
+    expect(effectiveConfig(saved)).toEqual(effectiveConfig(parseConfigFile(document)));
+
+    const copy = await start('copy');
+    const why = expect.stringMatching(
+      /^paused by nightshift restore: restored from the backup of .*original/,
+    );
+    const again = await withClient(copy, (client) =>
+      withSql(copy.urls.pipeline, async (sql) => {
+        // As every `up` does: it lifts no pause but that of a schedule nobody has switched on.
+        await applySchedules({ client, sql, file: parseConfigFile(document), by: 'up', enable: true });
+        return describeSchedules(client);
+      }),
+    );
+    expect(again).toMatchObject([
+      { scheduleId: 'nightly', paused: true, note: why },
+      { scheduleId: 'weekly-maintenance', paused: true, note: why },
+    ]);
+    const audit = await withSql(copy.urls.api, (sql) => listAudit(sql, { subject: 'nightly' }));
+    expect(audit).toContainEqual(
+      expect.objectContaining({ actor: 'nightshift restore', action: 'schedule.pause' }),
+    );
+    const there = await withClient(original, describeSchedules);
+    expect(there.map(({ paused }) => paused)).toEqual([false, false]);
   });
 
   it('saves an instance that does not run, and leaves it stopped', async () => {

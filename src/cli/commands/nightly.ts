@@ -1,47 +1,41 @@
-import { access, constants, rename, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { projectRoot } from '../../../scripts/lib/paths.mjs';
-import { currentFile, freezeFile } from '../../activities/planning/config-source.ts';
-import { effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
+import { freezeFile } from '../../activities/planning/config-source.ts';
 import type { RunReport } from '../../contracts/schemas/report.ts';
 import { changedTables, readTableFingerprints } from '../../db/queries/fingerprint.ts';
-import { findNight, listNights, type NightRow } from '../../db/queries/nights.ts';
+import { findNight, listNights } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
 import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
-import { cancelNightFor, isRunClosed, type RunHandle, startNightFor } from '../../temporal/verbs.ts';
+import { isRunClosed, type RunHandle, startNightFor } from '../../temporal/verbs.ts';
 import { lockOwner } from '../../runtime/folder-lock.ts';
-import { type App, DEFAULT_CONFIG, ensureSchedules, openApp, readConfig, withPipelineRole } from '../app.ts';
-import { EXIT, exitCodeOf, UsageError, worstExitCode } from '../exit-codes.ts';
+import { type App, ensureSchedules, openApp, readConfig, withPipelineRole } from '../app.ts';
+import { EXIT, exitCodeOf, worstExitCode } from '../exit-codes.ts';
+import { addressLines } from '../addresses.ts';
+import { discardNights } from '../discard.ts';
 import { followNight } from '../follow.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { reportLinks } from '../links.ts';
 import { lostRunError } from '../lost-run.ts';
 import { patiently } from '../patience.ts';
 import { createNotes, type Notes } from '../notes.ts';
-import { findOpenNights, type NightWish, readShippedCalendar } from '../open-nights.ts';
-import { actor, requireCount, requireDate } from '../options.ts';
+import { inForce, readWish, type WishOptions } from '../nightly-wish.ts';
+import { findOpenNights, type NightWish } from '../open-nights.ts';
+import { actor, requireCount } from '../options.ts';
 import { createNightProgressReader } from '../read-progress.ts';
 import { renderReport } from '../render/report.ts';
 import { measureSizes } from '../sizes.ts';
 
-type NightlyOptions = {
-  session?: string;
-  from?: string;
-  to?: string;
-  universe?: string;
-  json?: string;
+type NightlyOptions = WishOptions & {
   keep?: boolean;
   wait: boolean;
   discard?: boolean;
   by?: string;
+  why?: string;
   dataDir?: string;
-  config?: string;
   mlWorkers: number;
 };
-
-const DISCARD_POLL_MS = 300;
 
 /** `nightshift nightly`: one night or several in order, followed to their end, reported, exit code to match. */
 export function nightlyCommand(): Command {
@@ -56,6 +50,7 @@ export function nightlyCommand(): Command {
     .option('--no-wait', 'never wait for a person: a pending review ends the command with code 4')
     .option('--discard', 'cancel an interrupted night instead of resuming it')
     .option('--by <name>', 'who asks (default: login name)')
+    .option('--why <text>', 'why a night is discarded, kept in the audit')
     .option('--data-dir <dir>', 'data folder (default .nightshift)')
     .option('--config <file>', 'configuration of these nights alone (default: the one in force)')
     .addOption(
@@ -64,45 +59,6 @@ export function nightlyCommand(): Command {
     .action(async (options: NightlyOptions) => {
       process.exitCode = await nightly(options);
     });
-}
-
-/**
- * A name of the configuration goes through; a file becomes an absolute path, so that the worker finds the same one.
- * Throws UsageError for what is neither.
- */
-async function universeOf(universe: string, known: readonly string[]): Promise<string> {
-  if (known.includes(universe)) return universe;
-  const path = resolve(universe);
-  const found = await stat(path).catch(() => null);
-  if (found?.isFile() === true) return path;
-  throw new UsageError(
-    `--universe: ${universe} is none of ${known.join(', ')}, and no file of that name is there`,
-  );
-}
-
-/** Throws UsageError before a night is run whose report could not be written. */
-async function checkJsonTarget(path: string | undefined): Promise<void> {
-  if (path === undefined) return;
-  const folder = dirname(resolve(path));
-  await access(folder, constants.W_OK).catch(() => {
-    throw new UsageError(`--json: ${path} cannot be written, ${folder} is no folder that may be written to`);
-  });
-}
-
-function checkOptions(options: NightlyOptions): void {
-  for (const name of ['session', 'from', 'to'] as const) {
-    const date = options[name];
-    if (date !== undefined) requireDate(`--${name}`, date);
-  }
-  if ((options.from === undefined) !== (options.to === undefined)) {
-    throw new UsageError('--from and --to belong together');
-  }
-  if (options.from !== undefined && options.session !== undefined) {
-    throw new UsageError('--session and --from/--to exclude each other');
-  }
-  if (options.from !== undefined && options.to !== undefined && options.from > options.to) {
-    throw new UsageError(`--from: ${options.from} is after --to ${options.to}`);
-  }
 }
 
 /** Another command owns the folder: the night runs there, and goes on when this one ends. */
@@ -121,8 +77,6 @@ async function sayAttached(app: App, options: NightlyOptions): Promise<void> {
 }
 
 async function nightly(options: NightlyOptions): Promise<number> {
-  checkOptions(options);
-  await checkJsonTarget(options.json);
   const wish = await readWish(options);
   const interrupt = untilInterrupted();
   const notes = createNotes();
@@ -130,6 +84,7 @@ async function nightly(options: NightlyOptions): Promise<number> {
     command: 'nightly',
     mlWorkers: options.mlWorkers,
     onNote: notes.note,
+    signal: interrupt.signal,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
   });
   try {
@@ -145,8 +100,7 @@ async function nightly(options: NightlyOptions): Promise<number> {
     ]);
     if (options.keep === true && app.runtime.owned && !interrupt.signal.aborted) {
       console.log('\nKept up (Ctrl-C stops it):');
-      console.log(`  Temporal Web UI  ${app.runtime.temporalUi ?? '(external cluster)'}`);
-      console.log(`  Postgres         ${app.runtime.postgres}`);
+      for (const line of addressLines(app.runtime)) console.log(`  ${line}`);
       await Promise.race([interrupt.promise, app.runtime.failed]);
     }
     return code;
@@ -162,13 +116,15 @@ type Done = { codes: number[]; reports: RunReport[] };
 
 async function runNights(context: Context): Promise<number> {
   const { app, options, wish, signal } = context;
-  const open = await findOpenNights(app, wish);
+  const open = await findOpenNights({ client: app.client, sql: app.database.sql }, wish);
   const done: Done = { codes: [], reports: [] };
-  if (options.discard === true) await discard(context, [...open.others, ...open.same]);
-  else if (app.runtime.owned) {
+  if (options.discard === true) {
+    const nights = [...open.others, ...open.same];
+    await discardNights(app, { nights, by: options.by, why: options.why });
+  } else if (app.runtime.owned) {
     for (const night of open.others) {
       if (signal.aborted) return sayInterrupted(context, null);
-      console.log(`Resuming the interrupted night of ${night.sessionDate}, ${night.universe}, first.`);
+      console.log(`Resuming the interrupted night of ${night.name}, first.`);
       const report = await follow(context, night);
       if (report === null || signal.aborted) return sayInterrupted(context, report);
       print(report);
@@ -178,8 +134,8 @@ async function runNights(context: Context): Promise<number> {
   for (const night of options.discard === true ? [] : open.same) {
     console.log(
       app.runtime.owned
-        ? `Resuming the interrupted night of ${night.sessionDate}, ${night.universe}.`
-        : `The night of ${night.sessionDate}, ${night.universe} runs already; this shows it.`,
+        ? `Resuming the interrupted night of ${night.name}.`
+        : `The night of ${night.name} runs already; this shows it.`,
     );
   }
   for (const sessionDate of wish.sessions) {
@@ -236,22 +192,6 @@ async function ownConfiguration({ app, options }: Context, universe: string): Pr
   return hash;
 }
 
-async function discard({ app, options }: Context, nights: readonly NightRow[]): Promise<void> {
-  for (const night of nights) {
-    const word = app.runtime.owned ? 'interrupted' : 'running';
-    console.log(`Cancelling the ${word} night of ${night.sessionDate}, ${night.universe}.`);
-    const { client, database } = app;
-    await cancelNightFor({
-      client,
-      sql: database.sql,
-      run: night,
-      by: actor(options.by),
-      why: 'nightly --discard',
-    });
-    while (!(await patiently(() => isRunClosed(app.client, night))())) await sleep(DISCARD_POLL_MS);
-  }
-}
-
 /** What became of the night, and how to go on. */
 function sayInterrupted({ app, options }: Context, report: RunReport | null): number {
   const night = report === null ? 'The night' : `The night of ${report.sessionDate}, ${report.universe}`;
@@ -262,47 +202,6 @@ function sayInterrupted({ app, options }: Context, report: RunReport | null): nu
       : `${night} goes on in the instance that runs; \`nightshift status${folder}\` shows it.`,
   );
   return EXIT.interrupted;
-}
-
-async function readWish(options: NightlyOptions): Promise<NightWish> {
-  const file = await readConfig(options.config === undefined ? DEFAULT_CONFIG : resolve(options.config));
-  const config = effectiveConfig(file);
-  return {
-    sessions: await sessionsToRun(options),
-    universe:
-      options.universe === undefined
-        ? config.universe
-        : await universeOf(options.universe, knownUniverses(file)),
-    settleDelayMs: config.settleDelayMinutes * 60_000,
-  };
-}
-
-/** Without `--config` the configuration in force decides, not the file of this clone. */
-async function inForce(app: App, options: NightlyOptions, wish: NightWish): Promise<NightWish> {
-  if (options.config !== undefined) return wish;
-  const config = effectiveConfig(await currentFile(app.database.sql));
-  return {
-    ...wish,
-    universe: options.universe === undefined ? config.universe : wish.universe,
-    settleDelayMs: config.settleDelayMinutes * 60_000,
-  };
-}
-
-async function sessionsToRun(options: NightlyOptions): Promise<(string | undefined)[]> {
-  const calendar = await readShippedCalendar();
-  for (const name of ['session', 'from', 'to'] as const) {
-    const date = options[name];
-    if (date === undefined || (date >= calendar.first && date <= calendar.last)) continue;
-    throw new UsageError(
-      `--${name}: ${date} is outside the calendar of ${calendar.exchange}, ${calendar.first} to ${calendar.last}`,
-    );
-  }
-  if (options.from === undefined || options.to === undefined) return [options.session];
-  const sessions = calendar.sessionsBetween(options.from, options.to);
-  if (sessions.length === 0) {
-    throw new UsageError(`--from/--to: no exchange session between ${options.from} and ${options.to}`);
-  }
-  return [...sessions];
 }
 
 async function follow({ app, options, notes, signal }: Context, run: RunHandle): Promise<RunReport | null> {

@@ -16,5 +16,10 @@ export function restoreCommand(): Command {
       console.log(
         `Restored ${report.tables} tables (${report.rows} rows) and ${report.files} files to ${report.dataDir}`,
       );
+      if (report.paused.length === 0) return;
+      console.log(
+        `Paused here: ${report.paused.join(', ')}. The original may still run; when this copy takes over, ` +
+          'unpause them in the Temporal Web UI that `nightshift up` names.',
+      );
     });
 }

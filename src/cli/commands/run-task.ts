@@ -54,6 +54,7 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
   const app = await openApp({
     command: 'run-task',
     onNote: createNotes().note,
+    signal: interrupt.signal,
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
   });
   try {

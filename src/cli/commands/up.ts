@@ -2,8 +2,11 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
+import { formatRecord, type LogRecord } from '../../runtime/log-record.ts';
 import { openReconciler, readMissedNights } from '../../reconciler/open.ts';
 import { DEFAULT_CONFIG, ensureSchedules, minFreeBytesOf, readConfig, temporalTarget } from '../app.ts';
+import { addressLines } from '../addresses.ts';
+import { untilInterrupted } from '../interrupt.ts';
 import { createNotes } from '../notes.ts';
 
 type UpOptions = {
@@ -13,6 +16,9 @@ type UpOptions = {
   workers: boolean;
   abandonRuns?: boolean;
 };
+
+/** They tell much in quiet times; their files have it all. */
+const SERVERS = new Set(['postgres', 'temporal']);
 
 /** `nightshift up`: starts everything and stays until Ctrl-C, SIGTERM or `nightshift down`. */
 export function upCommand(): Command {
@@ -27,7 +33,8 @@ export function upCommand(): Command {
       const config = options.config === undefined ? {} : { configPath: resolve(options.config) };
       const file = await readConfig(config.configPath ?? DEFAULT_CONFIG);
       for (const warning of file.warnings) console.error(`warning: ${warning}`);
-      const interrupted = untilSignal();
+      const interrupt = untilInterrupted();
+      const { note } = createNotes();
       const runtime = await openRuntime({
         ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
         ...config,
@@ -35,14 +42,18 @@ export function upCommand(): Command {
         minFreeBytes: minFreeBytesOf(file),
         abandonRuns: options.abandonRuns ?? false,
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
-        onNote: createNotes().note,
+        onNote: note,
+        onLog: (record) => {
+          if (isForConsole(record)) console.log(formatRecord(record));
+        },
+        signal: interrupt.signal,
       });
       try {
         const changes = await ensureSchedules({ runtime, enable: true, ...config });
         for (const change of changes) console.log(change);
         if (!runtime.owned && options.config !== undefined)
           console.error(`--config without effect: use \`nightshift config apply ${options.config}\`.`);
-        printAddresses(runtime);
+        for (const line of addressLines(runtime)) console.log(line);
         await printMissed(runtime).catch((error: unknown) =>
           console.error(
             `missed sessions: not known (${error instanceof Error ? error.message : String(error)})`,
@@ -56,12 +67,12 @@ export function upCommand(): Command {
         const reconciler = openReconciler({
           pipelineUrl: runtime.urls.pipeline,
           temporal: temporalTarget(runtime),
-          onNote: createNotes().note,
+          onNote: note,
           onError: (text, error) =>
             console.error(`${text}: ${error instanceof Error ? error.message : String(error)}`),
         });
         try {
-          await Promise.race([interrupted, runtime.failed]);
+          await Promise.race([interrupt.promise, runtime.failed]);
         } finally {
           await reconciler.stop();
         }
@@ -79,20 +90,13 @@ async function printMissed(runtime: Runtime): Promise<void> {
     console.log(`Missed session ${sessionDate}: run it with \`${command}\``);
 }
 
-/** Resolves at the first SIGINT or SIGTERM; from then on they no longer end the process by themselves. */
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.on('SIGINT', resolve);
-    process.on('SIGTERM', resolve);
-  });
-}
-
-function printAddresses(runtime: Runtime): void {
-  console.log(`Temporal Web UI  ${runtime.temporalUi ?? '(external cluster)'}`);
-  console.log(`Temporal         ${runtime.temporal} (namespace ${runtime.namespace})`);
-  console.log(`Postgres         ${runtime.postgres}`);
-  console.log(`Artifacts        ${runtime.artifactUrl}`);
-  console.log(`Logs             ${runtime.logDir}`);
+/**
+ * Log lines that also go to the console: those of the workers from INFO on, and what troubles the servers. The runtime's
+ * own are notes, which are printed anyway.
+ */
+export function isForConsole({ source, level }: Pick<LogRecord, 'source' | 'level'>): boolean {
+  if (source === 'runtime' || level === 'DEBUG') return false;
+  return level !== 'INFO' || !SERVERS.has(source);
 }
 
 function parseCount(text: string): number {

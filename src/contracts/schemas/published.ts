@@ -19,5 +19,19 @@ export function contractFiles(): Record<string, string> {
     files[`${name}.schema.json`] = schemaText(name, schema);
   }
   files['run-report.schema.json'] = schemaText('Nightshift run report', runReportSchema);
+  files['run-report-file.schema.json'] = reportFileText();
   return files;
+}
+
+/** What `--json FILE` writes: one report, or with `--from` and `--to` the list of them in order of their sessions. */
+function reportFileText(): string {
+  const { $schema, ...report } = z.toJSONSchema(runReportSchema, { target: 'draft-2020-12' });
+  const one = { $ref: '#/$defs/report' };
+  const schema = {
+    $schema,
+    title: 'Nightshift report file: one night, or a list after --from and --to',
+    oneOf: [one, { type: 'array', items: one }],
+    $defs: { report },
+  };
+  return `${JSON.stringify(schema, null, 2)}\n`;
 }
