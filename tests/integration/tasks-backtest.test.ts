@@ -183,6 +183,22 @@ describe('runBacktest', () => {
   });
 });
 
+describe('survivorship', () => {
+  it('is that of the universe, in training, scan and backtest', async () => {
+    const { sql } = rig.db('owner');
+    for (const [stored, said] of [
+      ['unbiased', 'unbiased'],
+      ['unknown', 'biased'],
+      ['biased', 'biased'],
+    ] as const) {
+      await sql`update market.universes set survivorship = ${stored}`;
+      expect(await night.train(FIRST, universeVersion)).toMatchObject({ survivorship: said });
+      expect(await night.scan(FIRST, universeVersion)).toMatchObject({ survivorship: said });
+      expect(await backtest(SECOND)).toMatchObject({ survivorship: said });
+    }
+  });
+});
+
 describe('runDrift on the same night', () => {
   it('logs all of the real dataset and honestly has too little history to judge', async () => {
     const drift = createDriftActivities(rig.deps());

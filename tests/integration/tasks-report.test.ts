@@ -15,6 +15,7 @@ import { readNightReport } from '../../src/db/queries/report.ts';
 import { insertTaskRuns, transitionTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { readDatabaseBytes } from '../../src/db/queries/report-sizes.ts';
 import { insertShapRows } from '../../src/db/queries/training.ts';
+import { insertUniverseList } from '../../src/db/queries/universes.ts';
 import { TaskRig } from '../support/task-rig.ts';
 
 const night = { workflowId: 'nightly/2018-02-07/tiny', runId: 'run-1' };
@@ -256,6 +257,14 @@ describe('run report', () => {
         { symbol: 'GE', signal: 'not_scored', rank: null, reason: expect.stringMatching(/doubtful/) },
       ],
     });
+    await insertUniverseList(rig.db('pipeline').sql, {
+      universe: set.universe,
+      version: set.universeVersion,
+      members: ['AAPL'],
+      survivorship: 'unbiased',
+      maxSessions: null,
+    });
+    expect(await readNightReport(sql, set)).toMatchObject({ survivorship: 'unbiased' });
     expect(report?.urls).toEqual({
       night: 'http://127.0.0.1/ui',
       training: 'http://127.0.0.1/training/2018-02-07/tiny/training-2',

@@ -14,6 +14,7 @@ import {
   type SignalRow,
   type SignalSide,
 } from '../../db/queries/predictions.ts';
+import { readSurvivorship } from '../../db/queries/universes.ts';
 import type { Signal, SignalAction } from '../../domain/signals.ts';
 import { readCalendar } from '../datasets/market-panel.ts';
 import { SCORED } from '../datasets/tables.ts';
@@ -73,7 +74,9 @@ export async function writeSignals(deps: ActivityDeps, input: Input): Promise<Ta
     });
     return { revision, isNew: true };
   });
-  return resultOf(state, { ...instants, ...written, signals });
+  const key = { universe: input.universe, version: input.universeVersion };
+  const survivorship = await readSurvivorship(deps.db.sql, key);
+  return resultOf(state, { ...instants, ...written, signals, survivorship });
 }
 
 async function readInstants(deps: ActivityDeps, input: Input, { config }: ScanState): Promise<Instants> {
@@ -191,7 +194,12 @@ function canonical(value: unknown): string {
 
 function resultOf(
   state: ScanState,
-  written: Instants & { revision: number; isNew: boolean; signals: readonly SignalRow[] },
+  written: Instants & {
+    revision: number;
+    isNew: boolean;
+    signals: readonly SignalRow[];
+    survivorship: 'biased' | 'unbiased';
+  },
 ): TaskResult {
   const { version, list, verdict, baseRate, manifest } = state;
   const count = (side: SignalSide): number => written.signals.filter((row) => row.side === side).length;
@@ -216,6 +224,6 @@ function resultOf(
     featureSetVersion: manifest.featureSetVersion,
     labelKind: version.labelKind,
     horizonSessions: version.horizonSessions,
-    survivorship: 'biased',
+    survivorship: written.survivorship,
   };
 }

@@ -20,6 +20,7 @@ import {
   type StoredModelVersion,
 } from '../../db/queries/training.ts';
 import { promoteByGate } from '../../db/queries/promotions.ts';
+import { readSurvivorship } from '../../db/queries/universes.ts';
 import type { NamedOof, TrainingEvaluation } from '../compute/evaluate-training.ts';
 import { runJob } from '../compute/run-job.ts';
 import { readRunConfig } from '../config.ts';
@@ -70,7 +71,8 @@ export async function registerTraining(deps: ActivityDeps, input: Input): Promis
   });
   const row = versionRow({ input, config, manifest, version, evaluation });
   await progress.during('store', store(deps, { input, row, evaluation, shap, current }));
-  return resultOf({ input, config, version, evaluation, gate, shap, current });
+  const survivorship = await readSurvivorship(sql, { ...input, version: input.universeVersion });
+  return resultOf({ input, config, version, evaluation, gate, shap, current, survivorship });
 }
 
 function requireComplete(input: Input): void {
@@ -295,8 +297,9 @@ function resultOf(context: {
   gate: { accepted: boolean; reason: string };
   shap: ShapRun;
   current: StoredModelVersion | null;
+  survivorship: 'biased' | 'unbiased';
 }): TaskResult {
-  const { input, config, version, evaluation, gate, shap } = context;
+  const { input, config, version, evaluation, gate, shap, survivorship } = context;
   const { folds, finals, dataset } = input;
   const fitted = [...folds, ...finals].filter(({ fit }) => !fit.fitReused);
   const meta = evaluation.clean.models.find(({ name }) => name === 'meta');
@@ -331,7 +334,7 @@ function resultOf(context: {
     threads: config.model.threads,
     labelKind: config.model.labelKind,
     horizonSessions: config.model.horizonSessions,
-    survivorship: 'biased',
+    survivorship,
   };
 }
 

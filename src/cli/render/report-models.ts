@@ -21,6 +21,11 @@ const INTERVALS_FROM = 110;
 /** Features named per model. */
 const MAX_FEATURES = 3;
 
+const SURVIVORSHIP = {
+  biased: 'The universe is a later membership list: read every figure as too good.',
+  unbiased: 'The universe is said to be the membership of its time, with what left it later.',
+} as const satisfies Record<RunReport['survivorship'], string>;
+
 /** What was trained on what, the models beside their baselines, a verdict in words, what they look at. */
 export function modelSections(report: RunReport, width: number): string[] {
   return [...trainingSection(report, width), ...metricSection(report, width), ...features(report, width)];
@@ -83,7 +88,7 @@ function metricSection(report: RunReport, width: number): string[] {
   const meta = report.models.find(({ name }) => name === 'meta');
   const prose = [
     ...(meta === undefined ? [] : [`In words: ${meta.verdictInWords}`, ...flaggedLine(meta)]),
-    `Survivorship: ${report.survivorship}. The universe is a later membership list: read every figure as too good.`,
+    `Survivorship: ${report.survivorship}. ${SURVIVORSHIP[report.survivorship]}`,
   ];
   return section('Models, out of sample, 95 % intervals in brackets', [
     ...formatTable([['  model', 'AUC', 'IC', 'log loss', 'verdict'], ...rows, ...baselines]),

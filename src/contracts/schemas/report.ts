@@ -104,8 +104,11 @@ export const runReportSchema = z.strictObject({
   startedAt: instantSchema.nullable(),
   completedAt: instantSchema.nullable(),
   durationMs: z.int().min(0).nullable(),
-  /** The universe is today's membership list: every number of this report is biased upwards. */
-  survivorship: z.literal('biased'),
+  survivorship: z
+    .enum(['biased', 'unbiased'])
+    .describe(
+      'biased: the universe is a later membership list, or of unknown origin; every number is too good.',
+    ),
   tasks: z.array(reportTaskSchema),
   coverage: jsonObjectSchema.nullable(),
   models: z.array(reportModelSchema),

@@ -7,6 +7,7 @@ import { findNight, listNights, type NightRow } from './nights.ts';
 import { readSignals, type StoredSignal } from './predictions.ts';
 import { readTopFeatures } from './report-shap.ts';
 import { type TaskRunRow, taskRunsOfNight } from './task-runs.ts';
+import { readSurvivorship } from './universes.ts';
 
 type RunKey = { workflowId: string; runId: string };
 
@@ -53,7 +54,7 @@ export async function readNightReport(sql: Queryable, key: NightReportKey): Prom
     startedAt: night.startedAt,
     completedAt: night.completedAt,
     durationMs: durationMs(night.startedAt, night.completedAt),
-    survivorship: 'biased',
+    survivorship: await readSurvivorship(sql, { ...night, version: night.universeVersion }),
     tasks: runs
       .map((run) => taskReport(run, historyOf(run)))
       .toSorted((a, b) => TASKS.indexOf(a.task) - TASKS.indexOf(b.task)),

@@ -51,3 +51,15 @@ export async function findUniverse(
     select * from market.universes where universe = ${key.universe} and version = ${key.version}`;
   return row ?? null;
 }
+
+/**
+ * What every result of a universe version says about survivorship: a list of unknown origin, or one that nobody
+ * stored, is taken for a later one.
+ */
+export async function readSurvivorship(
+  sql: Queryable,
+  key: { universe: string; version: string },
+): Promise<'biased' | 'unbiased'> {
+  const universe = (await findUniverse(sql, key)) ?? (await findUniverseList(sql, key));
+  return universe?.survivorship === 'unbiased' ? 'unbiased' : 'biased';
+}
