@@ -46,6 +46,23 @@ function makeInput(signal: number): BacktestInput {
   };
 }
 
+describe('trades without their planned exit', () => {
+  it('stand beside the cancelled ones, closed at the next close', () => {
+    const input = makeInput(0.25);
+    const plain = runBacktest(input).models[0];
+    expect(plain?.closedLate).toMatchObject({ trades: 0, totalNet: plain?.performance.totalNet });
+    // Of the sessions from 40 on one in three has no close for the first half of the symbols.
+    const close = input.prices.close.map((value, i) => {
+      const session = Math.floor(i / SYMBOLS);
+      return session >= 40 && session % 3 === 0 && i % SYMBOLS < SYMBOLS / 2 ? Number.NaN : value;
+    });
+    const model = runBacktest({ ...input, prices: { ...input.prices, close } }).models[0];
+    expect(model?.fills.missing_exit).toBeGreaterThan(10);
+    expect(model?.closedLate.trades).toBe(model?.fills.missing_exit);
+    expect(model?.closedLate.totalNet).not.toBe(model?.performance.totalNet);
+  });
+});
+
 describe('runBacktest', () => {
   const report = runBacktest(makeInput(0.25));
   const [strong, idle] = report.models;
@@ -59,7 +76,7 @@ describe('runBacktest', () => {
       firstSession: '2017-01-03',
       lastSession: '2017-05-12',
     });
-    expect(report.notes.join(' ')).toMatch(/dividends.*survivorship/);
+    expect(report.notes.join(' ')).toMatch(/dividends.*survivorship.*closedLate/);
     expect(report.models.map(({ name }) => name)).toEqual(['model0', 'model1', 'meanLogit']);
     expect(report.trials.count).toBe(3);
     expect(report.models[2]?.evaluation).toBeNull();

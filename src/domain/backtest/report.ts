@@ -33,6 +33,8 @@ export interface BacktestModel {
   readonly evaluation: ModelEvaluation | null;
   readonly performance: Performance;
   readonly fills: Simulation['fills'];
+  /** The same trades, those without their planned exit price closed at the next close there is. */
+  readonly closedLate: { readonly trades: number; readonly totalGross: number; readonly totalNet: number };
   readonly byMonth: readonly SliceMetrics[];
   readonly bySector: readonly SliceMetrics[];
   readonly byDecile: readonly DecileMetrics[];
@@ -99,24 +101,26 @@ export function runBacktest(input: BacktestInput): BacktestReport {
   if (input.meanLogit !== undefined) columns.push(['meanLogit', input.meanLogit]);
   const books = columns.map(([name, probability]) => {
     const rows = { session: input.panel.session, symbol: input.panel.symbol, probability };
-    return {
-      name,
-      probability,
-      rows,
-      simulation: simulate(planLongShort(rows, settings), input.prices, settings),
-    };
+    const plan = planLongShort(rows, settings);
+    const late = simulate(plan, input.prices, { ...settings, closesLate: true });
+    return { name, probability, rows, simulation: simulate(plan, input.prices, settings), late };
   });
   const trials = countTrials(
     books.map(({ simulation }) => simulation.daily),
     input.trialCount,
   );
-  const models = books.map(({ name, probability, rows, simulation }): BacktestModel => {
+  const models = books.map(({ name, probability, rows, simulation, late }): BacktestModel => {
     const slice = { panel: input.panel, probability, positions: simulation.positions, metrics };
     return {
       name,
       evaluation: evaluation.models.find((model) => model.name === name) ?? null,
       performance: summarise(simulation.daily, { bootstrap, trials }),
       fills: simulation.fills,
+      closedLate: {
+        trades: late.closedLate,
+        totalGross: (equityCurve(late.daily.gross).at(-1) ?? 1) - 1,
+        totalNet: (equityCurve(late.daily.net).at(-1) ?? 1) - 1,
+      },
       byMonth: sliceBy(slice, (session) => (input.sessions[session] ?? 'unknown').slice(0, 7)),
       bySector: sliceBy(slice, (_, symbol) => input.sectorOfSymbol[symbol] ?? 'unknown'),
       byDecile: decileMetrics(slice),
@@ -162,6 +166,10 @@ function notesOf(input: BacktestInput): string[] {
   if (input.survivorship === 'biased') {
     notes.push('survivorship: biased, the universe is a later membership list');
   }
+  notes.push(
+    'a trade without its planned exit price is cancelled, entry included, which nobody could have foreseen: ' +
+      'closedLate has the same trades closed at the next usable close',
+  );
   if (input.horizonSessions > 1) notes.push('positions are held overnight');
   return notes;
 }

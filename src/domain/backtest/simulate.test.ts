@@ -85,6 +85,22 @@ describe('missing prices', () => {
     expect([positions.gross[0], positions.cost[0], positions.traded[0]]).toEqual([0, 0, 0]);
   });
 
+  it('with closesLate a missing exit leaves at the next close there is, the entry stays', () => {
+    const close = Float64Array.from(PRICES.close);
+    close[4] = Number.NaN;
+    const costs = { costBpsPerSide: 0, borrowBpsPerYear: 0, horizonSessions: 1, quantile: 0.25 };
+    const plan = { session: Int32Array.of(0), symbol: Int32Array.of(0), weight: Float64Array.of(0.5) };
+    const { daily, fills, closedLate } = simulate(plan, { ...PRICES, close }, { ...costs, closesLate: true });
+    expect({ ...fills, closedLate }).toMatchObject({ filled: 1, missing_exit: 0, closedLate: 1 });
+    const entry = PRICES.open[4] ?? Number.NaN;
+    const exit = PRICES.close[8] ?? Number.NaN;
+    expect(daily.gross.reduce((a, b) => a + b, 0)).toBeCloseTo(0.5 * (exit / entry - 1), 12);
+    expect([daily.gross[0], daily.longExposure[0], daily.longExposure[1]]).toEqual([0, 0.5, 0.5]);
+    const never = Float64Array.from(close, (value, i) => (i % 4 === 0 && i > 0 ? Number.NaN : value));
+    const open = simulate(plan, { ...PRICES, close: never }, { ...costs, closesLate: true });
+    expect(open.fills).toMatchObject({ filled: 0, missing_exit: 1 });
+  });
+
   it('a missing entry is not filled either', () => {
     const open = Float64Array.from(PRICES.open);
     open[4] = Number.NaN;

@@ -57,6 +57,8 @@ export interface Simulation {
   readonly positions: Positions;
   readonly daily: DailyBooks;
   readonly fills: Readonly<Record<FillStatus, number>>;
+  /** Filled trades that left at a later close than planned; 0 unless `closesLate`. */
+  readonly closedLate: number;
 }
 
 const SESSIONS_PER_YEAR = 252;
@@ -64,7 +66,8 @@ const SESSIONS_PER_YEAR = 252;
 /**
  * Carry out a plan: in at the open of S+1, out at the close of S+h, nothing netted. A trade without entry or exit
  * price is not filled and its capital stays in cash, nothing is spread over the others (a missing exit could not be
- * foreseen, so it is counted in `fills`); one whose exit lies beyond the grid is pending. A close missing in between
+ * foreseen, so it is counted in `fills`; with `closesLate` the trade leaves at the next close there is, as it would
+ * have); one whose exit lies beyond the grid is pending. A close missing in between
  * is carried forward. On each session a position earns its entry weight times the change of price over the entry
  * price: its days add up to weight · (exit / entry - 1). Throws RangeError for negative costs, a horizon outside
  * 1..20 or a row off the grid.
@@ -72,9 +75,9 @@ const SESSIONS_PER_YEAR = 252;
 export function simulate(
   plan: TradePlan,
   prices: PriceGrid,
-  options: TradingCosts & { readonly horizonSessions: number },
+  options: TradingCosts & { readonly horizonSessions: number; readonly closesLate?: boolean },
 ): Simulation {
-  const { costBpsPerSide = 5, borrowBpsPerYear = 50, horizonSessions } = options;
+  const { costBpsPerSide = 5, borrowBpsPerYear = 50, horizonSessions, closesLate = false } = options;
   assertOptions({ costBpsPerSide, borrowBpsPerYear, horizonSessions });
   const n = plan.session.length;
   const positions: Positions = {
@@ -87,16 +90,19 @@ export function simulate(
     borrow: new Float64Array(n),
     traded: new Float64Array(n),
   };
-  const daily = emptyBooks(plan, prices, horizonSessions);
+  const daily = emptyBooks(plan, prices, { horizonSessions, closesLate });
   const rates = {
     cost: costBpsPerSide / 10_000,
     borrow: borrowBpsPerYear / 10_000 / SESSIONS_PER_YEAR,
     horizonSessions,
+    closesLate,
   };
   const counts = [0, 0, 0, 0];
+  let closedLate = 0;
   for (let row = 0; row < n; row += 1) {
-    const status = tradeOne(row, { positions, daily, prices, rates });
+    const { status, isLate } = tradeOne(row, { positions, daily, prices, rates });
     positions.status[row] = status;
+    closedLate += Number(isLate);
     counts[status] = (counts[status] as number) + 1;
   }
   for (let day = 0; day < daily.net.length; day += 1) {
@@ -104,7 +110,7 @@ export function simulate(
       (daily.gross[day] as number) - (daily.cost[day] as number) - (daily.borrow[day] as number);
   }
   const [filled = 0, missing_entry = 0, missing_exit = 0, pending = 0] = counts;
-  return { positions, daily, fills: { filled, missing_entry, missing_exit, pending } };
+  return { positions, daily, fills: { filled, missing_entry, missing_exit, pending }, closedLate };
 }
 
 function assertOptions(options: {
@@ -121,7 +127,11 @@ function assertOptions(options: {
   }
 }
 
-function emptyBooks(plan: TradePlan, prices: PriceGrid, horizonSessions: number): DailyBooks {
+function emptyBooks(
+  plan: TradePlan,
+  prices: PriceGrid,
+  { horizonSessions, closesLate }: { horizonSessions: number; closesLate: boolean },
+): DailyBooks {
   let first = Infinity;
   let last = -Infinity;
   for (let row = 0; row < plan.session.length; row += 1) {
@@ -134,7 +144,9 @@ function emptyBooks(plan: TradePlan, prices: PriceGrid, horizonSessions: number)
     first = Math.min(first, session);
     last = Math.max(last, session);
   }
-  const length = last >= first ? last - first + horizonSessions : 0;
+  const planned = last >= first ? last - first + horizonSessions : 0;
+  // A late exit may come on any session that is left.
+  const length = closesLate && planned > 0 ? prices.sessions - 1 - first : planned;
   const column = (): Float64Array => new Float64Array(length);
   return {
     firstSession: length === 0 ? 0 : first + 1,
@@ -152,25 +164,38 @@ interface Ledger {
   readonly positions: Positions;
   readonly daily: DailyBooks;
   readonly prices: PriceGrid;
-  readonly rates: { readonly cost: number; readonly borrow: number; readonly horizonSessions: number };
+  readonly rates: {
+    readonly cost: number;
+    readonly borrow: number;
+    readonly horizonSessions: number;
+    readonly closesLate: boolean;
+  };
 }
 
 /** Book one trade on its position row and on the days it is held; returns its status index. */
-function tradeOne(row: number, { positions, daily, prices, rates }: Ledger): number {
+function tradeOne(
+  row: number,
+  { positions, daily, prices, rates }: Ledger,
+): { status: number; isLate: boolean } {
   const symbol = positions.symbol[row] as number;
   const entrySession = (positions.session[row] as number) + 1;
-  const exitSession = entrySession + rates.horizonSessions - 1;
-  if (exitSession >= prices.sessions) return 3;
+  const dueSession = entrySession + rates.horizonSessions - 1;
+  if (dueSession >= prices.sessions) return { status: 3, isLate: false };
+  const closeOf = (session: number): number => prices.close[session * prices.symbols + symbol] as number;
+  let exitSession = dueSession;
+  if (rates.closesLate) {
+    while (exitSession < prices.sessions - 1 && !(closeOf(exitSession) > 0)) exitSession += 1;
+  }
   const entry = prices.open[entrySession * prices.symbols + symbol] as number;
-  const exit = prices.close[exitSession * prices.symbols + symbol] as number;
-  if (!(entry > 0)) return 1;
-  if (!(exit > 0)) return 2;
+  const exit = closeOf(exitSession);
+  if (!(entry > 0)) return { status: 1, isLate: false };
+  if (!(exit > 0)) return { status: 2, isLate: false };
   const weight = positions.weight[row] as number;
   const size = Math.abs(weight);
   let previous = entry;
   for (let session = entrySession; session <= exitSession; session += 1) {
     const day = session - daily.firstSession;
-    const close = prices.close[session * prices.symbols + symbol] as number;
+    const close = closeOf(session);
     const mark = close > 0 ? close : previous;
     add(daily.gross, day, (weight * (mark - previous)) / entry);
     add(weight > 0 ? daily.longExposure : daily.shortExposure, day, size);
@@ -185,8 +210,8 @@ function tradeOne(row: number, { positions, daily, prices, rates }: Ledger): num
   positions.gross[row] = weight * (exit / entry - 1);
   positions.cost[row] = (size + sold) * rates.cost;
   positions.traded[row] = size + sold;
-  positions.borrow[row] = weight < 0 ? size * rates.borrow * rates.horizonSessions : 0;
-  return 0;
+  positions.borrow[row] = weight < 0 ? size * rates.borrow * (exitSession - entrySession + 1) : 0;
+  return { status: 0, isLate: exitSession > dueSession };
 }
 
 function add(column: Float64Array, index: number, amount: number): void {
