@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { createDriftActivities } from '../../src/activities/drift/activities.ts';
-import type { BacktestActivities, TaskResult } from '../../src/contracts/activities.ts';
+import type { BacktestActivities, MetaFit, TaskResult } from '../../src/contracts/activities.ts';
 import { findBacktest, readBacktestMetrics } from '../../src/db/queries/backtests.ts';
 import { type MlBridge, startMlBridge } from '../support/ml-bridge.ts';
 import { TaskNight } from '../support/task-night.ts';
@@ -19,7 +19,10 @@ let universeVersion: string;
 const results = new Map<string, TaskResult>();
 
 /** The backtest task as its workflow runs it. */
-async function backtest(sessionDate: string): Promise<TaskResult> {
+async function backtest(
+  sessionDate: string,
+  change: (meta: MetaFit) => Promise<MetaFit> = async (meta) => meta,
+): Promise<TaskResult> {
   const step = await rig.begin({ task: 'backtest', sessionDate, universeVersion });
   const { plan, folds, meta } = await night.fits(step);
   const { result: matured } = await runActivity(backtests, 'maturePredictions', step);
@@ -27,7 +30,7 @@ async function backtest(sessionDate: string): Promise<TaskResult> {
     ...step,
     dataset: plan.dataset,
     folds,
-    meta,
+    meta: await change(meta),
     matured,
   });
   await rig.finish(step, result);
@@ -125,13 +128,27 @@ describe('runBacktest', () => {
       'benchmark',
       'decile',
       'exposure',
+      'leftOutDoubtful',
       'month',
       'portfolio',
+      'portfolioClosedLate',
       'portfolioWithFlagged',
       'sector',
       'sectorExposure',
       'track',
     ]);
+    const leftOut = metrics.filter(({ dimension }) => dimension === 'leftOutDoubtful');
+    expect(leftOut.map(({ bucket }) => bucket)).toEqual(['0', '1']);
+    const spans = (results.get(SECOND) ?? {})['leftOutDoubtful'] as { firstSession: string }[];
+    const first = spans[0]?.firstSession ?? '';
+    const [doubtful] = await sql<{ rows: number }[]>`
+      select count(distinct (symbol, session_date)) as rows from market.bar_flags
+      where severity = 'doubtful' and available_session <= ${SECOND}
+        and session_date >= ${first}`;
+    expect(leftOut.reduce((sum, { value }) => sum + (value ?? 0), 0)).toBe(doubtful?.rows);
+    expect(results.get(SECOND)?.['notes']).toContainEqual(
+      expect.stringMatching(/^\d+ rows whose decision bar is doubtful by now/),
+    );
     const sharpe = metrics.find(
       (row) => row.model === 'lightgbm' && row.dimension === 'portfolio' && row.metric === 'sharpe',
     );
@@ -180,6 +197,22 @@ describe('runBacktest', () => {
     await expect(runActivity(backtests, 'maturePredictions', late)).rejects.toMatchObject({
       type: 'SupersededAttempt',
     });
+  });
+});
+
+describe('trials', () => {
+  it('other code or other libraries of the models are one more', async () => {
+    const spoiled =
+      (name: string) =>
+      async (meta: MetaFit): Promise<MetaFit> => {
+        const artifact: unknown = JSON.parse(Buffer.from(await rig.artifacts.get(meta.metaHash)).toString());
+        const changed = JSON.stringify({ ...(artifact as object), [name]: 'f'.repeat(64) });
+        return { ...meta, metaHash: (await rig.artifacts.put(Buffer.from(changed))).hash };
+      };
+    expect(await backtest(SECOND)).toMatchObject({ trials: SCORED });
+    expect(await backtest(SECOND, spoiled('codeHash'))).toMatchObject({ trials: 2 * SCORED });
+    expect(await backtest(SECOND, spoiled('lockHash'))).toMatchObject({ trials: 3 * SCORED });
+    expect(await backtest(SECOND)).toMatchObject({ trials: SCORED });
   });
 });
 

@@ -10,7 +10,7 @@ import type { WalkForward } from './walk-forward.ts';
 type Place = Pick<BacktestMetric, 'model' | 'dimension' | 'bucket'>;
 
 /** Everything of a walk-forward as rows of `backtest_metrics`. */
-export function metricRows({ report, withFlagged, track }: WalkForward): BacktestMetric[] {
+export function metricRows({ report, withFlagged, track, leftOut }: WalkForward): BacktestMetric[] {
   return [
     ...report.models.flatMap((model) => modelRows(model, report)),
     ...Object.entries(report.baselines)
@@ -24,6 +24,9 @@ export function metricRows({ report, withFlagged, track }: WalkForward): Backtes
       ...metricsRows(place(name, 'allWithFlagged'), metrics),
       ...performanceRows(place(name, 'portfolioWithFlagged'), performance),
     ]),
+    ...leftOut.flatMap(({ block, rows, sessions }) =>
+      tableRows(place('all', 'leftOutDoubtful', String(block)), { rows }, sessions),
+    ),
     ...track.flatMap(({ name, bucket, metrics }) => metricsRows(place(name, 'track', bucket), metrics)),
   ];
 }
@@ -52,6 +55,11 @@ function modelRows(model: BacktestModel, report: BacktestReport): BacktestMetric
     ),
     ...performanceRows(place(name, 'portfolio'), model.performance),
     ...tableRows(place(name, 'portfolio'), fillTable(model), null),
+    ...tableRows(
+      place(name, 'portfolioClosedLate'),
+      { grossReturn: model.closedLate.totalGross, netReturn: model.closedLate.totalNet },
+      model.closedLate.trades,
+    ),
     ...tableRows(
       place(name, 'exposure'),
       {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import type { BacktestActivities, TaskResult } from '../../contracts/activities.ts';
 import { canonicalJson, type EffectiveConfig } from '../../contracts/schemas/config.ts';
 import type { DatasetManifest } from '../../contracts/schemas/ml.ts';
@@ -24,14 +25,18 @@ import { SCORED } from '../datasets/tables.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
+import { readJson } from '../training/shap-run.ts';
 import { equityRows, metricRows } from './metric-rows.ts';
 import { trackColumns } from './track.ts';
 import type { TrackColumns, WalkForward } from './walk-forward.ts';
 
+/** What the stack was made with: another code or lock may find another result, and so is another trial. */
+const metaCodeSchema = z.object({ codeHash: z.string(), lockHash: z.string() });
+
 type Input = Parameters<BacktestActivities['runBacktest']>[0];
 
 /** Raise it when the walk-forward computes something else from the same input: its results are then stored anew. */
-const BACKTEST_CODE_VERSION = 1;
+const BACKTEST_CODE_VERSION = 2;
 
 /**
  * Walks forward over the out-of-fold predictions with costs, for every model and both ways to combine them, and
@@ -46,7 +51,8 @@ export async function runBacktest(deps: ActivityDeps, input: Input): Promise<Tas
   const panel = await progress.during('bars', readMarketPanel(sql, { ...input, config, calendar }));
   requireSameAxes(panel, manifest);
   const sectorOfSymbol = await sectorsOf(sql, panel.symbols);
-  const variant = variantOf(config, manifest);
+  const code = metaCodeSchema.parse(await readJson(deps.artifacts, input.meta.metaHash));
+  const variant = { ...variantOf(config, manifest), ...code };
   const trialKey = sha256(canonicalJson(variant));
   const knownAt = await readBacktestInstant(sql, { ...input, trialKey });
   const asOf = { throughSession: input.sessionDate, writtenThrough: knownAt };
@@ -116,7 +122,7 @@ async function sectorsOf(sql: Queryable, symbols: readonly string[]): Promise<st
   return symbols.map((symbol) => instruments.get(symbol)?.sector ?? 'unknown');
 }
 
-/** What makes one backtest a trial of its own: settings, not the night. */
+/** What makes one backtest a trial of its own beside the models' code: settings, not the night. */
 function variantOf(config: EffectiveConfig, manifest: DatasetManifest) {
   const { labelKind, horizonSessions, blocks, blockMonths, trainWindowSessions, minTrainSessions } =
     config.model;
@@ -184,6 +190,7 @@ function resultOf(context: { backtestId: string; input: Input; walked: WalkForwa
     trials: report.trials.count,
     survivorship: report.survivorship,
     notes: report.notes,
+    leftOutDoubtful: walked.leftOut,
     datasetHash: input.dataset.datasetHash,
     foldsReused: input.folds.filter(({ fit }) => fit.fitReused).length,
     foldsFitted: input.folds.filter(({ fit }) => !fit.fitReused).length,
@@ -195,7 +202,7 @@ function netOf(performance: Performance | undefined): number | null {
 }
 
 /** A model without a traded session (the stack before its third block) has no returns, not returns of zero. */
-function modelResult({ name, evaluation, performance, fills }: BacktestModel) {
+function modelResult({ name, evaluation, performance, fills, closedLate }: BacktestModel) {
   const traded = performance.sessions > 0;
   return {
     model: name,
@@ -212,6 +219,8 @@ function modelResult({ name, evaluation, performance, fills }: BacktestModel) {
     breakEvenCostBps: performance.breakEvenCostBps,
     sessions: performance.sessions,
     notFilled: fills.missing_entry + fills.missing_exit,
+    closedLate: closedLate.trades,
+    netReturnClosedLate: traded ? closedLate.totalNet : null,
   };
 }
 

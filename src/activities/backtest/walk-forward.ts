@@ -15,6 +15,7 @@ import type { Report } from '../compute/protocol.ts';
 import { type MarketPanel, maskPanel } from '../datasets/market-panel.ts';
 import { type OofTable, readOofTable, SCORED } from '../datasets/tables.ts';
 import { characteristicsOf, priceGrid } from './characteristics.ts';
+import { countLeftOut, type LeftOut, leftOutInWords } from './left-out.ts';
 
 /** Stored predictions with outcomes as columns; sessions and symbols are positions of this table only. */
 export type TrackColumns = {
@@ -44,7 +45,12 @@ export type WalkForwardInput = {
 /** The same predictions against outcomes and fills that count doubtful bars. */
 export type FlaggedModel = { name: string; metrics: ProbabilityMetrics; performance: Performance };
 export type TrackModel = { bucket: string; name: string; metrics: ProbabilityMetrics };
-export type WalkForward = { report: BacktestReport; withFlagged: FlaggedModel[]; track: TrackModel[] };
+export type WalkForward = {
+  report: BacktestReport;
+  withFlagged: FlaggedModel[];
+  track: TrackModel[];
+  leftOut: LeftOut[];
+};
 
 /** The walk-forward of one night, clean and with doubtful bars, beside the track record; a job for a thread. */
 export async function walkForward(input: WalkForwardInput, report: Report): Promise<WalkForward> {
@@ -76,7 +82,9 @@ export async function walkForward(input: WalkForwardInput, report: Report): Prom
   report('with doubtful bars', 2, 4);
   const withFlagged = evaluateFlagged(oof, input, backtest);
   report('track record', 3, 4);
-  return { report: backtest, withFlagged, track: evaluateTrack(input) };
+  const leftOut = countLeftOut(oof.panel, input.panel);
+  const notes = [...backtest.notes, leftOutInWords(leftOut)];
+  return { report: { ...backtest, notes }, withFlagged, track: evaluateTrack(input), leftOut };
 }
 
 function metricOptions(input: WalkForwardInput): MetricOptions & { blockLength: number; seed: number } {

@@ -37,7 +37,7 @@ export async function insertBacktestRun(tx: Tx, run: BacktestRun): Promise<boole
 
 export type BacktestMetric = {
   model: string;
-  /** `all`, `allWithFlagged`, `month`, `sector`, `decile`, `portfolio`, `track`. */
+  /** `all`, `allWithFlagged`, `month`, `sector`, `decile`, `portfolio`, `portfolioClosedLate`, `leftOutDoubtful`, `track`. */
   dimension: string;
   bucket: string;
   metric: string;
