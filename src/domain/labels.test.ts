@@ -31,6 +31,25 @@ function session(returns: number[]): Labels {
   });
 }
 
+describe('members that were not listed yet', () => {
+  it('do not count as uncovered, those whose bars are missing do', () => {
+    const given = {
+      sessions: dates(2),
+      symbols: ['A', 'B', 'C', 'D'],
+      open: [100, 100, Number.NaN, Number.NaN].map((value) => Float64Array.of(value, value)),
+      close: [101, 103, Number.NaN, Number.NaN].map((value) => Float64Array.of(value, value)),
+      horizonSessions: 1,
+    };
+    expect(computeLabels(given).targetExcess[0]).toBeNaN();
+    const late = computeLabels({ ...given, listedFrom: Int32Array.of(0, 0, 2, 2) });
+    expect([...late.targetExcess.subarray(0, 2)]).toEqual([0, 1]);
+    expect(computeLabels({ ...given, listedFrom: Int32Array.of(0, 0, 1, 0) }).targetExcess[0]).toBeNaN();
+    const nobody = given.open.map(() => Float64Array.of(Number.NaN, Number.NaN));
+    const none = computeLabels({ ...given, open: nobody, listedFrom: Int32Array.of(2, 2, 2, 2) });
+    expect(none.targetExcess[0]).toBeNaN();
+  });
+});
+
 describe('labels', () => {
   it('enter at the next open and leave at the close of S + h', () => {
     const one = single([1, 10, 20, 40], [9, 11, 30, 30], 1);

@@ -1,6 +1,6 @@
 /** Longest holding period a label may have, in sessions. */
 export const MAX_HORIZON_SESSIONS = 20;
-/** The excess label needs a valid return of at least this share of the members. */
+/** The excess label needs a valid return of at least this share of the members that are listed at the entry. */
 export const MIN_LABEL_COVERAGE = 0.6;
 
 /** What is known of a bar; anything but `usable` gives neither an entry nor an exit. */
@@ -35,6 +35,8 @@ export interface LabelInput {
   open: readonly Float64Array[];
   close: readonly Float64Array[];
   states?: readonly Uint8Array[];
+  /** Session from which each symbol has had bars; absent: from the first one on. */
+  listedFrom?: Int32Array;
   horizonSessions: number;
 }
 
@@ -87,9 +89,21 @@ export function computeLabels(input: LabelInput): Labels {
   for (let symbol = 0; symbol < symbols.length; symbol += 1) fillReturns(input, labels, symbol);
   const scratch = new Float64Array(symbols.length);
   for (let session = 0; session + horizonSessions < sessions.length; session += 1) {
-    fillExcess({ labels, scratch, first: session * symbols.length, members: symbols.length });
+    const listed = listedAt(input, session + 1);
+    fillExcess({ labels, scratch, first: session * symbols.length, members: symbols.length, listed });
   }
   return labels;
+}
+
+/** Members with a bar up to a session: those listed later cannot have one and do not count as uncovered. */
+export function listedAt(
+  { symbols, listedFrom }: { symbols: readonly string[]; listedFrom?: Int32Array },
+  session: number,
+): number {
+  if (listedFrom === undefined) return symbols.length;
+  let listed = 0;
+  for (const from of listedFrom) listed += Number(from <= session);
+  return listed;
 }
 
 /** How many rows have each reason; reasons that do not occur are left out. */
@@ -134,8 +148,14 @@ function unusable(side: 'entry' | 'exit', price: number, state: number | undefin
   return undefined;
 }
 
-function fillExcess(job: { labels: Labels; scratch: Float64Array; first: number; members: number }): void {
-  const { labels, scratch, first, members } = job;
+function fillExcess(job: {
+  labels: Labels;
+  scratch: Float64Array;
+  first: number;
+  members: number;
+  listed: number;
+}): void {
+  const { labels, scratch, first, members, listed } = job;
   const { forwardReturn, excessReturn, targetExcess, excessReason } = labels;
   let count = 0;
   for (let row = first; row < first + members; row += 1) {
@@ -143,7 +163,7 @@ function fillExcess(job: { labels: Labels; scratch: Float64Array; first: number;
     scratch[count] = forwardReturn[row]!;
     count += 1;
   }
-  const covered = count >= MIN_LABEL_COVERAGE * members;
+  const covered = count > 0 && count >= MIN_LABEL_COVERAGE * listed;
   const median = covered ? medianOf(scratch.subarray(0, count).sort()) : Number.NaN;
   for (let row = first; row < first + members; row += 1) {
     if (Number.isNaN(forwardReturn[row]!)) continue;

@@ -226,6 +226,27 @@ describe('outcomes of bars that come late', () => {
     ]);
   });
 
+  it('members without a bar so far do not count as uncovered, others do', async () => {
+    const nights = await open();
+    for (const symbol of SYMBOLS.slice(12)) provider.set(symbol, S1, null);
+    await nights.close();
+    market = await Market.open({ universe: 'live', symbols: SYMBOLS, settings: { historySessions: 4 } }, [
+      provider,
+    ]);
+    for (const symbol of SYMBOLS.slice(12)) provider.set(symbol, S2, null);
+    await market.ingest(S1);
+    await market.predict(S1);
+    await market.ingest(S2);
+    await market.predict(S2);
+    await market.mature(S2);
+    expect((await market.rows({ symbol: 'SA' }))[0]?.excess).not.toBeNull();
+    for (const symbol of SYMBOLS.slice(6, 12)) provider.set(symbol, S3, null);
+    for (const symbol of SYMBOLS.slice(12)) provider.set(symbol, S3, null);
+    await market.ingest(S3);
+    await market.mature(S3);
+    expect((await market.rows({ symbol: 'SA', session: S2 }))[0]?.excess).toBeNull();
+  });
+
   it('settle quarantine the same way', async () => {
     const nights = await open();
     provider.set('SC', S2, [22.15, 20, 23, 22.2, 1000]);

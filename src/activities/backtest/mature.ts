@@ -164,7 +164,8 @@ function maturedRows(context: {
   const { panel, group, config, step } = context;
   const { sessions, symbols, open, close, states } = panel;
   const horizonSessions = group[0]?.horizonSessions ?? 1;
-  const labels = computeLabels({ sessions, symbols, open, close, states, horizonSessions });
+  const listed = panel.listedFrom === undefined ? {} : { listedFrom: panel.listedFrom };
+  const labels = computeLabels({ sessions, symbols, open, close, states, horizonSessions, ...listed });
   const before = new Map(group.map((prediction) => [keyOf(prediction), prediction.outcomes]));
   return outcomesOf({
     predictions: group,

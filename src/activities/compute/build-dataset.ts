@@ -61,6 +61,7 @@ export async function buildDataset(input: BuildDatasetInput, report: Report): Pr
     open: panel.open,
     close: panel.close,
     states: panel.states,
+    ...(panel.listedFrom === undefined ? {} : { listedFrom: panel.listedFrom }),
     horizonSessions,
   });
   const plan = planWalkForward({ sessions, ...settings });

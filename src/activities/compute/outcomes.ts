@@ -8,7 +8,8 @@ export function labelsWithFlagged(panel: MarketPanel, horizonSessions: number): 
     column.map((state) => (state === BAR_STATES.flagged ? BAR_STATES.usable : state)),
   );
   const { sessions, symbols, open, close } = panel;
-  return computeLabels({ sessions, symbols, open, close, states, horizonSessions });
+  const listed = panel.listedFrom === undefined ? {} : { listedFrom: panel.listedFrom };
+  return computeLabels({ sessions, symbols, open, close, states, horizonSessions, ...listed });
 }
 
 /** The same out-of-fold rows with the outcomes of other labels; indices are those of the panel. */

@@ -24,7 +24,7 @@ import { applyChanges } from '../revisions/apply-changes.ts';
 import { hashPanel, type MarketPanel, readCalendar, readMarketPanel } from './market-panel.ts';
 
 /** Raise it when assembling changes values and no definition does: old datasets are then not found again. */
-const DATASET_CODE_VERSION = 1;
+const DATASET_CODE_VERSION = 2;
 
 /** The dataset of a night, and what was read to find or build it. */
 export type NightDataset = {

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import type { TaskInput } from '../../contracts/activities.ts';
 import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
 import type { Queryable } from '../../db/client.ts';
-import { type BarsAsOf, type BarSource, readBars, type StoredBars } from '../../db/queries/bars.ts';
+import {
+  type BarsAsOf,
+  type BarSource,
+  readBars,
+  readSymbolsBefore,
+  type StoredBars,
+} from '../../db/queries/bars.ts';
 import { type QuarantineRow, readQuarantine } from '../../db/queries/quarantine.ts';
 import { readCorporateActions } from '../../db/queries/reference.ts';
 import { nightCutoff, readCalendarOverrides, readSessions } from '../../db/queries/sessions.ts';
@@ -29,6 +35,8 @@ export type MarketPanel = {
   volume: Float64Array[];
   /** Codes of `BAR_STATES`. */
   states: Uint8Array[];
+  /** Session from which each symbol has had bars; absent: from the first one on. */
+  listedFrom?: Int32Array;
   /** Instant up to which the night may know things: the open after S. */
   cutoff: string;
   survivorship: 'biased' | 'unbiased' | 'unknown';
@@ -91,7 +99,9 @@ export async function readMarketPanel(
     place(panel, { index, days, stored: bars, adjusted });
   }
   markQuarantined(panel, { days, rows: quarantined, cutoff });
-  return panel;
+  const older =
+    sessions[0] === undefined ? [] : await readSymbolsBefore(sql, { symbols, session: sessions[0] });
+  return { ...panel, listedFrom: listedFromOf(panel, new Set(older)) };
 }
 
 function usedSources({ symbols, sources }: BarsAsOf): BarSource[] {
@@ -174,6 +184,15 @@ function markQuarantined(
   }
 }
 
+/** A list as of S has members that came later than the first sessions; those with older bars were there. */
+function listedFromOf({ symbols, states, sessions }: MarketPanel, older: ReadonlySet<string>): Int32Array {
+  return Int32Array.from(symbols, (symbol, index) => {
+    if (older.has(symbol)) return 0;
+    const first = states[index]?.findIndex((state) => state !== BAR_STATES.missing) ?? -1;
+    return first < 0 ? sessions.length : first;
+  });
+}
+
 /** The panel with every bar that is not usable taken out: what features, labels and fills may see. */
 export function maskPanel(panel: MarketPanel): MarketPanel {
   const mask = (columns: readonly Float64Array[]): Float64Array[] =>
@@ -195,6 +214,7 @@ export function maskPanel(panel: MarketPanel): MarketPanel {
 export function hashPanel(panel: MarketPanel): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([panel.sessions, panel.symbols]));
+  hash.update(JSON.stringify([...(panel.listedFrom ?? [])]));
   for (const columns of [...FIELDS.map((field) => panel[field]), panel.states]) {
     for (const column of columns) {
       hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));

@@ -101,6 +101,18 @@ export async function readCurrentBars(
   return { symbols, sources: await readBarSources(sql), rows: countRows(symbols) };
 }
 
+/** Of `symbols`, those with a bar before a session. */
+export async function readSymbolsBefore(
+  sql: Queryable,
+  input: { symbols: readonly string[]; session: string },
+): Promise<string[]> {
+  const rows = await sql<{ symbol: string }[]>`
+    select s.symbol from unnest(${[...input.symbols]}::text[]) as s(symbol)
+    where exists (select 1 from market.bars b
+      where b.symbol = s.symbol collate "C" and b.session_date < ${input.session})`;
+  return rows.map(({ symbol }) => symbol);
+}
+
 /** Every source, by id: some rows per night. */
 export async function readBarSources(sql: Queryable): Promise<Map<number, BarSource>> {
   const rows = await sql<{ sourceId: number; provider: string; priceBasis: string; fetchedAt: string }[]>`

@@ -1,3 +1,4 @@
+import { listedAt } from '../labels.ts';
 import { crossSectionalRank } from './rank.ts';
 import { FEATURES } from './registry.ts';
 import { createSymbolSeries, type SymbolBars } from './series.ts';
@@ -10,8 +11,10 @@ import type { FeatureDefinition, RankFeature } from './types.ts';
  */
 export interface FeatureInput {
   sessions: readonly string[];
-  /** The members; ranks count all of them. */
+  /** The members; ranks count those that are listed by the session. */
   symbols: readonly string[];
+  /** Session from which each symbol has had bars; absent: from the first one on. */
+  listedFrom?: Int32Array;
   open: readonly Float64Array[];
   high: readonly Float64Array[];
   low: readonly Float64Array[];
@@ -94,7 +97,7 @@ function* panelSteps<A extends Float32Array | Float64Array>(
     yield { done: symbol + 1, total };
   }
   for (const [i, rank] of ranks.entries()) {
-    rankColumn({ rank, columns, stride: symbols.length });
+    rankColumn({ rank, columns, stride: symbols.length, input });
     yield { done: symbols.length + i + 1, total };
   }
   return {
@@ -136,8 +139,9 @@ function rankColumn(job: {
   rank: RankFeature;
   columns: ReadonlyMap<string, Float32Array | Float64Array>;
   stride: number;
+  input: FeatureInput;
 }): void {
-  const { rank, columns, stride } = job;
+  const { rank, columns, stride, input } = job;
   const source = columns.get(rank.of);
   const target = columns.get(rank.name);
   if (source === undefined || target === undefined) {
@@ -148,7 +152,7 @@ function rankColumn(job: {
   for (let from = 0; from < source.length; from += stride) {
     const to = from + stride;
     values.set(source.subarray(from, to));
-    crossSectionalRank(values, target.subarray(from, to), scratch);
+    crossSectionalRank(values, target.subarray(from, to), scratch, listedAt(input, from / stride));
   }
 }
 

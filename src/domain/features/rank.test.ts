@@ -21,6 +21,17 @@ describe('cross-sectional rank', () => {
     expect(new Set(rank(twenty.map(() => -0)))).toEqual(new Set([0.5]));
   });
 
+  it('asks for 60 % of the members that are listed', () => {
+    const values = Float32Array.from([...twenty, ...Array.from({ length: 20 }, () => Number.NaN)]);
+    const out = new Float64Array(values.length);
+    crossSectionalRank(values, out, new Float32Array(values.length));
+    expect(out[0]).toBeNaN();
+    crossSectionalRank(values, out, new Float32Array(values.length), 33);
+    expect(out[0]).toBeCloseTo(0.5 / 20, 12);
+    crossSectionalRank(values, out, new Float32Array(values.length), 34);
+    expect(out[0]).toBeNaN();
+  });
+
   it('needs 20 members and 60 % of them', () => {
     const gaps = (count: number): number[] => Array.from({ length: count }, () => Number.NaN);
     expect(rank(twenty.slice(1)).every(Number.isNaN)).toBe(true);

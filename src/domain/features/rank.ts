@@ -1,16 +1,17 @@
-/** A session's ranks need at least this many members with a value, and this share of all members. */
+/** A session's ranks need at least this many members with a value, and this share of the members listed by then. */
 export const MIN_RANKED_MEMBERS = 20;
 export const MIN_RANKED_SHARE = 0.6;
 
 /**
  * Cross-sectional rank of each member: (average rank - 0.5) / n over the n members that have a value, so that
- * ties share a rank and the mean is 0.5. All NaN when n < max(20, 60 % of the members). The values are float32, so
+ * ties share a rank and the mean is 0.5. All NaN when n < max(20, 60 % of the `listed` members). The values are float32, so
  * that the last digits of a double decide no tie. `scratch` (as long as `values`) is overwritten.
  */
 export function crossSectionalRank(
   values: Float32Array,
   out: Float32Array | Float64Array,
   scratch: Float32Array,
+  listed = values.length,
 ): void {
   let count = 0;
   for (let i = 0; i < values.length; i += 1) {
@@ -20,7 +21,7 @@ export function crossSectionalRank(
     count += 1;
   }
   out.fill(Number.NaN);
-  if (count < Math.max(MIN_RANKED_MEMBERS, MIN_RANKED_SHARE * values.length)) return;
+  if (count < Math.max(MIN_RANKED_MEMBERS, MIN_RANKED_SHARE * listed)) return;
   const sorted = scratch.subarray(0, count).sort();
   for (let i = 0; i < values.length; i += 1) {
     const value = values[i]!;

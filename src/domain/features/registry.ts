@@ -10,7 +10,7 @@ import { VOLUME } from './families/volume.ts';
 import type { FeatureDefinition } from './types.ts';
 
 /** Raise it when code changes values and no definition does: it is part of the feature set's version. */
-export const FEATURE_CODE_VERSION = 1;
+export const FEATURE_CODE_VERSION = 2;
 
 const SYMBOL_FEATURES = [...RETURNS, ...TREND, ...MOMENTUM, ...VOLATILITY, ...VOLUME, ...RANGE];
 
