@@ -1,7 +1,10 @@
 import { access, constants, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { currentFile } from '../activities/planning/config-source.ts';
 import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
+import { UniverseError } from '../domain/universe.ts';
+import { readUniverse, UNIVERSES_FOLDER } from '../providers/universe-file.ts';
 import { type App, DEFAULT_CONFIG, readConfig } from './app.ts';
 import { UsageError } from './exit-codes.ts';
 import { type NightWish, readShippedCalendar } from './open-nights.ts';
@@ -69,7 +72,16 @@ async function universeOf(universe: string, known: readonly string[]): Promise<s
   if (known.includes(universe)) return universe;
   const path = resolve(universe);
   const found = await stat(path).catch(() => null);
-  if (found?.isFile() === true) return path;
+  if (found?.isFile() === true) {
+    await readUniverse({ nameOrFile: path, bundledFolder: join(projectRoot, UNIVERSES_FOLDER) }).catch(
+      (error: unknown) => {
+        if (error instanceof UniverseError)
+          throw new UsageError(`--universe: ${error.message}`, { cause: error });
+        throw error;
+      },
+    );
+    return path;
+  }
   throw new UsageError(
     `--universe: ${universe} is none of ${known.join(', ')}, and no file of that name is there`,
   );

@@ -25,13 +25,14 @@ export function contractFiles(): Record<string, string> {
 
 /** What `--json FILE` writes: one report, or with `--from` and `--to` the list of them in order of their sessions. */
 function reportFileText(): string {
-  const { $schema, ...report } = z.toJSONSchema(runReportSchema, { target: 'draft-2020-12' });
+  const { $schema, $defs, ...report } = z.toJSONSchema(runReportSchema, { target: 'draft-2020-12' });
   const one = { $ref: '#/$defs/report' };
   const schema = {
     $schema,
     title: 'Nightshift report file: one night, or a list after --from and --to',
     oneOf: [one, { type: 'array', items: one }],
-    $defs: { report },
+    // References of the report are from the root of the file it stands in.
+    $defs: { ...$defs, report },
   };
   return `${JSON.stringify(schema, null, 2)}\n`;
 }
