@@ -284,12 +284,57 @@ describe('nothing to say', () => {
     const young = { ...series!, name: 'young', current: { ...current, firstSession: LAST - 10 } };
     const report = monitorDrift([short, young], OPTIONS);
     expect(report.series.map(({ status }) => status)).toEqual(['not_enough_data', 'not_enough_data']);
-    expect(report.series[0]?.words).toBe('not enough data: 19 of 20 past windows');
+    expect(report.series[0]?.words).toBe(
+      'not enough data: 19 of 20 past windows in 399 sessions of baseline (400 are needed)',
+    );
     expect(report.series[0]?.psi).not.toBeNull();
     expect(report.series[1]?.words).toBe('not enough data: 11 of 20 sessions');
     const thin = monitorDrift([series!], { ...OPTIONS, minWindowValues: 401 });
     expect(thin.series[0]?.status).toBe('not_enough_data');
     expect(monitorDrift([], OPTIONS)).toMatchObject({ session: null, series: [] });
+  });
+
+  it('past windows half a window apart are twice as many, and no more independent for it', () => {
+    const [series] = seriesAt(BASE, LAST);
+    const { baseline } = series!;
+    const of = (sessions: number) => ({
+      ...series!,
+      kind: 'prediction' as const,
+      strideSessions: 10,
+      baseline: { ...baseline, firstSession: baseline.lastSession - sessions + 1 },
+    });
+    const [short] = monitorDrift([of(209)], OPTIONS).series;
+    expect(short).toMatchObject({ status: 'not_enough_data', independentWindows: 10 });
+    expect(short?.words).toBe(
+      'not enough data: 19 of 20 past windows in 209 sessions of baseline (210 are needed)',
+    );
+    const [enough] = monitorDrift([of(210)], OPTIONS).series;
+    expect(enough).toMatchObject({ status: 'stable', independentWindows: 10 });
+    const [apart] = monitorDrift([{ ...of(210), strideSessions: 20 }], {
+      ...OPTIONS,
+      minComparisonWindows: 10,
+    }).series;
+    expect(enough?.pValue).toBe(apart?.pValue);
+  });
+
+  it('says all that is lacking of predictions, in figures', () => {
+    const [series] = seriesAt(BASE, LAST);
+    const { baseline, current } = series!;
+    const first = monitorDrift(
+      [
+        {
+          ...series!,
+          kind: 'prediction',
+          strideSessions: 10,
+          baseline: { ...baseline, firstSession: baseline.lastSession - 104 },
+          current: { ...current, firstSession: LAST - 2 },
+        },
+      ],
+      OPTIONS,
+    );
+    expect(first.series[0]?.words).toBe(
+      'not enough data: 3 of 20 sessions issued; 9 of 20 past windows in 105 sessions of baseline (210 are needed)',
+    );
   });
 
   it('a series that never had a value', () => {

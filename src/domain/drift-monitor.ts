@@ -22,6 +22,12 @@ export interface MonitoredSeries {
   readonly baseline: SessionValues;
   /** Recent sessions, the last one is the night's; two nights in a row need one more than the window. */
   readonly current: SessionValues;
+  /** Sessions from one counted past window to the next; default the window, half of it where history is short. */
+  readonly strideSessions?: number;
+  /** Fold models behind a baseline of predictions: what windows of one model share is not independent. */
+  readonly baselineModels?: number;
+  /** Of this baseline with these options, made already: many nights in a row may share it. */
+  readonly calibration?: Calibration;
 }
 
 export interface DriftMonitorOptions {
@@ -36,7 +42,7 @@ export interface DriftMonitorOptions {
   readonly percentile?: number;
   /** Benjamini-Hochberg level over the series of a kind; default 0.05. */
   readonly falseDiscoveryRate?: number;
-  /** Non-overlapping past windows below which nothing is said; default 20. */
+  /** Past windows, a stride apart, below which nothing is said; default 20. */
   readonly minComparisonWindows?: number;
   /** Values (not missing) a window needs; default 100. */
   readonly minWindowValues?: number;
@@ -206,23 +212,19 @@ function judge(series: MonitoredSeries, settings: Settings): Judged | SeriesDrif
   if (series.excludedBecause !== undefined) {
     return undecided(series, 'not_monitored', `not monitored: ${series.excludedBecause}`);
   }
-  const { windowSessions, minWindowValues, minComparisonWindows, floor } = settings;
+  const { windowSessions, minWindowValues, floor } = settings;
   const window = lastWindow(series.current, windowSessions, 0);
-  const calibration = calibrate(series.baseline, settings);
-  if (window === null) {
-    const sessions = series.current.lastSession - series.current.firstSession + 1;
-    const words = `not enough data: ${Math.max(0, sessions)} of ${windowSessions} sessions`;
-    return undecided(series, 'not_enough_data', words, { calibration });
-  }
-  const tonight = compareWindow(window, calibration, { floor, exactKs: true });
-  if (calibration.independentWindows < minComparisonWindows) {
-    const words = `not enough data: ${calibration.independentWindows} of ${minComparisonWindows} past windows`;
-    return undecided(series, 'not_enough_data', words, { calibration, tonight });
-  }
-  // A window of nothing but missing values is drift, unless that is how the baseline looks too.
-  if (tonight.rows < minWindowValues) {
-    const words = `not enough data: ${tonight.rows} of ${minWindowValues} values in the window`;
-    return undecided(series, 'not_enough_data', words, { calibration, tonight });
+  const calibration = series.calibration ?? calibrateSeries(series, settings);
+  const tonight = window === null ? null : compareWindow(window, calibration, { floor, exactKs: true });
+  const lacking = shortages(series, { calibration, tonight, settings });
+  if (tonight === null || lacking.length > 0) {
+    const words = `not enough data: ${lacking.join('; ')}`;
+    return undecided(
+      series,
+      'not_enough_data',
+      words,
+      tonight === null ? { calibration } : { calibration, tonight },
+    );
   }
   const place = (statistic: DriftStatistic, comparison: WindowComparison): CalibratedP =>
     calibratedPValue(comparison.statistics[statistic], calibration.windows[statistic], settings.percentile);
@@ -238,6 +240,38 @@ function judge(series: MonitoredSeries, settings: Settings): Judged | SeriesDrif
         ? null
         : { comparison, calibrated: place(settings.statistic, comparison) },
   };
+}
+
+function calibrateSeries(series: MonitoredSeries, settings: Settings): Calibration {
+  const { strideSessions, baselineModels: models } = series;
+  return calibrate(series.baseline, { ...settings, strideSessions, models });
+}
+
+/** What keeps a series from being judged, each with its figures. */
+function shortages(
+  series: MonitoredSeries,
+  night: { calibration: Calibration; tonight: WindowComparison | null; settings: Settings },
+): string[] {
+  const { baseline, current, kind, strideSessions } = series;
+  const { calibration, tonight, settings } = night;
+  const { windowSessions, minComparisonWindows, minWindowValues } = settings;
+  const found: string[] = [];
+  if (tonight === null) {
+    const sessions = Math.max(0, current.lastSession - current.firstSession + 1);
+    found.push(`${sessions} of ${windowSessions} sessions${kind === 'prediction' ? ' issued' : ''}`);
+  } else if (tonight.rows < minWindowValues) {
+    // Rows, not values: a window of nothing but missing values is drift, unless the baseline looks like that too.
+    found.push(`${tonight.rows} of ${minWindowValues} values in the window`);
+  }
+  if (calibration.countedWindows < minComparisonWindows) {
+    const stride = strideSessions ?? windowSessions;
+    const sessions = Math.max(0, baseline.lastSession - baseline.firstSession + 1);
+    found.push(
+      `${calibration.countedWindows} of ${minComparisonWindows} past windows in ${sessions} sessions of baseline ` +
+        `(${windowSessions + (minComparisonWindows - 1) * stride} are needed)`,
+    );
+  }
+  return found;
 }
 
 /** The window that ends `back` sessions before the last; null where the range is too short. */

@@ -31,6 +31,10 @@ export interface WindowOptions {
   readonly floor: number;
   /** Values (not missing) a window needs to count. */
   readonly minWindowValues: number;
+  /** Sessions from the start of one counted past window to the next; default: they do not overlap. */
+  readonly strideSessions?: number | undefined;
+  /** Models that made the baseline's values; past windows never count as more independent ones than that. */
+  readonly models?: number | undefined;
 }
 
 export type DriftStatistic = 'psi' | 'kl' | 'ks';
@@ -56,6 +60,8 @@ export interface Calibration {
   readonly baseline: Baseline;
   readonly windows: Readonly<Record<DriftStatistic, PastWindows>>;
   readonly comparisonWindows: number;
+  /** How many of them lie a stride apart. */
+  readonly countedWindows: number;
   /** How many of them do not overlap. */
   readonly independentWindows: number;
   readonly grid: Grid;
@@ -78,7 +84,7 @@ const CELLS_PER_BIN = 10;
  * too normal.
  */
 export function calibrate(range: SessionValues, options: WindowOptions): Calibration {
-  const { windowSessions, bins } = options;
+  const { windowSessions, bins, strideSessions = windowSessions, models } = options;
   const baseline = range.prepared ?? createBaseline(valuesOf(range), { bins });
   const grid = makeGrid(baseline, bins);
   const cells = grid.edges.length + 1;
@@ -113,31 +119,37 @@ export function calibrate(range: SessionValues, options: WindowOptions): Calibra
     const statistics = compareCounts({ baseline: rest, window, grid, floor: options.floor });
     for (const name of ['psi', 'kl', 'ks'] as const) found[name].push(statistics[name]);
   }
-  const independentWindows = Math.floor((found.psi.length + windowSessions - 1) / windowSessions);
+  const apart = (stride: number): number => Math.floor((found.psi.length + stride - 1) / stride);
+  const independentWindows = apart(windowSessions);
   const past = (name: DriftStatistic): PastWindows => ({
     sorted: Float64Array.from(found[name]).sort(),
-    effectiveWindows: effectiveWindows(found[name], { lag: windowSessions, independentWindows }),
+    effectiveWindows: effectiveWindows(found[name], { lag: windowSessions, independentWindows, models }),
   });
   return {
     baseline,
     windows: { psi: past('psi'), kl: past('kl'), ks: past('ks') },
     comparisonWindows: found.psi.length,
+    countedWindows: apart(strideSessions),
     independentWindows,
     grid,
     totals,
   };
 }
 
-/** K · (1 - r) / (1 + r) with r the autocorrelation of the log statistic at the lag of one window, r >= 0. */
+/**
+ * K · (1 - r) / (1 + r) with r the autocorrelation of the log statistic at the lag of one window, r >= 0; at most
+ * the number of models, whose own level and spread all their windows share.
+ */
 function effectiveWindows(
   statistics: readonly number[],
-  { lag, independentWindows }: { lag: number; independentWindows: number },
+  given: { lag: number; independentWindows: number; models: number | undefined },
 ): number {
+  const { lag, independentWindows, models = Number.POSITIVE_INFINITY } = given;
   const logs = Float64Array.from(statistics, logOf);
   const pairs = logs.length - lag;
   const r = pairs > 2 ? pearson(logs.slice(0, pairs), logs.slice(lag)) : 0;
   const positive = Number.isFinite(r) ? Math.min(0.9, Math.max(0, r)) : 0;
-  return Math.max(3, (independentWindows * (1 - positive)) / (1 + positive));
+  return Math.max(3, Math.min(models, (independentWindows * (1 - positive)) / (1 + positive)));
 }
 
 function valuesOf(range: SessionValues): Float32Array | Float64Array {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDriftActivities } from '../../src/activities/drift/activities.ts';
 import { writeParquet } from '../../src/artifacts/parquet.ts';
 import type { DriftActivities, TaskResult } from '../../src/contracts/activities.ts';
+import { MODELS } from '../../src/contracts/wire/names.ts';
 import { readDriftLog, findDriftAnchor, findRetrainingFlag } from '../../src/db/queries/drift.ts';
 import { insertPredictions, PROBABILITY_NAMES } from '../../src/db/queries/predictions.ts';
 import { insertDataset, insertModelVersion, insertPromotion } from '../../src/db/queries/training.ts';
@@ -148,6 +149,12 @@ describe('runDrift', () => {
       baselineSessions: 430,
       anchoredBaseline: { first: dates[0], last: dates[429], setTonight: true },
       issuedSessions: 0,
+      undecided: [
+        {
+          why: '0 of 20 sessions issued; 0 of 10 past windows in 0 sessions of baseline (110 are needed)',
+          series: PROBABILITY_NAMES.map((name) => `prediction:${name}`),
+        },
+      ],
     });
     const log = await logOf(450);
     expect(log.filter(({ baselineKind }) => baselineKind === 'rolling')).toHaveLength(
@@ -215,6 +222,7 @@ describe('runDrift', () => {
     const { sql } = rig.db('pipeline');
     const datasetHash = await storeDataset(516);
     const oofHash = await storeOof(516);
+    const metaHash = await storeStack();
     const version = 'model-1';
     await sql.begin(async (tx) => {
       await insertModelVersion(tx, {
@@ -234,7 +242,7 @@ describe('runDrift', () => {
         libraryVersions: {},
         platform: 'test',
         models: {},
-        metaHash: 'e'.repeat(64),
+        metaHash,
         oofHash,
         verdicts: {},
         gate: {},
@@ -260,8 +268,25 @@ describe('runDrift', () => {
     expect(await anchorOf(516)).toMatchObject({ kind: 'promotion', decidedBy: 'ann' });
   });
 
+  it('the first nights say how many sessions were issued, and how many are needed', async () => {
+    await issue(514, 516, { modelVersion: 'model-1', shift: 0.2 });
+    const result = await night(516);
+    expect(result).toMatchObject({
+      issuedSessions: 3,
+      notEnoughData: PROBABILITY_NAMES.length,
+      undecided: [
+        {
+          why: '3 of 20 sessions issued',
+          series: PROBABILITY_NAMES.map((name) => `prediction:${name}`),
+        },
+      ],
+    });
+    const words = (await logOf(516)).find(({ feature }) => feature === 'prediction:meta')?.details;
+    expect(words).toMatchObject({ words: 'not enough data: 3 of 20 sessions issued' });
+  });
+
   it('compares predictions as first issued with out-of-fold ones', async () => {
-    await issue(490, 516, { modelVersion: 'model-1', shift: 0.2 });
+    await issue(490, 513, { modelVersion: 'model-1', shift: 0.2 });
     const before = await night(516);
     expect(before).toMatchObject({ issuedSessions: 21, status: 'alarm', notEnoughData: 0 });
     expect(before['alarms']).toBe(1 + PROBABILITY_NAMES.length);
@@ -305,6 +330,18 @@ async function storeOof(last: number): Promise<string> {
     ]),
   );
   return hash;
+}
+
+/** A stack as `fitMeta` stores it: the mean of the base models' log-odds. */
+async function storeStack(): Promise<string> {
+  const stack = {
+    coefficients: Object.fromEntries(MODELS.map((model) => [model, 1 / MODELS.length])),
+    intercept: 0,
+    calibrator: { a: 1, b: 0 },
+    usable: true,
+    reason: null,
+  };
+  return (await rig.artifacts.put(new TextEncoder().encode(JSON.stringify(stack)))).hash;
 }
 
 async function issue(from: number, to: number, set: { modelVersion: string; shift: number }): Promise<void> {

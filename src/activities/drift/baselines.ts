@@ -10,7 +10,7 @@ import {
 } from '../../db/queries/drift.ts';
 import { baselineRange } from '../../domain/drift-monitor.ts';
 import type { JudgedSeries } from './decide.ts';
-import type { SessionRange } from './measure.ts';
+import type { SessionRange } from './series.ts';
 
 /** A range of sessions with the name under which its bins are stored. */
 export type Baseline = SessionRange & { baselineId: string };

@@ -89,7 +89,10 @@ describe('summariseDrift', () => {
   it('counts each series once, by the worse of its two baselines', () => {
     const all: JudgedSeries[] = [
       { ...series('a', { psi: 0.3 }), baselineKind: 'rolling' },
-      { ...series('b', { psi: null, status: 'not_enough_data' }), baselineKind: 'rolling' },
+      {
+        ...series('b', { psi: null, status: 'not_enough_data', words: 'not enough data: 3 of 20 sessions' }),
+        baselineKind: 'rolling',
+      },
       { ...series('c', { psi: 9, status: 'not_monitored' }), baselineKind: 'rolling' },
       { ...series('d', { psi: 0.4, status: 'elevated' }), baselineKind: 'rolling' },
       { ...series('a', { psi: 2, status: 'alarm' }), baselineKind: 'anchored' },
@@ -102,6 +105,7 @@ describe('summariseDrift', () => {
       stable: 0,
       elevated: 1,
       notEnoughData: 1,
+      undecided: [{ why: '3 of 20 sessions', series: ['b'] }],
       notMonitored: 1,
       largest: [{ feature: 'd' }, { feature: 'a' }],
     });

@@ -105,6 +105,8 @@ export type DriftSummary = {
   elevated: number;
   alarms: number;
   notEnoughData: number;
+  /** Why nothing is said of them, with figures: the series of each reason. */
+  undecided: { why: string; series: string[] }[];
   notMonitored: number;
   /** At most five: the largest raw PSI among watched series against the rolling baseline. */
   largest: {
@@ -136,6 +138,7 @@ export function summariseDrift(series: readonly JudgedSeries[]): DriftSummary {
     elevated: count('elevated'),
     alarms: count('alarm'),
     notEnoughData: count('not_enough_data'),
+    undecided: undecidedOf(series.filter(({ name }) => worst.get(name) === 'not_enough_data')),
     notMonitored: count('not_monitored'),
     largest: watched
       .filter(({ psi }) => psi !== null)
@@ -149,6 +152,16 @@ export function summariseDrift(series: readonly JudgedSeries[]): DriftSummary {
         ksStatistic,
       })),
   };
+}
+
+function undecidedOf(series: readonly JudgedSeries[]): DriftSummary['undecided'] {
+  const reasons = new Map<string, Set<string>>();
+  for (const { name, words, status } of series) {
+    if (status !== 'not_enough_data') continue;
+    const why = words.replace('not enough data: ', '');
+    reasons.set(why, (reasons.get(why) ?? new Set()).add(name));
+  }
+  return [...reasons].map(([why, names]) => ({ why, series: [...names] }));
 }
 
 const RANK: Record<DriftStatus, number> = {

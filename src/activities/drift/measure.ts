@@ -17,17 +17,8 @@ import {
 } from '../../domain/drift-monitor.ts';
 import { toJsonNumber } from '../../domain/statistics/json.ts';
 import type { Report } from '../compute/protocol.ts';
-import { dropMissing, type FeatureSpec, type SessionColumn } from './series.ts';
-
-/** Sessions of the night's axis, both included. */
-export type SessionRange = { firstSession: number; lastSession: number };
-
-/** Out-of-fold probabilities of one model and those issued in the last sessions, on the night's axis. */
-export type PredictionSeries = {
-  model: string;
-  baseline: SessionColumn & SessionRange;
-  current: SessionColumn & SessionRange;
-};
+import type { PredictionSeries } from './predictions.ts';
+import { dropMissing, type FeatureSpec, fromFirstValue, type SessionRange } from './series.ts';
 
 export type MeasureDriftInput = {
   /** The dataset's Parquet file. */
@@ -37,7 +28,7 @@ export type MeasureDriftInput = {
   /** Index of the night's session. */
   session: number;
   rolling: SessionRange;
-  /** Null where it is the rolling one, or there is none. */
+  /** Null where its sessions have left the dataset. */
   anchored: SessionRange | null;
   predictions: PredictionSeries[];
   options: DriftMonitorOptions & { bins: number; floor: number; windowSessions: number };
@@ -46,27 +37,34 @@ export type MeasureDriftInput = {
 
 /** A series beside the bins of its baseline. */
 export type MeasuredSeries = SeriesDrift & SessionRange & { edges: number[]; shares: number[] };
-export type MeasuredDrift = { rolling: MeasuredSeries[]; anchored: MeasuredSeries[] | null };
+/** `anchored` has the features alone: what is issued is compared with the current version only. */
+export type MeasuredDrift = { rolling: MeasuredSeries[]; anchored: MeasuredSeries[] };
 
 /** All series of one night against the rolling and the anchored baseline; a job for a thread of its own. */
 export async function measureDrift(input: MeasureDriftInput, report: Report): Promise<MeasuredDrift> {
   const features = await readFeatures(input, report);
-  const predictions = input.predictions.map(
-    (series): MonitoredSeries => ({
-      name: `prediction:${series.model}`,
-      kind: 'prediction',
-      baseline: series.baseline,
-      current: series.current,
-    }),
-  );
+  const { rolling, anchored } = input;
   report('rolling', 0, 1);
-  const rolling = measure(input, [...seriesOf(features, input.rolling, input), ...predictions]);
-  if (input.anchored === null) return { rolling, anchored: null };
+  const predictions = input.predictions.map(seriesOfPrediction);
+  const measured = measure(input, [...seriesOfFeatures(features, rolling, input), ...predictions]);
+  if (anchored === null) return { rolling: measured, anchored: [] };
+  const isSame =
+    anchored.firstSession === rolling.firstSession && anchored.lastSession === rolling.lastSession;
+  if (isSame) return { rolling: measured, anchored: measured.slice(0, features.length) };
   report('anchored', 0, 1);
-  return { rolling, anchored: measure(input, seriesOf(features, input.anchored, input)) };
+  return { rolling: measured, anchored: measure(input, seriesOfFeatures(features, anchored, input)) };
 }
 
 type FeatureColumn = FeatureSpec & { column: SessionValues };
+
+function seriesOfPrediction({ model, excludedBecause, ...series }: PredictionSeries): MonitoredSeries {
+  return {
+    ...series,
+    name: `prediction:${model}`,
+    kind: 'prediction',
+    ...(excludedBecause === null ? {} : { excludedBecause }),
+  };
+}
 
 async function readFeatures(input: MeasureDriftInput, report: Report): Promise<FeatureColumn[]> {
   // A view on a larger buffer would be copied again for each column.
@@ -86,25 +84,24 @@ async function readFeatures(input: MeasureDriftInput, report: Report): Promise<F
   return found;
 }
 
-function seriesOf(
+type Night = Pick<MeasureDriftInput, 'session' | 'options' | 'missing'>;
+
+function seriesOfFeatures(
   features: readonly FeatureColumn[],
   range: SessionRange,
-  { session, options }: MeasureDriftInput,
+  { session, options }: Night,
 ): MonitoredSeries[] {
   const firstSession = Math.max(0, session - options.windowSessions);
   return features.map(({ name, excludedBecause, column }) => ({
     name,
     kind: 'feature',
-    baseline: { ...column, ...range },
+    baseline: fromFirstValue({ ...column, ...range }),
     current: { ...column, firstSession, lastSession: session },
     ...(excludedBecause === null ? {} : { excludedBecause }),
   }));
 }
 
-function measure(
-  { options, missing }: MeasureDriftInput,
-  series: readonly MonitoredSeries[],
-): MeasuredSeries[] {
+function measure({ options, missing }: Night, series: readonly MonitoredSeries[]): MeasuredSeries[] {
   const prepared = series.map((one) => {
     const baseline = createBaseline(valuesOf(one.baseline), options);
     return { ...one, baseline: { ...one.baseline, prepared: baseline } };

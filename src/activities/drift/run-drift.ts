@@ -2,7 +2,7 @@ import type { TaskResult, TaskStep } from '../../contracts/activities.ts';
 import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
 import type { DatasetManifest } from '../../contracts/schemas/ml.ts';
 import type { Queryable } from '../../db/client.ts';
-import { findLastRaisedFlag, readIssuedPredictions, readPastExceedances } from '../../db/queries/drift.ts';
+import { findLastRaisedFlag, readPastExceedances } from '../../db/queries/drift.ts';
 import {
   findCurrentVersion,
   findDataset,
@@ -13,14 +13,13 @@ import { featureSetVersion } from '../../domain/features/registry.ts';
 import { runJob } from '../compute/run-job.ts';
 import { readRunConfig } from '../config.ts';
 import { parseManifest } from '../datasets/ensure-dataset.ts';
-import { readOofTable } from '../datasets/tables.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { failure } from '../errors.ts';
 import { currentProgress, type Progress } from '../progress.ts';
 import { type NightBaselines, resolveBaselines } from './baselines.ts';
-import { decideFlag, judgeNights, summariseDrift } from './decide.ts';
-import type { PredictionSeries } from './measure.ts';
-import { predictionSeries } from './predictions.ts';
+import { decideFlag, type JudgedSeries, judgeNights, summariseDrift } from './decide.ts';
+import type { PredictionSeries } from './predictions.ts';
+import { issuedSessions, readPredictionSeries } from './read-predictions.ts';
 import { featureSpecs } from './series.ts';
 import { storeDrift } from './store.ts';
 
@@ -53,9 +52,9 @@ export async function runDrift(deps: ActivityDeps, step: TaskStep): Promise<Task
   if (baselines === null) return tooShort(config, manifest);
   const predictions = await progress.during(
     'predictions',
-    readPredictionSeries(deps, { step, config, manifest, version }),
+    readPredictionSeries(deps, { step, manifest, version, windowSessions: config.drift.windowSessions }),
   );
-  const series = await measure(deps, progress, { step, config, dataset, baselines, predictions });
+  const series = await judge(deps, progress, { step, config, dataset, baselines, predictions });
   const lastRaised = await findLastRaisedFlag(sql, {
     universe: step.universe,
     beforeSession: step.sessionDate,
@@ -128,31 +127,8 @@ async function trainingSessions(
   return { first, last };
 }
 
-type NightInput = { step: TaskStep; config: EffectiveConfig; manifest: DatasetManifest };
-
-async function readPredictionSeries(
-  deps: ActivityDeps,
-  { step, config, manifest, version }: NightInput & { version: StoredModelVersion | null },
-): Promise<PredictionSeries[]> {
-  const { windowSessions } = config.drift;
-  const { sessions, scoreSessionIndex } = manifest;
-  const issued = await readIssuedPredictions(deps.db.sql, {
-    ...step,
-    fromSession: sessions[Math.max(0, scoreSessionIndex - windowSessions)] ?? step.sessionDate,
-    throughSession: step.sessionDate,
-  });
-  const row = version === null ? null : await findDataset(deps.db.sql, version.datasetHash);
-  const oof =
-    version === null || row === null
-      ? null
-      : {
-          table: await readOofTable(await deps.artifacts.get(version.oofHash)),
-          sessions: parseManifest(row).sessions,
-        };
-  return predictionSeries({ axis: manifest, windowSessions, oof, issued });
-}
-
-async function measure(
+/** Every series against both baselines, with the rule of nights in a row applied. */
+async function judge(
   deps: ActivityDeps,
   progress: Progress,
   input: {
@@ -162,13 +138,10 @@ async function measure(
     baselines: NightBaselines;
     predictions: PredictionSeries[];
   },
-) {
+): Promise<JudgedSeries[]> {
   const { step, config, dataset, baselines } = input;
   const { manifest } = dataset;
-  const { rolling, anchored } = baselines;
   const { windowSessions, bins, floor, missing, consecutiveNights } = config.drift;
-  const isSame =
-    anchored?.firstSession === rolling.firstSession && anchored.lastSession === rolling.lastSession;
   const measured = await runJob(
     'measureDrift',
     {
@@ -176,8 +149,8 @@ async function measure(
       features: featureSpecs(manifest.features),
       rowStartBySession: manifest.rowStartBySession,
       session: manifest.scoreSessionIndex,
-      rolling,
-      anchored: isSame ? null : anchored,
+      rolling: baselines.rolling,
+      anchored: baselines.anchored,
       predictions: input.predictions,
       options: {
         horizonSessions: manifest.horizonSessions,
@@ -200,33 +173,21 @@ async function measure(
     sessions: pastSessions,
   });
   const nights = { nights: consecutiveNights, pastSessions, past };
-  const features = measured.rolling.filter(({ kind }) => kind === 'feature');
-  const second = isSame ? features : (measured.anchored ?? []);
   return [
     ...judgeNights({ ...nights, series: measured.rolling, baselineKind: 'rolling' }),
-    ...judgeNights({ ...nights, series: second, baselineKind: 'anchored' }),
+    ...judgeNights({ ...nights, series: measured.anchored, baselineKind: 'anchored' }),
   ];
-}
-
-function issuedSessions(predictions: readonly PredictionSeries[]): number {
-  return predictions.reduce(
-    (most, { current }) => Math.max(most, current.lastSession - current.firstSession + 1),
-    0,
-  );
 }
 
 /** So little history that nothing lies before the current window: said, not logged. */
 function tooShort(config: EffectiveConfig, manifest: DatasetManifest): TaskResult {
+  const gap = config.drift.windowSessions + manifest.horizonSessions;
+  const why = `no training session ends ${String(gap)} sessions before the night's, of ${String(manifest.sessions.length)} in all`;
   return {
-    status: 'not_enough_data',
+    ...summariseDrift([]),
     features: manifest.features.length,
-    monitored: 0,
-    stable: 0,
-    elevated: 0,
-    alarms: 0,
     notEnoughData: manifest.features.length,
-    notMonitored: 0,
-    largest: [],
+    undecided: [{ why, series: manifest.features }],
     retrainingFlag: false,
     suppressedBy: null,
     reasons: [],

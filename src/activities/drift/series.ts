@@ -23,6 +23,9 @@ function exclusionOf(feature: FeatureDefinition): string | null {
   return monitoredAs === feature.name ? null : `its value before ranking, ${monitoredAs}, is monitored`;
 }
 
+/** Sessions of the night's axis, both included. */
+export type SessionRange = { firstSession: number; lastSession: number };
+
 /** Values by session on an axis of `sessions` sessions: the rows of session s are `rowStarts[s] .. rowStarts[s+1]`. */
 export type SessionColumn = { values: Float64Array; rowStarts: Int32Array };
 
@@ -68,6 +71,21 @@ export function dropMissing(range: SessionValues): SessionValues {
   }
   rowStarts[rowStarts.length - 1] = n;
   return { ...range, values: kept, rowStarts };
+}
+
+/**
+ * The range without the sessions before the series' first value: there it was warming up, and what was never there
+ * is not missing. A range without any value stays whole.
+ */
+export function fromFirstValue<R extends SessionValues>(range: R): R {
+  const { values, rowStarts, firstSession, lastSession } = range;
+  for (let session = firstSession; session <= lastSession; session += 1) {
+    const end = rowStarts[session + 1] ?? 0;
+    for (let row = rowStarts[session] ?? 0; row < end; row += 1) {
+      if (!Number.isNaN(values[row])) return { ...range, firstSession: session };
+    }
+  }
+  return range;
 }
 
 /** First session of the unbroken run of sessions with values that ends at `session`; one later if there is none. */

@@ -176,9 +176,20 @@ export function driftSection(report: RunReport, width: number): string[] {
     ]);
   return section('Drift', [
     ...wrap(`${plain(status)}: ${counts.join(', ')}`, width),
+    ...undecidedLines(report.drift).flatMap((line) => wrap(line, width)),
     ...flagLines(report.drift).flatMap((line) => wrap(line, width)),
     ...formatTable(rows),
   ]);
+}
+
+/** Why nothing is said of some series, with the figures that are lacking. */
+function undecidedLines({ undecided }: JsonObject): string[] {
+  return recordsOf(undecided).map(({ why, series }) => {
+    const names = Array.isArray(series) ? series.map(plain) : [];
+    const more = names.length > 2 ? ` and ${String(names.length - 1)} more` : '';
+    const who = more === '' ? names.join(', ') : `${names[0] ?? ''}${more}`;
+    return `not enough data for ${who}: ${plain(why)}`;
+  });
 }
 
 function flagLines({ retrainingFlag, suppressedBy, reasons }: JsonObject): string[] {
