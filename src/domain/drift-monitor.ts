@@ -9,6 +9,7 @@ import type {
 import { toJsonNumber } from './statistics/json.ts';
 import { benjaminiHochberg } from './statistics/multiple-testing.ts';
 
+export { baselineRange } from './drift-windows.ts';
 export type { DriftStatistic, SessionValues } from './drift-windows.ts';
 
 /** A series under watch; all ranges count sessions on the same axis. */
@@ -113,22 +114,6 @@ interface Judged {
   readonly past: Readonly<Record<DriftStatistic, CalibratedP>>;
   /** p-value and statistics of the window that ended one session earlier. */
   readonly previous: { readonly comparison: WindowComparison; readonly calibrated: CalibratedP } | null;
-}
-
-/**
- * Sessions of the baseline for a night: the training sessions that end at least window + h before it, so that no
- * label and no current window reaches into it. Null when none is left.
- */
-export function baselineRange(input: {
-  readonly trainFirstSession: number;
-  readonly trainLastSession: number;
-  readonly session: number;
-  readonly horizonSessions: number;
-  readonly windowSessions?: number;
-}): { readonly firstSession: number; readonly lastSession: number } | null {
-  const { windowSessions = 20, horizonSessions, session, trainFirstSession, trainLastSession } = input;
-  const lastSession = Math.min(trainLastSession, session - windowSessions - horizonSessions);
-  return lastSession < trainFirstSession ? null : { firstSession: trainFirstSession, lastSession };
 }
 
 /**

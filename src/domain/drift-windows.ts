@@ -37,6 +37,22 @@ export interface WindowOptions {
   readonly models?: number | undefined;
 }
 
+/**
+ * Sessions of the baseline for a night: the training sessions that end at least window + h before it, so that no
+ * label and no current window reaches into it. Null when none is left.
+ */
+export function baselineRange(input: {
+  readonly trainFirstSession: number;
+  readonly trainLastSession: number;
+  readonly session: number;
+  readonly horizonSessions: number;
+  readonly windowSessions?: number;
+}): { readonly firstSession: number; readonly lastSession: number } | null {
+  const { windowSessions = 20, horizonSessions, session, trainFirstSession, trainLastSession } = input;
+  const lastSession = Math.min(trainLastSession, session - windowSessions - horizonSessions);
+  return lastSession < trainFirstSession ? null : { firstSession: trainFirstSession, lastSession };
+}
+
 export type DriftStatistic = 'psi' | 'kl' | 'ks';
 
 /** Statistics of one window against the baseline, from bin counts; missing values have a bin of their own. */
