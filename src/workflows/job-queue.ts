@@ -7,7 +7,6 @@ import {
   getExternalWorkflowHandle,
   log,
   ParentClosePolicy,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   startChild,
@@ -27,6 +26,7 @@ import {
   type SlotRequest,
 } from '../contracts/wire/messages.ts';
 import { localOptions } from './lib/activity-options.ts';
+import { serialLocalActivities } from './lib/local-activities.ts';
 import { slotGrantedSignal } from './lib/slots.ts';
 import { manualRunAttributes } from './lib/search-attributes.ts';
 import type { manualRun } from './manual-run.ts';
@@ -72,7 +72,7 @@ export async function jobQueue(carried?: QueueState): Promise<void> {
 
 class Queue {
   readonly state: QueueState;
-  readonly #care = proxyLocalActivities<QueueActivities>(localOptions('queueCare'));
+  readonly #care = serialLocalActivities<QueueActivities>(localOptions('queueCare'));
   #noted = true;
   #inFlight = 0;
   #caredAtMs = 0;

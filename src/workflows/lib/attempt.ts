@@ -1,10 +1,4 @@
-import {
-  CancellationScope,
-  log,
-  proxyLocalActivities,
-  setCurrentDetails,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, log, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 
 import type {
   Fence,
@@ -15,6 +9,7 @@ import type {
   TaskStep,
 } from '../../contracts/activities.ts';
 import { localOptions } from './activity-options.ts';
+import { serialLocalActivities } from './local-activities.ts';
 import { describeFailure, topLevelFailure } from './failure.ts';
 
 /** Attempts of one execution that keep the fence's order over the whole task run. */
@@ -39,7 +34,7 @@ export async function runAttempt(
     runId,
     attempt: input.turn * ATTEMPTS_PER_TURN + attempt,
   };
-  const rows = proxyLocalActivities<Pick<RunActivities, 'beginAttempt' | 'finishAttempt'>>(
+  const rows = serialLocalActivities<Pick<RunActivities, 'beginAttempt' | 'finishAttempt'>>(
     localOptions('attemptRows', input.timeoutMs),
   );
   const scope = CancellationScope.current();

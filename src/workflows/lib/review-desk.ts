@@ -3,13 +3,13 @@ import {
   CancellationScope,
   condition,
   defineUpdate,
-  proxyLocalActivities,
   setHandler,
 } from '@temporalio/workflow';
 
 import type { RunActivities } from '../../contracts/activities.ts';
 import { DECIDE_REVIEW, type ReviewInput, type ReviewState } from '../../contracts/wire/messages.ts';
 import { localOptions } from './activity-options.ts';
+import { serialLocalActivities } from './local-activities.ts';
 import { tagReview } from './search-attributes.ts';
 
 export const decideReviewUpdate = defineUpdate<ReviewInput, [ReviewInput]>(DECIDE_REVIEW);
@@ -33,7 +33,7 @@ export type ReviewDesk = {
  * handler at once: call it before the first await.
  */
 export function createReviewDesk(): ReviewDesk {
-  const { recordReview } = proxyLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  const { recordReview } = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
   const waiting = new Map<string, { decided: ReviewInput | undefined }>();
   const decidedBefore = new Map<string, ReviewInput>();
 

@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { CancellationScope, executeChild, log, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import { CancellationScope, executeChild, log, sleep } from '@temporalio/workflow';
 
 import type {
   FailureInfo,
@@ -13,6 +13,7 @@ import type {
 import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
 import type { ReviewInput } from '../../contracts/wire/messages.ts';
 import { localOptions } from './activity-options.ts';
+import { serialLocalActivities } from './local-activities.ts';
 import type { StateDetails } from './board.ts';
 import { describeFailure, isRunTimeout } from './failure.ts';
 import type { ReviewDesk } from './review-desk.ts';
@@ -52,7 +53,7 @@ export type StartOptions = {
  */
 export async function startTask(options: StartOptions): Promise<TaskOutcome> {
   const { plan, onState } = options;
-  const rows = proxyLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  const rows = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
   const enter = async (state: TaskState, reason: string | null, reviewDeadline?: string): Promise<void> => {
     const deadline = reviewDeadline === undefined ? {} : { reviewDeadline };
     onState(state, reason, deadline);
