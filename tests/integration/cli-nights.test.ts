@@ -1,0 +1,363 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { type RunReport, runReportSchema } from '../../src/contracts/schemas/report.ts';
+import { createDatabase, type Sql } from '../../src/db/client.ts';
+import { readTableFingerprints } from '../../src/db/queries/fingerprint.ts';
+import { listNights } from '../../src/db/queries/nights.ts';
+import { attachRuntime } from '../../src/runtime/attach.ts';
+import { command, type CommandRun, runCommand } from '../support/command.ts';
+import { testConfig } from '../support/house.ts';
+import { changedSessions, readSessionRows } from '../support/session-rows.ts';
+
+/** The real command on `tiny`, everything embedded, as a person runs it; both folders serve the whole file. */
+const FIVE = ['2018-01-29', '2018-01-30', '2018-01-31', '2018-02-01', '2018-02-02'];
+const RANGE = ['--from', '2018-01-29', '--to', '2018-02-02', '--universe', 'tiny'];
+const NEWEST = '2018-02-07';
+const LIMIT_MS = 600_000;
+
+type Fingerprints = Awaited<ReturnType<typeof readTableFingerprints>>;
+type Rows = Awaited<ReturnType<typeof readSessionRows>>;
+type Ended = Awaited<ReturnType<typeof command>>;
+/** The five nights run again where they ran before. */
+let again: Ended & { before: Fingerprints; after: Fingerprints };
+/** The five nights run after the newest one, whose own rows are read before and after. */
+let afterwards: Ended & { newestBefore: Rows; newestAfter: Rows; first: Rows; second: Rows };
+
+let root: string;
+const path = (name: string): string => join(root, name);
+const owners: CommandRun[] = [];
+
+/** A night of the command that stays up afterwards: what comes next attaches to its instance. */
+async function keptUp(...args: string[]): Promise<CommandRun> {
+  const run = runCommand(['nightly', ...args, '--keep']);
+  owners.push(run);
+  await run.printed('Kept up');
+  return run;
+}
+
+async function inside<T>(folder: string, look: (sql: Sql) => Promise<T>): Promise<T> {
+  const runtime = await attachRuntime(path(folder));
+  if (runtime === null) throw new Error(`nothing runs on ${folder}`);
+  const database = createDatabase(runtime.urls.owner, { max: 1 });
+  try {
+    return await look(database.sql);
+  } finally {
+    await database.close();
+    await runtime.stop();
+  }
+}
+
+async function reportsIn(name: string): Promise<RunReport[]> {
+  const file: unknown = JSON.parse(await readFile(path(name), 'utf8'));
+  const schema: object = JSON.parse(
+    await readFile(join(projectRoot, 'contract', 'run-report-file.schema.json'), 'utf8'),
+  );
+  const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
+  expect(validate(file), JSON.stringify(validate.errors)).toBe(true);
+  return Array.isArray(file) ? file.map((one) => runReportSchema.parse(one)) : [runReportSchema.parse(file)];
+}
+
+const nightsPrinted = (output: string): string[] =>
+  [...output.matchAll(/^Night of (\S+), universe tiny: succeeded/gm)].map(([, session = '']) => session);
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'nightshift-cli-'));
+  // The command builds what it runs when that changed: one build, not two at once.
+  await command('--help');
+  // One folder runs the five nights in an empty folder, the other after the newest one.
+  const [, later] = await Promise.all([
+    keptUp(...RANGE, '--json', path('five.json'), '--data-dir', path('here')),
+    keptUp('--session', NEWEST, '--universe', 'tiny', '--data-dir', path('later')),
+  ]);
+  expect(nightsPrinted(later.output())).toEqual([NEWEST]);
+  const read = (folder: string, sessions: string[]) =>
+    inside(folder, (sql) => readSessionRows(sql, { sessions }));
+  const first = await read('here', FIVE);
+  [again, afterwards] = await Promise.all([
+    (async () => {
+      const before = await inside('here', readTableFingerprints);
+      const run = await command('nightly', ...RANGE, '--data-dir', path('here'));
+      return { ...run, before, after: await inside('here', readTableFingerprints) };
+    })(),
+    (async () => {
+      const newestBefore = await read('later', [NEWEST]);
+      const run = await command('nightly', ...RANGE, '--data-dir', path('later'));
+      const second = await read('later', FIVE);
+      return { ...run, newestBefore, newestAfter: await read('later', [NEWEST]), first, second };
+    })(),
+  ]);
+}, LIMIT_MS);
+afterAll(async () => {
+  for (const run of owners) {
+    run.signal('SIGINT');
+    await run.exited;
+  }
+  await vi.waitFor(() => rm(root, { recursive: true, force: true }), { timeout: 30_000 });
+}, LIMIT_MS);
+
+describe('nightly --from --to', () => {
+  it('runs five nights in order, each printed and reported', async () => {
+    const [owner] = owners;
+    expect(nightsPrinted(owner?.output() ?? '')).toEqual(FIVE);
+    expect(owner?.output()).not.toContain('Run before');
+    expect(owner?.output()).toMatch(
+      /Kept up.*\n +Temporal Web UI +http.*\n +Temporal +127.*\n +Postgres .*\n +Artifacts +file.*\n +Logs /,
+    );
+    const reports = await reportsIn('five.json');
+    expect(reports.map(({ sessionDate, status }) => [sessionDate, status])).toEqual(
+      FIVE.map((session) => [session, 'succeeded']),
+    );
+    for (const { tasks, models, signals } of reports) {
+      expect(tasks.map(({ status, attempts }) => [status, attempts])).toEqual(
+        Array.from({ length: 5 }, () => ['succeeded', 1]),
+      );
+      expect(models).toHaveLength(9);
+      expect(signals).toHaveLength(8);
+    }
+  });
+
+  it('matures the predictions of each by the night after it, and not of the last', async () => {
+    const rows = await inside(
+      'here',
+      (sql) => sql<{ predicted: string; outcomes: number; maturedIn: string }[]>`
+        select m.session_date as predicted, count(*)::int as outcomes, t.session_date as matured_in
+        from turbomode.matured_predictions m join ops.task_runs t using (task_run_id)
+        where m.missing_reason is null and m.target_direction is not null
+        group by 1, 3 order by 1`,
+    );
+    const before = FIVE.slice(0, -1).map((predicted, i) => [predicted, FIVE[i + 1]]);
+    expect(rows.map(({ predicted, maturedIn }) => [predicted, maturedIn])).toEqual(before);
+    expect(rows.every(({ outcomes }) => outcomes >= 6)).toBe(true);
+    const [wrong] = await inside(
+      'here',
+      (sql) => sql`
+        select m.symbol from turbomode.matured_predictions m
+        join market.bars entry on entry.symbol = m.symbol and entry.session_date = m.entry_session
+        join market.bars exit on exit.symbol = m.symbol and exit.session_date = m.exit_session
+        where m.entry_price <> entry.open or m.exit_price <> exit.close
+          or abs(m.forward_return - (exit.close / entry.open - 1)) > 1e-9`,
+    );
+    expect(wrong).toBeUndefined();
+  });
+
+  it('changes no row when it is run again, and says so for every night', async () => {
+    const { code, output, before, after } = again;
+    expect(code, output).toBe(0);
+    expect(output).toContain('Using the instance that runs on this folder');
+    expect(nightsPrinted(output)).toEqual(FIVE);
+    expect(
+      output.match(/^Run before: no row changed \(the content hashes of \d+ tables are equal\)/gm),
+    ).toHaveLength(5);
+    expect(after).toEqual(before);
+    expect(await inside('here', (sql) => listNights(sql))).toHaveLength(10);
+  });
+
+  it('gives the rows it gives in an empty folder, also after the newest night has run', () => {
+    const { code, output, first, second } = afterwards;
+    expect(code, output).toBe(0);
+    expect(nightsPrinted(output)).toEqual(FIVE);
+    expect(changedSessions(first, second)).toEqual([]);
+    for (const session of FIVE) {
+      for (const table of ['turbomode.predictions', 'turbomode.signals', 'turbomode.drift_log']) {
+        expect(first.get(`${table} ${session}`)?.length, `${table} of ${session}`).toBeGreaterThanOrEqual(8);
+      }
+    }
+    // And the newest night keeps what it had.
+    expect(changedSessions(afterwards.newestBefore, afterwards.newestAfter)).toEqual([]);
+  });
+});
+
+describe('what a person asks afterwards', () => {
+  const ask = (...args: string[]) => command(...args, '--data-dir', path('here'));
+
+  it(
+    'is answered by status, explain, model list and doctor',
+    async () => {
+      const status = await ask('status');
+      expect(status).toMatchObject({
+        code: 0,
+        output: expect.stringMatching(/2018-02-02\s+tiny\s+succeeded/),
+      });
+      const night = await ask('status', '--session', '2018-01-31');
+      expect(night).toMatchObject({ code: 0, output: expect.stringContaining('Night of 2018-01-31') });
+      const explained = await ask('explain', 'xom', '--session', '2018-01-31');
+      expect(explained.output).toMatch(/^XOM, session 2018-01-31, universe tiny: (hold|buy|sell)/);
+      expect(explained.code).toBe(0);
+      const models = await ask('model', 'list');
+      expect(models.output.match(/tiny-201801\d\d-[0-9a-f]{12} +tiny/g)?.length).toBeGreaterThanOrEqual(3);
+      expect(models.output).toMatch(/^\* +tiny-2018/m);
+      const doctor = await ask('doctor');
+      expect(doctor).toMatchObject({ code: 0, output: expect.stringContaining('ok') });
+      expect(doctor.output).not.toContain('FAIL');
+    },
+    LIMIT_MS,
+  );
+
+  it.each([
+    [['nightly', '--universe', 'nosuch'], '--universe: nosuch is none of tiny, sample, sp500'],
+    [['nightly', '--from', '1980-01-02', '--to', '1980-01-03'], '--from: 1980-01-02 is outside the calendar'],
+    [['nightly', '--from', '2018-02-03', '--to', '2018-02-04'], 'no exchange session between'],
+    [['nightly', '--from', '2018-01-29'], '--from and --to belong together'],
+    [['nightly', '--session', '2018-02-31'], '2018-02-31 is not a date'],
+    [['nightly', '--json', '/nowhere/at/all/report.json'], 'cannot be written'],
+    [['nightly', '--sessoin', '2018-02-01'], "unknown option '--sessoin'"],
+    [['explain', 'XOM', '--session', '2018-02-06'], 'no night of 2018-02-06 has run here'],
+    [['review', 'nightly/2018-01-29/tiny', 'skip', '--by', 'Ann', '--why', 'x'], 'waits for a review'],
+  ])(
+    'wrong use ends with 2 and says why: %j',
+    async (args, words) => {
+      const { code, output } = await ask(...args);
+      expect(output).toContain(words);
+      expect(code).toBe(2);
+    },
+    LIMIT_MS,
+  );
+
+  it('a typing error in a configuration ends `config check` with 2 and names its path', async () => {
+    await writeFile(path('typo.json'), JSON.stringify(testConfig({ nightshift: { model: { blcoks: 2 } } })));
+    const { code, output } = await command('config', 'check', path('typo.json'));
+    expect(code).toBe(2);
+    expect(output).toContain('nightshift.model');
+    expect(output).toContain('blcoks');
+  });
+});
+
+describe('how a night ends', () => {
+  /** Training on a device that is not there, with the data of a night that ran before. */
+  const night = async (retries: number, ...more: string[]) => {
+    const tasks = {
+      2: { max_retries: retries, retry_on_failure: retries > 0 },
+      4: { max_retries: 1, retry_on_failure: true },
+    };
+    const document = testConfig({ tasks, nightshift: { model: { device: 'cuda' } } });
+    await writeFile(path('device.json'), JSON.stringify(document));
+    const args = ['--session', '2018-01-29', '--universe', 'tiny', '--config', path('device.json')];
+    return command('nightly', ...args, '--data-dir', path('here'), ...more);
+  };
+
+  it(
+    '3: some tasks failed, one succeeded',
+    async () => {
+      const { code, output } = await night(1);
+      expect(output).toMatch(/ingestion +succeeded/);
+      expect(output).toMatch(/training +failed/);
+      expect(output).toMatch(/overnightScan +skipped/);
+      expect(output).toContain('universe tiny: partial');
+      expect(code).toBe(3);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    '4: one without retries waits for a person, whose decision ends the night',
+    async () => {
+      const { code, output } = await night(0, '--no-wait');
+      expect(code, output).toBe(4);
+      expect(output).toContain('A person has to decide: training failed');
+      const id = 'nightly/2018-01-29/tiny';
+      const args = ['--by', 'Ann', '--why', 'seen', '--data-dir', path('here')];
+      const decided = await command('review', id, 'abort', ...args);
+      expect(decided).toMatchObject({ code: 0, output: expect.stringContaining('abort of training') });
+      await vi.waitFor(
+        async () => {
+          const [newest] = await inside('here', (sql) => listNights(sql, { limit: 1 }));
+          expect(newest).toMatchObject({ workflowId: id, state: 'failed', reason: 'aborted by Ann: seen' });
+        },
+        { timeout: 30_000, interval: 200 },
+      );
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    '1: the night could not be planned',
+    async () => {
+      await writeFile(path('nowhere.txt'), 'ZZZA\nZZZB\nZZZC\n');
+      const { code, output } = await command(
+        'nightly',
+        '--session',
+        '2018-01-29',
+        '--universe',
+        path('nowhere.txt'),
+        '--data-dir',
+        path('here'),
+        '--json',
+        path('failed.json'),
+      );
+      expect(code, output).toBe(1);
+      const [report] = await reportsIn('failed.json');
+      expect(report?.status).toBe('failed');
+      expect(report?.reason).toContain('ZZZA is not in the data');
+      expect(report?.tasks).toEqual([]);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    '0: every task is disabled, so that nothing was wanted and nothing is missing',
+    async () => {
+      const tasks = Object.fromEntries([1, 2, 3, 4, 5].map((id) => [id, { enabled: false }]));
+      await writeFile(path('off.json'), JSON.stringify(testConfig({ tasks })));
+      const { code, output } = await command(
+        'nightly',
+        '--session',
+        '2018-01-30',
+        '--universe',
+        'tiny',
+        '--config',
+        path('off.json'),
+        '--data-dir',
+        path('here'),
+      );
+      expect(output).toContain('universe tiny: disabled');
+      expect(code).toBe(0);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    '130: Ctrl-C in the middle; the same command resumes the night once',
+    async () => {
+      const folder = ['--data-dir', path('later')];
+      const [, owner] = owners;
+      owner?.signal('SIGINT');
+      expect(await owner?.exited).toBe(0);
+      const night = ['nightly', '--session', '2018-02-05', '--universe', 'tiny', ...folder];
+      const first = runCommand(night);
+      owners.push(first);
+      await first.printed('training running');
+      first.signal('SIGINT');
+      expect(await first.exited, first.output()).toBe(130);
+      expect(first.output()).toContain('The night of 2018-02-05, tiny is kept');
+      expect(first.output()).not.toContain('Night of 2018-02-05, universe tiny: ');
+
+      const second = await command(...night, '--json', path('resumed.json'));
+      expect(second.code, second.output).toBe(0);
+      expect(second.output).toContain('Resuming the interrupted night of 2018-02-05, tiny.');
+      expect(nightsPrinted(second.output)).toEqual(['2018-02-05']);
+      const [report] = await reportsIn('resumed.json');
+      expect(report?.tasks.map(({ status }) => status)).toEqual(Array.from({ length: 5 }, () => 'succeeded'));
+
+      const third = runCommand([
+        'nightly',
+        '--session',
+        '2018-02-05',
+        '--universe',
+        'tiny',
+        '--keep',
+        ...folder,
+      ]);
+      owners.push(third);
+      await third.printed('Kept up');
+      expect(third.output()).toContain('Run before: no row changed');
+      const nights = await inside('later', (sql) => listNights(sql, { sessionDate: '2018-02-05' }));
+      expect(nights.map(({ state }) => state)).toEqual(['succeeded', 'succeeded']);
+      expect(nights.at(-1)?.runId).toBe(report?.runId);
+    },
+    LIMIT_MS,
+  );
+});
