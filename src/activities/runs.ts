@@ -55,9 +55,11 @@ export function createRunActivities(house: RunDeps): RunActivities {
     },
     countLostAttempts: async (input) => {
       const run = await findTaskRun(sql, input.taskRunId);
-      if (run === null) return { lost: 0, downSeconds: 0 };
+      if (run === null) return { lost: 0, downSeconds: 0, stored: null };
+      if (run.state === 'succeeded') return { lost: 0, downSeconds: 0, stored: run.result ?? {} };
       const processes = processesOf(run.task);
-      return countLostAttempts(sql, { ...input, processes, toleranceMs: SILENCE_TOLERATED_MS });
+      const lost = await countLostAttempts(sql, { ...input, processes, toleranceMs: SILENCE_TOLERATED_MS });
+      return { ...lost, stored: null };
     },
     finishNight: async (input) => {
       await setNightState(sql, input);

@@ -164,6 +164,7 @@ export type RunActivities = {
   /**
    * How many timed-out attempts of the execution begun at `from` overlap time in which our own runtime was
    * down (liveness rows); `lastTimedOut` counts an end that no attempt row tells of.
+   * `stored` is the result of a run whose rows say it succeeded: its own end came too late.
    */
   countLostAttempts(input: {
     taskRunId: string;
@@ -171,7 +172,7 @@ export type RunActivities = {
     to: string;
     timeoutMs: number;
     lastTimedOut: boolean;
-  }): Promise<{ lost: number; downSeconds: number }>;
+  }): Promise<{ lost: number; downSeconds: number; stored?: TaskResult | null }>;
   finishNight(input: {
     workflowId: string;
     runId: string;

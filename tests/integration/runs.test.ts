@@ -284,6 +284,28 @@ describe('attempts', () => {
     expect(attempts.map((attempt) => attempt.state)).toEqual(['timed_out', 'succeeded']);
   });
 
+  it.each([0, 1])(
+    'takes a task whose last row came before its time-out as done, %i retries left',
+    async (retries) => {
+      const timing = { timeout_minutes: 3 / 60, retry_on_failure: retries > 0, max_retries: retries };
+      await house.configure(testConfig({ tasks: { 2: timing } }));
+      const real = house.runs;
+      const rig = prepare({
+        finishAttempt: async (input) => {
+          await real.finishAttempt(input);
+          const { state } = await task('training');
+          if (state === 'succeeded' && input.fence.workflowId.startsWith('training/')) await sleep(4_000);
+        },
+      });
+      expect((await rig.night(NIGHT)).state).toBe('succeeded');
+      const training = await task('training');
+      expect(training).toMatchObject({ state: 'succeeded', attempts: 1, reviewDeadline: null });
+      expect(training.result).toEqual({ version: 'v1' });
+      const attempts = await attemptsOf(house.database.sql, [training.taskRunId]);
+      expect(attempts.map((attempt) => attempt.state)).toEqual(['succeeded']);
+    },
+  );
+
   it('runs a time-out that overlaps an outage of our own again, without a review', async () => {
     await house.configure(testConfig({ tasks: { 2: { timeout_minutes: 3 / 60 } } }));
     const { sql } = house.owner;

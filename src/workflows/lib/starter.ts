@@ -10,6 +10,7 @@ import type {
   TaskPlan,
   TaskResult,
 } from '../../contracts/activities.ts';
+import type { FailureType } from '../../contracts/wire/failures.ts';
 import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
 import type { ReviewInput } from '../../contracts/wire/messages.ts';
 import { localOptions } from './activity-options.ts';
@@ -22,6 +23,7 @@ import type { SlotDesk } from './slots.ts';
 
 /** An end of our runtime's luck, not of the task's: after so many outages someone has to look. */
 const MAX_OUTAGE_RERUNS = 20;
+const SUPERSEDED: FailureType = 'SupersededAttempt';
 /** A child of a starter that was just terminated may take this long to go. */
 const ALREADY_STARTED_WAITS_MS = [1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 
@@ -75,7 +77,12 @@ export async function startTask(options: StartOptions): Promise<TaskOutcome> {
       onState('succeeded', null);
       return { state: 'succeeded', reason: null, result: run.result, abort: null };
     }
-    const lost = await lostAttempts({ rows, plan, run });
+    const { lost, stored } = await lostAttempts({ rows, plan, run });
+    if (stored !== null) {
+      // Its last row was written, its own end came too late: nothing is left to do.
+      onState('succeeded', null);
+      return { state: 'succeeded', reason: null, result: stored, abort: null };
+    }
     if (lost > 0 && outages < MAX_OUTAGE_RERUNS) {
       // Our own runtime was down: infrastructure, neither a retry of the task nor a matter for a person.
       outages += 1;
@@ -183,17 +190,21 @@ async function lostAttempts(context: {
   rows: Pick<RunActivities, 'countLostAttempts'>;
   plan: TaskPlan;
   run: Run;
-}): Promise<number> {
+}): Promise<{ lost: number; stored: TaskResult | null }> {
   const { rows, plan, run } = context;
-  if (run.failure === null || run.failure.nonRetryable) return 0;
-  const { lost } = await rows.countLostAttempts({
+  const nothing = { lost: 0, stored: null };
+  if (run.failure === null) return nothing;
+  // A next attempt is superseded when the one before it had written its end already.
+  const isSuperseded = run.failure.type === SUPERSEDED;
+  if (run.failure.nonRetryable && !isSuperseded) return nothing;
+  const { lost, stored } = await rows.countLostAttempts({
     taskRunId: plan.taskRunId,
     from: new Date(run.startedAtMs).toISOString(),
     to: new Date(Date.now()).toISOString(),
     timeoutMs: plan.timeoutMs,
     lastTimedOut: run.timedOut,
   });
-  return lost;
+  return { lost: isSuperseded ? 0 : lost, stored: stored ?? null };
 }
 
 async function review(context: {
