@@ -75,8 +75,8 @@ async function rowsOf({ rig }: House, sessionDate: string): Promise<Record<strin
         : 'session_date = $1';
     const [row] = await sql.unsafe<{ rows: number; hash: string }[]>(
       `select count(*) as rows, md5(string_agg(body::text, '|' order by body::text)) as hash from (
-        select to_jsonb(t) - array['recorded_at', 'created_at', 'written_at', 'created_by_run', 'task_run_id']
-          #- '{summary,knownAt}' as body
+        select to_jsonb(t) - array['recorded_at', 'known_at', 'created_at', 'written_at', 'created_by_run',
+          'task_run_id'] as body
         from turbomode.${table} t where ${ofNight}) rows`,
       [sessionDate],
     );

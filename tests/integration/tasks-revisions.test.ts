@@ -110,6 +110,7 @@ async function leaveResults(sessionDate: string, datasetHash: string): Promise<v
       survivorship: 'biased',
       parameters: {},
       summary: {},
+      knownAt: '2018-02-07T03:45:00Z',
     });
     await mergeDriftLog(tx, { ...common, taskRunId: 't' }, [
       {

@@ -52,6 +52,7 @@ const RECORDING = [
   'fetched_at',
   'decided_at',
   'removed_at',
+  'known_at',
   'created_by_run',
   'task_run_id',
   'source_id',
@@ -78,7 +79,7 @@ export async function readSessionRows(
     if (session === undefined) throw new Error(`${name}: which session do its rows belong to?`);
     if (session === null) continue;
     const rows = await sql.unsafe<{ session: string; body: string }[]>(
-      `select s.session::text as session, (to_jsonb(t) - $1::text[] #- '{summary,knownAt}')::text as body
+      `select s.session::text as session, (to_jsonb(t) - $1::text[])::text as body
        from ${name} t cross join lateral (select ${session} as session) s
        where s.session = any($2::date[]) order by 1, 2`,
       [RECORDING, [...input.sessions]],

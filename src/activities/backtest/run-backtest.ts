@@ -252,8 +252,9 @@ async function store(
       metaHash: input.meta.metaHash,
       survivorship: walked.report.survivorship,
       parameters,
-      // Its first run is as good as its time of reading: whoever runs it again reads no further.
-      summary: { ...result, knownAt, trialVariance: walked.report.trials.sharpeVariance ?? null },
+      summary: { ...result, trialVariance: walked.report.trials.sharpeVariance ?? null },
+      // Whoever runs it again reads no further than its first run.
+      knownAt,
     });
     await insertBacktestMetrics(tx, { backtestId, metrics: metricRows(walked) });
     await insertEquityCurves(tx, { backtestId, points: equityRows(walked.report) });

@@ -17,16 +17,18 @@ export type BacktestRun = {
   survivorship: string;
   parameters: unknown;
   summary: unknown;
+  /** Instant up to which earlier nights were read. */
+  knownAt: string;
 };
 
 /** Stores a backtest once; a known one only loses its mark of invalidity. Returns whether it was new. */
 export async function insertBacktestRun(tx: Tx, run: BacktestRun): Promise<boolean> {
   const inserted = await tx`
     insert into turbomode.backtest_runs (backtest_id, task_run_id, session_date, universe, universe_version,
-      feature_set_version, dataset_hash, oof_hash, meta_hash, survivorship, parameters, summary)
+      feature_set_version, dataset_hash, oof_hash, meta_hash, survivorship, parameters, summary, known_at)
     values (${run.backtestId}, ${run.taskRunId}, ${run.sessionDate}, ${run.universe}, ${run.universeVersion},
       ${run.featureSetVersion}, ${run.datasetHash}, ${run.oofHash}, ${run.metaHash}, ${run.survivorship},
-      ${tx.json(jsonb(run.parameters))}, ${tx.json(jsonb(run.summary))})
+      ${tx.json(jsonb(run.parameters))}, ${tx.json(jsonb(run.summary))}, ${run.knownAt})
     on conflict (backtest_id) do nothing returning 1`;
   if (inserted.length > 0) return true;
   await tx`
@@ -140,8 +142,7 @@ export async function readBacktestInstant(
   key: Pick<BacktestRun, 'sessionDate' | 'universe' | 'universeVersion'> & { trialKey: string },
 ): Promise<string> {
   const [row] = await sql<{ instant: string }[]>`
-    select coalesce(min(coalesce((summary ->> 'knownAt')::timestamptz, recorded_at)), clock_timestamp())::text
-      as instant
+    select coalesce(min(coalesce(known_at, recorded_at)), clock_timestamp())::text as instant
     from turbomode.backtest_runs
     where session_date = ${key.sessionDate} and universe = ${key.universe}
       and universe_version = ${key.universeVersion} and parameters ->> 'trialKey' = ${key.trialKey}`;

@@ -7,6 +7,7 @@ import type { Sql } from 'postgres';
 const RECORDING_COLUMNS = [
   'recorded_at',
   'fetched_at',
+  'known_at',
   'created_at',
   'written_at',
   'updated_at',

@@ -144,6 +144,8 @@ export const backtestRuns = turbomode.table('backtest_runs', {
   survivorship: text('survivorship').notNull().default('biased'),
   parameters: jsonb('parameters').notNull(),
   summary: jsonb('summary').notNull(),
+  /** When it read what earlier nights had left; written after that is not in it, however often it runs. */
+  knownAt: instant('known_at'),
   recordedAt: recordedAt(),
   /** What it was made of changed since, in words; the same inputs again take the mark away. */
   invalidReason: text('invalid_reason'),
