@@ -9,7 +9,7 @@ import {
   effectiveConfig,
   parseConfigFile,
 } from '../contracts/schemas/config.ts';
-import { adoptFileAtStart, currentFile } from '../activities/planning/config-source.ts';
+import { adoptFileAtStart, currentFile, hasConfiguration } from '../activities/planning/config-source.ts';
 import { createDatabase, type Database, type Sql } from '../db/client.ts';
 import { UniverseError } from '../domain/universe.ts';
 import { readUniverse, UNIVERSES_FOLDER } from '../providers/universe-file.ts';
@@ -128,8 +128,8 @@ export async function withPipelineRole<T>(app: App, work: (database: Database) =
 
 /**
  * What a start does about the configuration: the owner of an instance takes over its file if that changed since
- * the last start, then the schedules follow what is in force. Who attaches takes over nothing. `enable` lifts the
- * pause of a schedule nobody has switched on yet. Returns one line per change.
+ * the last start, then the schedules follow what is in force. Who attaches takes over nothing, but for an owner that
+ * has not come to it yet. `enable` lifts the pause of a schedule nobody has switched on yet. Returns one line per change.
  */
 export async function ensureSchedules(options: {
   runtime: Runtime;
@@ -141,7 +141,8 @@ export async function ensureSchedules(options: {
   const database = createDatabase(runtime.urls.pipeline, { max: 1 });
   const temporal = connectClient(temporalTarget(runtime));
   try {
-    const lines = runtime.owned ? await adoptFile(database.sql, configPath) : [];
+    const adopts = runtime.owned || !(await hasConfiguration(database.sql));
+    const lines = adopts ? await adoptFile(database.sql, configPath) : [];
     const file = await currentFile(database.sql);
     const { client } = temporal;
     const by = enable ? 'nightshift up' : 'nightshift nightly';

@@ -273,7 +273,7 @@ describe('one instance a folder', () => {
     const outside = up();
     const inside = await open();
     opened.push(inside);
-    await outside.printed('Temporal Web UI');
+    await outside.printed(inside.owned ? 'Already running' : 'Running. Ctrl-C stops it.');
     const attached = await open();
     expect(attached.temporal).toBe(inside.temporal);
     expect(outside.output().includes('Already running')).toBe(inside.owned);

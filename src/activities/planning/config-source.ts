@@ -91,6 +91,11 @@ async function readConfigFile(path: string): Promise<ConfigFile | string> {
   }
 }
 
+/** Whether any file was ever applied: an instance that has just begun has none for a moment. */
+export async function hasConfiguration(sql: Sql): Promise<boolean> {
+  return (await currentConfigHash(sql, CURRENT_FILE)) !== null;
+}
+
 /** The file that runs use now, as it was applied. Fails with InvalidConfiguration when there is none. */
 export async function currentFile(sql: Sql): Promise<ConfigFile> {
   const fileHash = await currentConfigHash(sql, CURRENT_FILE);
