@@ -1,0 +1,1 @@
+ALTER TABLE "turbomode"."backtest_runs" ADD COLUMN "known_at" timestamp with time zone;
