@@ -29,8 +29,8 @@ export type ReviewDesk = {
 };
 
 /**
- * Takes `decideReview` updates: one decision per wait, by a named person with a reason. Registers its
- * handler at once: call it before the first await.
+ * Takes `decideReview` updates: one decision per wait, by a named person with a reason, kept by the history and
+ * written to its row by whoever waits. Registers its handler at once: call it before the first await.
  */
 export function createReviewDesk(): ReviewDesk {
   const { recordReview } = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
@@ -39,13 +39,12 @@ export function createReviewDesk(): ReviewDesk {
 
   setHandler(
     decideReviewUpdate,
-    async (input) => {
+    // Nothing is awaited here: the answer of an update that waits for rows may not replay (TMPRL1100).
+    (input) => {
       const entry = waiting.get(input.taskRunId);
       if (entry === undefined) throw refused(`${input.taskRunId} does not wait for a review`);
-      // Before the first await: two updates in one task must not both be taken.
       entry.decided = input;
       decidedBefore.set(input.taskRunId, input);
-      await recordReview(input);
       return input;
     },
     {
@@ -78,7 +77,9 @@ export function createReviewDesk(): ReviewDesk {
       await condition(() => entry.decided !== undefined, leftMs, {
         summary: `waits for a person to decide about ${taskRunId}`,
       });
-      return entry.decided;
+      const { decided } = entry;
+      if (decided !== undefined) await CancellationScope.nonCancellable(() => recordReview(decided));
+      return decided;
     } finally {
       waiting.delete(taskRunId);
       if (waiting.size === 0) tagReview(endOf(entry.decided));
