@@ -23,15 +23,15 @@ export type MigrateOptions = {
 
 /**
  * Brings schema, roles and grants to the newest state; a second run changes nothing. Two processes
- * may call it at once. Needs Postgres 17 or newer (MAINTAIN); says so otherwise.
+ * may call it at once. Needs Postgres 18 or newer (MAINTAIN, uuidv7); says so otherwise.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const lock = postgres(options.ownerUrl, { max: 1, onnotice: () => undefined });
   try {
     const [server] = await lock<{ version: number }[]>`
       select current_setting('server_version_num')::int as version`;
-    if (server === undefined || server.version < 170_000) {
-      throw new Error(`Postgres 17 or newer is needed, this is ${server?.version ?? 'unknown'}`);
+    if (server === undefined || server.version < 180_000) {
+      throw new Error(`Postgres 18 or newer is needed, this is ${server?.version ?? 'unknown'}`);
     }
     await lock`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await runMigrations(drizzle(lock), { migrationsFolder: options.migrationsFolder ?? MIGRATIONS_FOLDER });

@@ -251,7 +251,7 @@ function giveUp<Value>(input: {
     (before, error) => (before === null || hope(error) > hope(before) ? error : before),
     null,
   );
-  // The last attempt takes what there is; before it, nobody who might have had more has failed for now.
+  // A failure worth another try has ended the request before this, unless it was the last attempt.
   if (trail.short !== null) return trail.short;
   // "Nothing in this range" is an answer, unless someone who might have had it failed.
   if (trail.empty !== null && (best === null || hope(best) === 0)) return trail.empty;

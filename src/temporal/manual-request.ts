@@ -28,13 +28,6 @@ export function runIdOfKey(key: string): string {
   return [...parts, hex.slice(20, 32)].join('-');
 }
 
-/** A new id that sorts by time. */
-export async function newRunId(sql: Sql): Promise<string> {
-  const [row] = await sql<{ id: string }[]>`select uuidv7()::text as id`;
-  if (row === undefined) throw new Error('uuidv7() gave no row');
-  return row.id;
-}
-
 /**
  * Checks the needs of a manual run, stores its request row, then signals the queue; a lost signal is sent again by
  * the reconciler. An id that is known is signalled as it was stored, and answered with that row. Throws

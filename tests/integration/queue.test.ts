@@ -4,9 +4,9 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
-import { findRunRequest, listAudit, type NewRunRequest } from '../../src/db/queries/requests.ts';
+import { findRunRequest, listAudit, newRunId, type NewRunRequest } from '../../src/db/queries/requests.ts';
 import { findSlotHolders, findTaskRun, listTaskRuns } from '../../src/db/queries/task-runs.ts';
-import { newRunId, requestManualRun, runIdOfKey } from '../../src/temporal/manual-request.ts';
+import { requestManualRun, runIdOfKey } from '../../src/temporal/manual-request.ts';
 import { signalManualRun } from '../../src/temporal/verbs.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';

@@ -21,6 +21,13 @@ export type RunRequestRow = NewRunRequest & {
   refusedReason: string | null;
 };
 
+/** A new id that sorts by time (UUIDv7). */
+export async function newRunId(sql: Queryable): Promise<string> {
+  const [row] = await sql<{ id: string }[]>`select uuidv7()::text as id`;
+  if (row === undefined) throw new Error('uuidv7() gave no row');
+  return row.id;
+}
+
 /** Stores a manual run as asked for; the same id again changes nothing. Returns whether it is new. */
 export async function insertRunRequest(sql: Queryable, request: NewRunRequest): Promise<boolean> {
   const rows = await sql`
