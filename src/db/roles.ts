@@ -21,7 +21,12 @@ export function roleUrl(input: { url: string; role: Role; password: string }): s
 /** Rows a human act or a frozen configuration left: read and insert, for everyone. */
 const APPEND_ONLY = ['ops.audit', 'ops.configs', 'ops.config_applications'];
 /** Shown to people once: a change is a new revision beside the old. */
-const NEVER_OVERWRITTEN = ['turbomode.predictions', 'turbomode.signals', 'turbomode.model_promotions'];
+const NEVER_OVERWRITTEN = [
+  'turbomode.predictions',
+  'turbomode.signals',
+  'turbomode.model_promotions',
+  'turbomode.holdout_openings',
+];
 /** What a person asks for through the API. */
 const REQUESTS = ['ops.run_requests', 'ops.audit'];
 /** What retention may remove, and nothing else. */

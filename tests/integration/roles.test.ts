@@ -37,6 +37,9 @@ const PREDICTION = `insert into turbomode.predictions (session_date, universe, u
 const SIGNAL = `insert into turbomode.signals (session_date, universe, universe_version, model_version, revision,
   symbol, side, reason_code, reason_words, data_cutoff, feature_set_version, task_run_id)
   values ('2018-02-07', 'u', 'v', 'm', 0, 'AAA', 'hold', 'r', 'w', now(), 'f', 't')`;
+const HOLDOUT = `insert into turbomode.holdout_openings (universe, quarter, first_session, last_session, sessions,
+    calendar_sessions, predictions, without_outcome, ic_sessions, verdict, words, details, trials, opened_session, task_run_id)
+  values ('AAA', '2017-Q4', '2017-10-02', '2017-12-29', 63, 63, 504, 0, 63, 'no_edge', 'w', '{}', 10, '2018-01-02', 't')`;
 const AUDIT = `insert into ops.audit (actor, action, subject) values ('a', 'b', 'c')`;
 const EVENT = `insert into ops.events (kind, subject) values ('k', 's')`;
 const REQUEST = `insert into ops.run_requests (request_id, task, session_date, universe, requested_by)
@@ -73,6 +76,9 @@ const RIGHTS: [string, Role[]][] = [
   ],
   [`update turbomode.model_promotions set why = 'x'`, []],
   ['delete from turbomode.model_promotions', []],
+  [HOLDOUT, ['pipeline']],
+  [`update turbomode.holdout_openings set words = 'x'`, []],
+  ['delete from turbomode.holdout_openings', []],
   ['delete from turbomode.model_versions', []],
   ['delete from turbomode.drift_log', ['maintenance']],
   [AUDIT, ALL_BUT_ML],
@@ -108,7 +114,9 @@ const RIGHTS: [string, Role[]][] = [
 beforeAll(async () => {
   database = await createTestDatabase();
   const owner = sqlOf('owner');
-  await owner.unsafe([BAR, PREDICTION, SIGNAL, AUDIT, EVENT].join(';').replaceAll(`'AAA'`, `'SEED'`));
+  await owner.unsafe(
+    [BAR, PREDICTION, SIGNAL, AUDIT, EVENT, HOLDOUT].join(';').replaceAll(`'AAA'`, `'SEED'`),
+  );
 });
 
 afterAll(async () => {
@@ -161,6 +169,9 @@ describe('what was said stays said', () => {
       `update turbomode.predictions set p_meta = 1`,
       'delete from turbomode.predictions',
       'truncate turbomode.signals',
+      `update turbomode.holdout_openings set words = 'x'`,
+      'delete from turbomode.holdout_openings',
+      'truncate turbomode.holdout_openings',
     ]) {
       expect(await attempt('owner', statement), statement).toBe('refused');
     }

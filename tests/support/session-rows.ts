@@ -20,6 +20,7 @@ const SESSION_OF: Record<string, string | null> = {
     '(select b.session_date from turbomode.backtest_runs b where b.backtest_id = t.backtest_id)',
   'turbomode.equity_curves':
     '(select b.session_date from turbomode.backtest_runs b where b.backtest_id = t.backtest_id)',
+  'turbomode.holdout_openings': 't.opened_session',
   'turbomode.drift_baselines': 't.session_date',
   'turbomode.drift_anchors': 't.effective_from_session',
   'turbomode.drift_log': 't.session_date',

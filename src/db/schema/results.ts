@@ -186,6 +186,50 @@ export const equityCurves = turbomode.table(
   (t) => [primaryKey({ columns: [t.backtestId, t.series, t.sessionDate] })],
 );
 
+/**
+ * What the live predictions of a calendar quarter were worth, looked at once: by the first night after the quarter
+ * whose outcomes are all there. A row is never changed, whatever is run or learnt later.
+ */
+export const holdoutOpenings = turbomode.table(
+  'holdout_openings',
+  {
+    universe: text('universe').notNull(),
+    /** `2017-Q4`. */
+    quarter: text('quarter').notNull(),
+    /** First and last session with live predictions, how many there are, and how many the quarter has. */
+    firstSession: date('first_session', { mode: 'string' }).notNull(),
+    lastSession: date('last_session', { mode: 'string' }).notNull(),
+    sessions: integer('sessions').notNull(),
+    calendarSessions: integer('calendar_sessions').notNull(),
+    predictions: integer('predictions').notNull(),
+    withoutOutcome: integer('without_outcome').notNull(),
+    /** Of the stack. */
+    ic: doublePrecision('ic'),
+    icLower: doublePrecision('ic_lower'),
+    icUpper: doublePrecision('ic_upper'),
+    icSessions: integer('ic_sessions').notNull(),
+    logLoss: doublePrecision('log_loss'),
+    baseRateLogLoss: doublePrecision('base_rate_log_loss'),
+    logLossGain: doublePrecision('log_loss_gain'),
+    logLossGainLower: doublePrecision('log_loss_gain_lower'),
+    logLossGainUpper: doublePrecision('log_loss_gain_upper'),
+    verdict: text('verdict').notNull(),
+    words: text('words').notNull(),
+    /** The mean of base log-odds on the same rows, and which versions, labels and horizons were issued. */
+    details: jsonb('details').notNull(),
+    /** Variants counted as trials by the run that opened it. */
+    trials: integer('trials').notNull(),
+    openedSession: date('opened_session', { mode: 'string' }).notNull(),
+    taskRunId: text('task_run_id').notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.universe, t.quarter] }),
+    check('holdout_openings_quarter', sql`${t.quarter} ~ '^[0-9]{4}-Q[1-4]$'`),
+    check('holdout_openings_verdict', sql`${t.verdict} in ('edge', 'no_edge')`),
+  ],
+);
+
 export const driftBaselines = turbomode.table(
   'drift_baselines',
   {
@@ -251,6 +295,8 @@ export const driftLog = turbomode.table(
     status: text('status').notNull(),
     details: jsonb('details').notNull().default({}),
     taskRunId: text('task_run_id').notNull(),
+    /** When its first run read what earlier nights had left; written after that is not in it. */
+    knownAt: instant('known_at'),
     recordedAt: recordedAt(),
     /** What it was made of changed since, in words; the same inputs again take the mark away. */
     invalidReason: text('invalid_reason'),
