@@ -5,10 +5,11 @@ import {
   klOfShares,
   ksPValue,
   ksStatisticSorted,
-  psiOfShares,
+  presentValues,
   type Baseline,
   type KlDivergence,
 } from './drift.ts';
+import { type BinSearch, countIntoBins, prepareBinSearch } from './statistics/bins.ts';
 import { mean, quantileSorted, standardDeviation, upperBound } from './statistics/quantile.ts';
 import { pearson } from './statistics/rank.ts';
 import { sortAscending } from './statistics/sort.ts';
@@ -67,6 +68,8 @@ export interface WindowStatistics {
 /** One statistic over all contiguous windows inside the baseline that had enough values. */
 export interface PastWindows {
   readonly sorted: Float64Array;
+  /** Mean and sample deviation of the logarithms of `sorted`, as `calibratedPValue` takes them. */
+  readonly logs: { readonly mean: number; readonly deviation: number };
   /** Non-overlapping windows, less where neighbours still resemble each other (a volatility regime lasts). */
   readonly effectiveWindows: number;
 }
@@ -81,15 +84,20 @@ export interface Calibration {
   /** How many of them do not overlap. */
   readonly independentWindows: number;
   readonly grid: Grid;
-  readonly totals: Float64Array;
+  readonly totals: Counts;
 }
 
 interface Grid {
   /** Unique quantiles i/100; the edges of the bins are among them. */
-  readonly edges: Float64Array;
-  /** Bin of each grid cell. */
-  readonly binOfCell: Uint16Array;
-  readonly bins: number;
+  readonly search: BinSearch;
+  /** Last grid cell of each bin. */
+  readonly lastCells: Uint16Array;
+}
+
+/** Values by grid cell, each cell with all before it: `below[cell]` are smaller than the cell's upper edge. */
+interface Counts {
+  readonly below: Int32Array;
+  missing: number;
 }
 
 const CELLS_PER_BIN = 10;
@@ -103,44 +111,36 @@ export function calibrate(range: SessionValues, options: WindowOptions): Calibra
   const { windowSessions, bins, strideSessions = windowSessions, models } = options;
   const baseline = range.prepared ?? createBaseline(valuesOf(range), { bins });
   const grid = makeGrid(baseline, bins);
-  const cells = grid.edges.length + 1;
-  const sessions = range.lastSession - range.firstSession + 1;
-  const counts = new Uint32Array(Math.max(0, sessions) * (cells + 1));
-  for (let s = 0; s < sessions; s += 1) {
-    countInto(counts.subarray(s * (cells + 1), (s + 1) * (cells + 1)), range, {
-      session: range.firstSession + s,
-      edges: grid.edges,
-    });
+  const sessions: Counts[] = [];
+  for (let session = range.firstSession; session <= range.lastSession; session += 1) {
+    sessions.push(countOf(grid, range, { firstSession: session, lastSession: session }));
   }
-  const totals = new Float64Array(cells + 1);
-  for (let s = 0; s < sessions; s += 1) {
-    const row = s * (cells + 1);
-    for (let cell = 0; cell <= cells; cell += 1) {
-      totals[cell] = (totals[cell] as number) + (counts[row + cell] as number);
-    }
-  }
+  const totals = emptyCounts(grid);
+  for (const counts of sessions) addCounts(totals, counts, 1);
   const found: Record<DriftStatistic, number[]> = { psi: [], kl: [], ks: [] };
-  const window = new Float64Array(cells + 1);
-  const rest = Float64Array.from(totals);
-  for (let s = 0; s < sessions; s += 1) {
-    const entering = s * (cells + 1);
-    const leaving = (s - windowSessions) * (cells + 1);
-    for (let cell = 0; cell <= cells; cell += 1) {
-      const left = leaving >= 0 ? (counts[leaving + cell] as number) : 0;
-      const change = (counts[entering + cell] as number) - left;
-      window[cell] = (window[cell] as number) + change;
-      rest[cell] = (rest[cell] as number) - change;
-    }
+  const window = emptyCounts(grid);
+  const compared = { totals, window, grid, floor: options.floor, isPart: true, shares: emptyShares(grid) };
+  for (const [s, entering] of sessions.entries()) {
+    addCounts(window, entering, 1);
+    const leaving = sessions[s - windowSessions];
+    if (leaving !== undefined) addCounts(window, leaving, -1);
     if (s < windowSessions - 1 || presentIn(window) < options.minWindowValues) continue;
-    const statistics = compareCounts({ baseline: rest, window, grid, floor: options.floor });
-    for (const name of ['psi', 'kl', 'ks'] as const) found[name].push(statistics[name]);
+    const { psi, kl, ks } = compareCounts(compared);
+    found.psi.push(psi);
+    found.kl.push(kl);
+    found.ks.push(ks);
   }
   const apart = (stride: number): number => Math.floor((found.psi.length + stride - 1) / stride);
   const independentWindows = apart(windowSessions);
-  const past = (name: DriftStatistic): PastWindows => ({
-    sorted: Float64Array.from(found[name]).sort(),
-    effectiveWindows: effectiveWindows(found[name], { lag: windowSessions, independentWindows, models }),
-  });
+  const past = (name: DriftStatistic): PastWindows => {
+    const sorted = Float64Array.from(found[name]).sort();
+    const logs = sorted.map(logOf);
+    return {
+      sorted,
+      logs: { mean: mean(logs), deviation: standardDeviation(logs) },
+      effectiveWindows: effectiveWindows(found[name], { lag: windowSessions, independentWindows, models }),
+    };
+  };
   return {
     baseline,
     windows: { psi: past('psi'), kl: past('kl'), ks: past('ks') },
@@ -180,76 +180,111 @@ function makeGrid(baseline: Baseline, bins: number): Grid {
     const edge = quantileSorted(baseline.sorted, i / cells);
     if (edge !== edges.at(-1)) edges.push(edge);
   }
-  const gridEdges = Float64Array.from(edges);
-  const binOfCell = new Uint16Array(gridEdges.length + 1);
-  for (let cell = 1; cell <= gridEdges.length; cell += 1) {
-    binOfCell[cell] = binOf(gridEdges[cell - 1] as number, baseline.edges);
+  const lastCells = new Uint16Array(baseline.edges.length + 1);
+  for (const [i, edge] of edges.entries()) lastCells.fill(i + 1, binOf(edge, baseline.edges));
+  return { search: prepareBinSearch(Float64Array.from(edges)), lastCells };
+}
+
+function emptyCounts(grid: Grid): Counts {
+  return { below: new Int32Array(grid.search.edges.length + 1), missing: 0 };
+}
+
+function addCounts(sum: Counts, counts: Counts, times: 1 | -1): void {
+  const { below } = sum;
+  for (let cell = 0; cell < below.length; cell += 1) {
+    below[cell] = (below[cell] as number) + times * (counts.below[cell] as number);
   }
-  return { edges: gridEdges, binOfCell, bins: baseline.edges.length + 1 };
+  sum.missing += times * counts.missing;
 }
 
-/** Add the values of a session to grid counts; the last slot counts the missing ones. */
-function countInto(
-  counts: Uint32Array | Float64Array,
-  range: Pick<SessionValues, 'values' | 'rowStarts'>,
-  { session, edges }: { session: number; edges: Float64Array },
-): void {
-  const end = range.rowStarts[session + 1] ?? 0;
-  for (let row = range.rowStarts[session] ?? 0; row < end; row += 1) {
-    const value = range.values[row] as number;
-    const slot = value === value ? binOf(value, edges) : counts.length - 1;
-    counts[slot] = (counts[slot] as number) + 1;
+/** Counts of the rows of some sessions, which follow each other. */
+function countOf(
+  grid: Grid,
+  { values, rowStarts }: Pick<SessionValues, 'values' | 'rowStarts'>,
+  { firstSession, lastSession }: { firstSession: number; lastSession: number },
+): Counts {
+  const cells = grid.search.edges.length + 1;
+  const counts = new Int32Array(cells + 1);
+  const rows = { values, from: rowStarts[firstSession] ?? 0, to: rowStarts[lastSession + 1] ?? 0 };
+  countIntoBins(counts, rows, grid.search);
+  for (let cell = 1; cell < cells; cell += 1) {
+    counts[cell] = (counts[cell] as number) + (counts[cell - 1] as number);
   }
+  return { below: counts.subarray(0, cells), missing: counts[cells] as number };
 }
 
-function presentIn(counts: Float64Array): number {
-  let sum = 0;
-  for (let cell = 0; cell < counts.length - 1; cell += 1) sum += counts[cell] as number;
-  return sum;
+function presentIn({ below }: Counts): number {
+  return below[below.length - 1] as number;
 }
 
-function compareCounts(input: {
-  baseline: Float64Array;
-  window: Float64Array;
-  grid: Grid;
-  floor: number;
-}): WindowStatistics {
-  const shares = sharesOf(input);
-  return { psi: psiOfShares(shares), kl: klOfShares(shares).currentGivenBaseline, ks: gridKs(input) };
+interface Compared {
+  readonly totals: Counts;
+  readonly window: Counts;
+  readonly grid: Grid;
+  readonly floor: number;
+  /** Whether the window is part of the totals: it is compared with the rest of them. */
+  readonly isPart: boolean;
+  /** Where the shares go: made once for many windows. */
+  readonly shares: Shares;
 }
 
-function sharesOf(input: { baseline: Float64Array; window: Float64Array; grid: Grid; floor: number }): {
-  baseline: Float64Array;
-  current: Float64Array;
-} {
-  const { baseline, window, grid, floor } = input;
-  const baselineShares = new Float64Array(grid.bins + 1);
-  const currentShares = new Float64Array(grid.bins + 1);
-  let baselineTotal = 0;
-  let windowTotal = 0;
-  for (let cell = 0; cell < window.length; cell += 1) {
-    const bin = cell === window.length - 1 ? grid.bins : (grid.binOfCell[cell] as number);
-    baselineShares[bin] = (baselineShares[bin] as number) + (baseline[cell] as number);
-    currentShares[bin] = (currentShares[bin] as number) + (window[cell] as number);
-    baselineTotal += baseline[cell] as number;
-    windowTotal += window[cell] as number;
+interface Shares {
+  readonly baseline: Float64Array;
+  readonly current: Float64Array;
+}
+
+function emptyShares({ lastCells }: Grid): Shares {
+  const slots = lastCells.length + 1;
+  return { baseline: new Float64Array(slots), current: new Float64Array(slots) };
+}
+
+function compareCounts(input: Compared): WindowStatistics {
+  let psi = 0;
+  let kl = 0;
+  const { baseline, current } = fillShares(input);
+  for (let i = 0; i < baseline.length; i += 1) {
+    const b = baseline[i] as number;
+    const c = current[i] as number;
+    const log = Math.log(c / b);
+    psi += (c - b) * log;
+    kl += c * log;
   }
-  return {
-    baseline: baselineShares.map((count) => Math.max(count / baselineTotal, floor)),
-    current: currentShares.map((count) => Math.max(count / windowTotal, floor)),
-  };
+  return { psi, kl, ks: gridKs(input) };
 }
 
-function gridKs({ baseline, window }: { baseline: Float64Array; window: Float64Array }): number {
-  const baselineTotal = presentIn(baseline);
+/** Floored shares by bin, the missing values last. All counts are whole numbers: sums of them are exact. */
+function fillShares({ totals, window, grid, floor, isPart, shares }: Compared): Shares {
+  const { baseline, current } = shares;
+  const { lastCells } = grid;
+  const bins = lastCells.length;
+  const own = isPart ? 1 : 0;
+  const windowTotal = presentIn(window) + window.missing;
+  const baselineTotal = presentIn(totals) + totals.missing - own * windowTotal;
+  let before = 0;
+  let beforeInWindow = 0;
+  for (let bin = 0; bin <= bins; bin += 1) {
+    const cell = lastCells[bin] as number;
+    const all = bin < bins ? (totals.below[cell] as number) : presentIn(totals) + totals.missing;
+    const inWindow = bin < bins ? (window.below[cell] as number) : windowTotal;
+    const count = inWindow - beforeInWindow;
+    current[bin] = Math.max(count / windowTotal, floor);
+    baseline[bin] = Math.max((all - before - own * count) / baselineTotal, floor);
+    before = all;
+    beforeInWindow = inWindow;
+  }
+  return shares;
+}
+
+function gridKs({ totals, window, isPart }: Compared): number {
+  const { below } = window;
+  const own = isPart ? 1 : 0;
   const windowTotal = presentIn(window);
-  let below = 0;
-  let belowInWindow = 0;
+  const baselineTotal = presentIn(totals) - own * windowTotal;
   let largest = 0;
-  for (let cell = 0; cell < window.length - 1; cell += 1) {
-    below += baseline[cell] as number;
-    belowInWindow += window[cell] as number;
-    largest = Math.max(largest, Math.abs(below / baselineTotal - belowInWindow / windowTotal));
+  for (let cell = 0; cell < below.length; cell += 1) {
+    const inWindow = below[cell] as number;
+    const rest = (totals.below[cell] as number) - own * inWindow;
+    largest = Math.max(largest, Math.abs(rest / baselineTotal - inWindow / windowTotal));
   }
   return largest;
 }
@@ -273,19 +308,14 @@ export function compareWindow(
   options: { readonly floor: number; readonly exactKs: boolean },
 ): WindowComparison {
   const { baseline, grid, totals } = calibration;
-  const window = new Float64Array(totals.length);
-  for (let session = range.firstSession; session <= range.lastSession; session += 1) {
-    countInto(window, range, { session, edges: grid.edges });
-  }
-  const input = { baseline: totals, window, grid, floor: options.floor };
-  const shares = sharesOf(input);
-  const present = options.exactKs
-    ? sortAscending(Float64Array.from(valuesOf(range)).filter((value) => value === value))
-    : new Float64Array();
+  const window = countOf(grid, range, range);
+  const shares = emptyShares(grid);
+  const statistics = compareCounts({ totals, window, grid, floor: options.floor, isPart: false, shares });
+  const present = options.exactKs ? sortAscending(presentValues(valuesOf(range))) : new Float64Array();
   const ksStatistic = ksStatisticSorted(present, baseline.sorted);
-  const missing = window.at(-1) ?? 0;
+  const { missing } = window;
   return {
-    statistics: compareCounts(input),
+    statistics,
     kl: klOfShares(shares),
     jsDivergence: jsOfShares(shares),
     ksStatistic,
@@ -317,15 +347,13 @@ function logOf(statistic: number): number {
  * statistic, with (effective windows - 1) degrees of freedom. The threshold is the plain percentile.
  */
 export function calibratedPValue(statistic: number, past: PastWindows, percentile: number): CalibratedP {
-  const { sorted, effectiveWindows: effective } = past;
-  const logs = sorted.map(logOf);
-  const centre = mean(logs);
+  const { sorted, logs, effectiveWindows: effective } = past;
   // Dependent windows stay closer to their own mean than to the true one, and a new one adds that mean's error.
   const widen = Math.sqrt((1 + 1 / effective) / (1 - 1 / effective));
-  const spread = Math.max(standardDeviation(logs) || 0, MIN_LOG_SPREAD) * widen;
+  const spread = Math.max(logs.deviation || 0, MIN_LOG_SPREAD) * widen;
   return {
     threshold: quantileSorted(sorted, percentile),
     percentile: upperBound(sorted, statistic) / sorted.length,
-    pValue: studentTSf((logOf(statistic) - centre) / spread, effective - 1),
+    pValue: studentTSf((logOf(statistic) - logs.mean) / spread, effective - 1),
   };
 }

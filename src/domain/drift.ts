@@ -69,7 +69,7 @@ function resolveOptions(options: DriftOptions): ResolvedOptions {
  */
 export function createBaseline(values: Samples, options: Pick<DriftOptions, 'bins'> = {}): Baseline {
   const { bins } = resolveOptions(options);
-  const present = withoutMissing(values);
+  const present = presentValues(values);
   return cutBaseline(sortAscending(present), values.length - present.length, bins);
 }
 
@@ -88,18 +88,27 @@ function asBaseline(baseline: Samples | Baseline, bins: number): Baseline {
   return baseline.bins === bins ? baseline : cutBaseline(baseline.sorted, baseline.missingCount, bins);
 }
 
-/** The values that are not NaN, null or undefined. */
-function withoutMissing(values: Samples): Float64Array {
+/** The values that are not NaN, null or undefined, as an array of their own. */
+export function presentValues(values: Samples): Float64Array {
+  // Columns of numbers are copied whole: the loop below takes several times longer for each value.
+  if (values instanceof Float64Array || values instanceof Float32Array) {
+    return withoutNaN(new Float64Array(values));
+  }
   const present = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i += 1) present[i] = values[i] ?? Number.NaN;
+  return withoutNaN(present);
+}
+
+/** Moves the numbers to the front of the array and gives the part that they fill. */
+function withoutNaN(values: Float64Array): Float64Array {
   let n = 0;
   for (let i = 0; i < values.length; i += 1) {
-    const value = values[i];
-    if (typeof value === 'number' && value === value) {
-      present[n] = value;
-      n += 1;
-    }
+    const value = values[i] as number;
+    if (value !== value) continue;
+    values[n] = value;
+    n += 1;
   }
-  return n === values.length ? present : present.subarray(0, n);
+  return n === values.length ? values : values.subarray(0, n);
 }
 
 function countsOfSorted(sorted: Float64Array, edges: Float64Array): Float64Array {
@@ -244,8 +253,8 @@ export function klDivergence(
  * p-value alone is NaN for one value against one, as in scipy.
  */
 export function ksTest(a: Samples | Baseline, b: Samples | Baseline): KsTest {
-  const sortedA = 'sorted' in a ? a.sorted : sortAscending(withoutMissing(a));
-  const sortedB = 'sorted' in b ? b.sorted : sortAscending(withoutMissing(b));
+  const sortedA = 'sorted' in a ? a.sorted : sortAscending(presentValues(a));
+  const sortedB = 'sorted' in b ? b.sorted : sortAscending(presentValues(b));
   const statistic = ksStatisticSorted(sortedA, sortedB);
   return { statistic, pValue: ksPValue(statistic, sortedA.length, sortedB.length) };
 }

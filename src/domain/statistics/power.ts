@@ -29,9 +29,22 @@ export function noncentralTSf(bound: number, shift: number, degrees: number): nu
   return (sum * step) / 3;
 }
 
+/** Shifts by test: all models of a report, and the reports of many nights, are judged by the same one. */
+const knownShifts = new Map<string, number>();
+const MOST_KNOWN_SHIFTS = 64;
+
 /** Standard errors above 0 at which a one-sided test of level `tail` is passed with probability `power`. */
 export function detectableShift(test: { tail: number; degrees: number; power: number }): number {
-  const { tail, degrees, power } = test;
+  const key = `${test.tail} ${test.degrees} ${test.power}`;
+  const known = knownShifts.get(key);
+  if (known !== undefined) return known;
+  const shift = findShift(test);
+  if (knownShifts.size >= MOST_KNOWN_SHIFTS) knownShifts.clear();
+  knownShifts.set(key, shift);
+  return shift;
+}
+
+function findShift({ tail, degrees, power }: { tail: number; degrees: number; power: number }): number {
   const bound = studentTUpper(tail, degrees);
   if (Number.isNaN(bound)) return Number.NaN;
   return bisect(0, 2 * bound + 5, (shift) => noncentralTSf(bound, shift, degrees) >= power);
