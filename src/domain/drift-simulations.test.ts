@@ -51,6 +51,7 @@ const SYMBOLS = 30;
 const QUARTER = 63;
 const FOLDS = 5;
 const SERIES = 10;
+const NO_FOLD = { level: 0, spread: 1 };
 
 type World = {
   /** Spread of the level and of the log spread between the models of the folds, in deviations of a prediction. */
@@ -82,6 +83,7 @@ function predictionNight(world: World, night: { seed: number; partial: number })
   const market = autoregressive(persistence);
   const volatility = autoregressive(0.97).map((value) => Math.exp(regime * value));
   const symbols = Array.from({ length: SYMBOLS }, () => autoregressive(0.9));
+  const [sharedPart, ownPart] = [Math.sqrt(common), Math.sqrt(1 - common)];
   const folds = Array.from({ length: FOLDS + 1 }, () => ({ level: rng.normal(), spread: rng.normal() }));
   const half = (shared: number): number => Math.SQRT1_2 * (shared + rng.normal());
   const rowStarts = Int32Array.from({ length: sessions + 1 }, (_, session) => session * SYMBOLS);
@@ -92,16 +94,16 @@ function predictionNight(world: World, night: { seed: number; partial: number })
     }));
     const outOfFold = new Float64Array(sessions * SYMBOLS);
     const issued = new Float64Array(sessions * SYMBOLS);
+    const [issuedLevel, issuedSpread] = [own[FOLDS]?.level ?? 0, own[FOLDS]?.spread ?? 1];
     for (let session = 0; session < sessions; session += 1) {
-      const fold = own[Math.min(FOLDS - 1, Math.floor(session / QUARTER))];
+      const { level, spread } = own[Math.min(FOLDS - 1, Math.floor(session / QUARTER))] ?? NO_FOLD;
+      const [scale, shared] = [volatility[session] ?? 1, sharedPart * (market[session] ?? 0)];
       for (let i = 0; i < SYMBOLS; i += 1) {
-        const idiosyncratic = 0.8 * (symbols[i]?.[session] ?? 0) + 0.6 * rng.normal();
-        const value =
-          (volatility[session] ?? 1) *
-          (Math.sqrt(common) * (market[session] ?? 0) + Math.sqrt(1 - common) * idiosyncratic);
+        const idiosyncratic = 0.8 * ((symbols[i] as Float64Array)[session] as number) + 0.6 * rng.normal();
+        const value = scale * (shared + ownPart * idiosyncratic);
         const row = session * SYMBOLS + i;
-        outOfFold[row] = (fold?.level ?? 0) + (fold?.spread ?? 1) * value;
-        issued[row] = (own[FOLDS]?.level ?? 0) + (own[FOLDS]?.spread ?? 1) * value;
+        outOfFold[row] = level + spread * value;
+        issued[row] = issuedLevel + issuedSpread * value;
       }
     }
     return {
