@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import threading
-import time
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +17,10 @@ from .dataset import Doubles, Floats
 from .errors import NumericFailure
 from .fitted import FittedModel
 from .models._base import Progress
+from .showing_life import LONGEST_IMPORT_SECONDS, showing_life
 
 #: Rows evaluated in one call of the explained function.
 _EVALUATED_ROWS = 50_000
-#: Importing shap compiles: seconds on an idle machine, a minute on a loaded one.
-_LONGEST_IMPORT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -127,31 +125,23 @@ def _tree(fitted: FittedModel, x: Floats, shap: Any) -> tuple[Doubles, float]:
 
 def _shap(progress: Progress) -> Any:
     """The library; its import says that it goes on, or it would count as a hung process."""
-    with showing_life(progress, "load", limit_seconds=_LONGEST_IMPORT_SECONDS):
+    if (known := sys.modules.get("shap")) is not None:
+        return known
+    with showing_life(progress, "load", limit_seconds=LONGEST_IMPORT_SECONDS), _without_plots():
         return importlib.import_module("shap")
 
 
 @contextmanager
-def showing_life(
-    progress: Progress, phase: str, *, limit_seconds: float, every_seconds: float = 2.0
-) -> Iterator[None]:
-    """Reports `phase` every few seconds while the body runs, for at most `limit_seconds`."""
-    ended = threading.Event()
-
-    def report() -> None:
-        until = time.monotonic() + limit_seconds
-        while time.monotonic() < until:
-            progress(phase, 0, 1)
-            if ended.wait(every_seconds):
-                return
-
-    reporter = threading.Thread(target=report, daemon=True)
-    reporter.start()
+def _without_plots() -> Iterator[None]:
+    """Nothing is drawn here: where matplotlib cannot be imported, shap loads without its plots, faster."""
+    if "matplotlib" in sys.modules:
+        yield
+        return
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        ended.set()
-        reporter.join()
+        del sys.modules["matplotlib"]
 
 
 def _linear(fitted: FittedModel, x: Floats, shap: Any) -> tuple[Doubles, float]:

@@ -59,6 +59,12 @@ class FittedModel:
             sections["preprocess"] = self.preprocess.save()
         return pack(self.about, sections)
 
+    @staticmethod
+    def id_in(data: bytes) -> str:
+        """Which model the artifact's bytes hold. Raises DataDefect."""
+        about, _ = unpack(data)
+        return str(about["model"])
+
     @classmethod
     def from_bytes(cls, data: bytes) -> FittedModel:
         """The inverse of `to_bytes`. Raises DataDefect for another library version."""

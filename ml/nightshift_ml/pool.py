@@ -1,4 +1,4 @@
-"""Pool of preloaded processes: a fit can be killed at any moment, and the next one finds a warm process."""
+"""Pool of processes: a fit can be killed at any moment, and the next one finds a process that is up."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 from .artifacts import ArtifactCorrupt
 from .errors import FAILURES, DataDefect, FitFailed
 from .hashing import PACKAGE
+from .pool_child import LOAD
 
 _log = logging.getLogger("nightshift.ml.pool")
 _LINE_BYTES = 64 * 1024 * 1024
@@ -41,7 +42,7 @@ class PoolProcess:
 
     @classmethod
     async def start(cls, artifact_url: str, threads: int) -> PoolProcess:
-        """Starts a process; `load` waits until its libraries are there."""
+        """Starts a process; `load` waits until it can take a job."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -71,7 +72,7 @@ class PoolProcess:
         return self._process.returncode is None
 
     async def load(self) -> None:
-        """Waits until the libraries are loaded. Raises FitFailed when the process dies first."""
+        """Waits until what every job needs is loaded. Raises FitFailed when the process dies first."""
         ready = await self._receive("start", None)
         _log.info("pool process %d loaded in %s s", self.pid, ready["ready"]["seconds"])
 
@@ -125,6 +126,7 @@ class Pool:
         self._free: asyncio.Queue[asyncio.Task[PoolProcess]] = asyncio.Queue()
         self._all: set[PoolProcess] = set()
         self._first: list[asyncio.Task[PoolProcess]] = []
+        self._loading: list[asyncio.Task[dict[str, Any]]] = []
         self._closed = False
 
     async def __aenter__(self) -> Pool:
@@ -134,14 +136,21 @@ class Pool:
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
         await asyncio.gather(*(process.kill() for process in self._all))
+        await asyncio.gather(*self._loading, return_exceptions=True)
         # A process that was still loading ended with FitFailed just now.
         waiting = [self._free.get_nowait() for _ in range(self._free.qsize())]
         await asyncio.gather(*waiting, return_exceptions=True)
         self._all.clear()
 
     async def ready(self) -> None:
-        """Waits until every first process has its libraries. Raises FitFailed when one cannot load them."""
+        """Loads the libraries of all models in every first process. Raises FitFailed when one cannot.
+
+        A process that replaces another one loads those of its own jobs only: it is up in a third of the time.
+        """
         await asyncio.gather(*map(asyncio.shield, self._first))
+        # Together: each takes a process of its own. Of a caller that gives up they are left to `__aexit__`.
+        self._loading = [asyncio.create_task(self.run(LOAD, None, lambda _: None)) for _ in range(self._size)]
+        await asyncio.gather(*map(asyncio.shield, self._loading))
 
     @property
     def pids(self) -> list[int]:
@@ -175,7 +184,7 @@ class Pool:
                 await asyncio.shield(process.kill())
 
     async def _acquire(self, on_progress: OnProgress) -> PoolProcess:
-        """A live process with its libraries; says every second that it is being waited for."""
+        """A live process; says every second that it is being waited for."""
         waiting = await self._free.get()
         try:
             for _ in range(_LONGEST_LOAD_SECONDS):

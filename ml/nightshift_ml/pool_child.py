@@ -1,4 +1,6 @@
-"""A pool process: loads the libraries once, then runs one job after the other.
+"""A pool process: loads what every job needs, then runs one job after the other.
+
+Libraries of models are loaded by the job that first needs them, or all of them by the job `load`.
 
 Speaks JSON lines over a socket pair: gets {job, input}; sends {ready}, {progress}, {output} or {error}.
 """
@@ -19,6 +21,9 @@ from .process import die_with_parent, exit_on_hang_up
 
 #: Progress is sent at most this often, and always when a phase begins.
 _PROGRESS_SECONDS = 0.2
+
+#: The job that loads the libraries of all models.
+LOAD = "load"
 
 
 class _Channel:
@@ -68,6 +73,11 @@ def main() -> None:
 
     while (message := channel.receive()) is not None:
         try:
+            if message["job"] == LOAD:
+                for model_id in registry():
+                    context.load_library(model_id)
+                channel.send({"output": {}})
+                continue
             channel.send({"output": run_job(message["job"], message["input"], context)})
         except MlError as error:
             channel.send({"error": {"type": type(error).__name__, "message": str(error), "trace": None}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from nightshift_ml.explain import showing_life
+from nightshift_ml.showing_life import showing_life
 
 
 def test_reports_while_the_body_runs_and_stops_with_it() -> None:

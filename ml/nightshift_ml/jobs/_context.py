@@ -13,7 +13,9 @@ from threadpoolctl import threadpool_limits
 from ..artifacts import ArtifactStore
 from ..dataset import DatasetCache
 from ..fitted import FittedModel
+from ..models import get_model
 from ..models._base import Progress
+from ..showing_life import LONGEST_IMPORT_SECONDS, showing_life
 
 #: Models a process keeps: the eight of a night, for score and reasons.
 _KEEP_MODELS = 8
@@ -39,10 +41,19 @@ class JobContext:
         """The model artifact of that hash, loaded once. Raises ArtifactMissing, DataDefect."""
         known = self._models.get(name)
         if known is None:
-            known = FittedModel.from_bytes(self.store.get(name))
+            data = self.store.get(name)
+            self.load_library(FittedModel.id_in(data))
+            known = FittedModel.from_bytes(data)
             self.keep(name, known)
         self._models.move_to_end(name)
         return known
+
+    def load_library(self, model_id: str) -> None:
+        """Imports what the model fits and predicts with, unless it is there already. Raises InvalidInput."""
+        model = get_model(model_id)
+        if not model.loaded:
+            with showing_life(self.progress, "load", limit_seconds=LONGEST_IMPORT_SECONDS):
+                model.load_library()
 
     def keep(self, name: str, fitted: FittedModel) -> None:
         """Keeps a model that is likely asked for again."""

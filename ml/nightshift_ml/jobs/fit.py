@@ -140,6 +140,7 @@ def _obtain(
     if known is not None and context.store.has(known["modelHash"]):
         return Fit(key, known, True, None)
 
+    context.load_library(given.model)
     wall, cpu = time.perf_counter(), time.process_time()
     fit_context = FitContext(parameters, given.seed, given.threads, given.device, context.progress)
     with thread_limits(given.threads):

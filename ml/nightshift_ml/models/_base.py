@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,9 +78,24 @@ class Model(ABC, Generic[F]):
     inputs: ClassVar[Inputs]
     #: Allowed parameters with defaults and bounds; anything else is refused.
     declared: ClassVar[Mapping[str, Declared]]
-    #: Library and version that wrote an artifact; only the same version reads it back.
-    library: ClassVar[str]
     explained_by: ClassVar[Literal["tree", "linear", "permutation"]]
+    #: What it imports when it is first used: a process loads in a second what all models need in several.
+    modules: ClassVar[tuple[str, ...]]
+
+    @property
+    @abstractmethod
+    def library(self) -> str:
+        """Library and version that wrote an artifact; only the same version reads it back."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether its library is there already."""
+        return all(name in sys.modules for name in self.modules)
+
+    def load_library(self) -> None:
+        """Imports its library. Raises ImportError."""
+        for name in self.modules:
+            importlib.import_module(name)
 
     @abstractmethod
     def fit(self, x: Floats, y: Floats, context: FitContext) -> F:

@@ -6,8 +6,6 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-import sklearn
-from joblib import Parallel, delayed
 
 from ._base import Doubles, FitContext, Floats, Model, Whole
 from ._pickle import dump_estimator, load_estimator
@@ -18,14 +16,20 @@ class Forest(Model[Any]):
 
     space = "probability"
     inputs = "imputed"
-    library = f"scikit-learn {sklearn.__version__}"
     explained_by = "tree"
+    modules = ("joblib", "sklearn.ensemble", "sklearn.tree")
     declared = {
         "trees": Whole(100, 1, 5000),
         "depth": Whole(8, 1, 32),
         "rowsPerTree": Whole(20_000, 10, 10_000_000),
         "minRowsPerLeaf": Whole(50, 1, 1_000_000),
     }
+
+    @property
+    def library(self) -> str:
+        import sklearn
+
+        return f"scikit-learn {sklearn.__version__}"
 
     @abstractmethod
     def tree(self, **settings: Any) -> Any:
@@ -36,6 +40,8 @@ class Forest(Model[Any]):
         """The library's forest, to be given fitted trees; predicts with one job."""
 
     def fit(self, x: Floats, y: Floats, context: FitContext) -> Any:
+        from joblib import Parallel, delayed
+
         given = context.parameters
         trees = given["trees"]
         seeds = np.random.SeedSequence(context.seed).generate_state(trees)

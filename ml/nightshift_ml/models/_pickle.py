@@ -8,15 +8,20 @@ import zlib
 from typing import Any
 
 import numpy as np
-from sklearn.tree._tree import Tree
 
 _ALLOWED = ("sklearn.", "numpy.", "_codecs.")
 _ALLOWED_BUILTINS = {"slice", "range", "set", "frozenset", "complex", "bytearray"}
 
 
 class _Pickler(pickle.Pickler):
+    def __init__(self, out: io.BytesIO) -> None:
+        super().__init__(out, protocol=5)
+        from sklearn.tree._tree import Tree
+
+        self._tree = Tree
+
     def reducer_override(self, value: Any) -> Any:
-        if type(value) is not Tree:
+        if type(value) is not self._tree:
             return NotImplemented
         build, arguments, state = value.__reduce__()
         # A node record ends in padding that C leaves as it found it; leaves also keep unset fields.
@@ -37,7 +42,7 @@ class _Unpickler(pickle.Unpickler):
 def dump_estimator(estimator: Any) -> bytes:
     """Compressed pickle of a scikit-learn estimator; identical fits give identical bytes."""
     out = io.BytesIO()
-    _Pickler(out, protocol=5).dump(estimator)
+    _Pickler(out).dump(estimator)
     return zlib.compress(out.getvalue(), level=6)
 
 

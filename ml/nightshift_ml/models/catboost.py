@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import catboost as cb
 import numpy as np
 
 from ._base import Doubles, FitContext, Floats, Model, Progress, Real, Whole
+
+if TYPE_CHECKING:
+    import catboost as cb
 
 #: Entries of the model file that differ between identical fits.
 _VOLATILE = ("model_guid", "train_finish_time")
@@ -23,13 +25,13 @@ class _Report:
         return True
 
 
-class CatBoost(Model[cb.CatBoost]):
+class CatBoost(Model["cb.CatBoost"]):
     id = "catboost"
     order = 3
     space = "logOdds"
     inputs = "native"
-    library = f"catboost {cb.__version__}"
     explained_by = "tree"
+    modules = ("catboost",)
     declared = {
         "trees": Whole(150, 1, 5000),
         "learningRate": Real(0.05, 1e-4, 1),
@@ -37,7 +39,15 @@ class CatBoost(Model[cb.CatBoost]):
         "maxBins": Whole(64, 2, 255),
     }
 
+    @property
+    def library(self) -> str:
+        import catboost as cb
+
+        return f"catboost {cb.__version__}"
+
     def fit(self, x: Floats, y: Floats, context: FitContext) -> cb.CatBoost:
+        import catboost as cb
+
         given = context.parameters
         model = cb.CatBoost(
             {
@@ -77,6 +87,8 @@ class CatBoost(Model[cb.CatBoost]):
         return bytes(fitted._serialize_model())
 
     def load(self, data: bytes) -> cb.CatBoost:
+        import catboost as cb
+
         model = cb.CatBoost()
         model.load_model(blob=data)
         return model

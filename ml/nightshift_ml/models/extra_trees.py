@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.tree import ExtraTreeClassifier
+from typing import TYPE_CHECKING, Any
 
 from ._forest import Forest
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.tree import ExtraTreeClassifier
 
 
 class ExtraTrees(Forest):
@@ -15,9 +16,13 @@ class ExtraTrees(Forest):
     order = 6
 
     def tree(self, **settings: Any) -> ExtraTreeClassifier:
+        from sklearn.tree import ExtraTreeClassifier
+
         return ExtraTreeClassifier(**settings)
 
     def forest(self, trees: int) -> ExtraTreesClassifier:
+        from sklearn.ensemble import ExtraTreesClassifier
+
         return ExtraTreesClassifier(trees, n_jobs=1)
 
 

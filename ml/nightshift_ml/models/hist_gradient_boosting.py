@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sklearn
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ._base import Doubles, FitContext, Floats, Model, Progress, Real, Whole
 from ._pickle import dump_estimator, load_estimator
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 _LINE = re.compile(r"\[(\d+)/(\d+)\]")
 
@@ -28,13 +30,13 @@ class _Report(io.TextIOBase):
         return len(text)
 
 
-class HistGradientBoosting(Model[HistGradientBoostingClassifier]):
+class HistGradientBoosting(Model["HistGradientBoostingClassifier"]):
     id = "histGradientBoosting"
     order = 4
     space = "logOdds"
     inputs = "native"
-    library = f"scikit-learn {sklearn.__version__}"
     explained_by = "tree"
+    modules = ("sklearn.ensemble",)
     declared = {
         "trees": Whole(150, 1, 5000),
         "learningRate": Real(0.05, 1e-4, 1),
@@ -43,7 +45,15 @@ class HistGradientBoosting(Model[HistGradientBoostingClassifier]):
         "maxBins": Whole(63, 2, 255),
     }
 
+    @property
+    def library(self) -> str:
+        import sklearn
+
+        return f"scikit-learn {sklearn.__version__}"
+
     def fit(self, x: Floats, y: Floats, context: FitContext) -> HistGradientBoostingClassifier:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
         given = context.parameters
         model = HistGradientBoostingClassifier(
             max_iter=given["trees"],

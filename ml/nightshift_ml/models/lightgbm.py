@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import lightgbm as lgb
+from typing import TYPE_CHECKING
+
 import numpy as np
-from lightgbm.callback import CallbackEnv
 
 from ._base import Doubles, FitContext, Floats, Model, Real, Whole
 
+if TYPE_CHECKING:
+    import lightgbm as lgb
+    from lightgbm.callback import CallbackEnv
 
-class LightGbm(Model[lgb.Booster]):
+
+class LightGbm(Model["lgb.Booster"]):
     id = "lightgbm"
     order = 1
     space = "logOdds"
     inputs = "native"
-    library = f"lightgbm {lgb.__version__}"
     explained_by = "tree"
+    modules = ("lightgbm",)
     declared = {
         "trees": Whole(150, 1, 5000),
         "learningRate": Real(0.05, 1e-4, 1),
@@ -24,7 +28,15 @@ class LightGbm(Model[lgb.Booster]):
         "maxBins": Whole(63, 2, 255),
     }
 
+    @property
+    def library(self) -> str:
+        import lightgbm as lgb
+
+        return f"lightgbm {lgb.__version__}"
+
     def fit(self, x: Floats, y: Floats, context: FitContext) -> lgb.Booster:
+        import lightgbm as lgb
+
         given = context.parameters
         parameters = {
             "objective": "binary",
@@ -57,6 +69,8 @@ class LightGbm(Model[lgb.Booster]):
         return fitted.model_to_string().encode()
 
     def load(self, data: bytes) -> lgb.Booster:
+        import lightgbm as lgb
+
         return lgb.Booster(model_str=data.decode())
 
 

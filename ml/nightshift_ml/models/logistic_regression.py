@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sklearn
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 
 from ._base import Doubles, FitContext, Floats, Model, Progress, Real, Whole
 from ._container import pack_arrays, unpack_arrays
@@ -49,14 +46,23 @@ class LogisticRegression(Model[Linear]):
     order = 7
     space = "logOdds"
     inputs = "scaled"
-    library = f"scikit-learn {sklearn.__version__}"
     explained_by = "linear"
+    modules = ("sklearn.linear_model",)
     declared = {
         "maxIterations": Whole(200, 1, 10_000),
         "regularizationC": Real(1.0, 1e-6, 1e6),
     }
 
+    @property
+    def library(self) -> str:
+        import sklearn
+
+        return f"scikit-learn {sklearn.__version__}"
+
     def fit(self, x: Floats, y: Floats, context: FitContext) -> Linear:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+
         given = context.parameters
         model = SklearnLogisticRegression(
             C=given["regularizationC"], max_iter=given["maxIterations"], random_state=context.seed

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import sklearn
-from sklearn.neural_network import MLPClassifier
 
 from ._base import Doubles, FitContext, Floats, Layers, Model, Real, Whole
 from ._container import pack_arrays, unpack_arrays
@@ -25,8 +23,8 @@ class Mlp(Model[Network]):
     order = 8
     space = "logOdds"
     inputs = "scaled"
-    library = f"scikit-learn {sklearn.__version__}"
     explained_by = "permutation"
+    modules = ("sklearn.neural_network",)
     declared = {
         "hiddenLayers": Layers((32, 16)),
         "epochs": Whole(8, 1, 1000),
@@ -34,7 +32,15 @@ class Mlp(Model[Network]):
         "batchRows": Whole(256, 8, 65_536),
     }
 
+    @property
+    def library(self) -> str:
+        import sklearn
+
+        return f"scikit-learn {sklearn.__version__}"
+
     def fit(self, x: Floats, y: Floats, context: FitContext) -> Network:
+        from sklearn.neural_network import MLPClassifier
+
         given = context.parameters
         epochs = given["epochs"]
         model = MLPClassifier(

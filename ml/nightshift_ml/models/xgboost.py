@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost as xgb
 
 from ..errors import DeviceUnavailable
 from ._base import Doubles, FitContext, Floats, Model, Progress, Real, Whole
 
-
-class _Report(xgb.callback.TrainingCallback):
-    def __init__(self, progress: Progress, trees: int) -> None:
-        super().__init__()
-        self._progress = progress
-        self._trees = trees
-
-    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Mapping[str, object]) -> bool:  # noqa: ARG002
-        self._progress("fit", epoch + 1, self._trees)
-        return False
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 
-class XgBoost(Model[xgb.Booster]):
+def _report(progress: Progress, trees: int) -> xgb.callback.TrainingCallback:
+    from xgboost.callback import TrainingCallback
+
+    class Report(TrainingCallback):
+        def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Mapping[str, object]) -> bool:  # noqa: ARG002
+            progress("fit", epoch + 1, trees)
+            return False
+
+    return Report()
+
+
+class XgBoost(Model["xgb.Booster"]):
     id = "xgboost"
     order = 2
     space = "logOdds"
     inputs = "native"
-    library = f"xgboost {xgb.__version__}"
     explained_by = "tree"
+    modules = ("xgboost",)
     declared = {
         "trees": Whole(150, 1, 5000),
         "learningRate": Real(0.05, 1e-4, 1),
@@ -37,7 +40,15 @@ class XgBoost(Model[xgb.Booster]):
         "maxBins": Whole(64, 2, 256),
     }
 
+    @property
+    def library(self) -> str:
+        import xgboost as xgb
+
+        return f"xgboost {xgb.__version__}"
+
     def fit(self, x: Floats, y: Floats, context: FitContext) -> xgb.Booster:
+        import xgboost as xgb
+
         given = context.parameters
         if context.device == "cuda" and not xgb.build_info().get("USE_CUDA"):
             raise DeviceUnavailable("this xgboost is built without CUDA (package xgboost-cpu)")
@@ -56,7 +67,7 @@ class XgBoost(Model[xgb.Booster]):
         }
         context.progress("bin", 0, 1)
         data = xgb.QuantileDMatrix(x, y, max_bin=given["maxBins"], nthread=context.threads)
-        report = _Report(context.progress, given["trees"])
+        report = _report(context.progress, given["trees"])
         return xgb.train(parameters, data, given["trees"], callbacks=[report], verbose_eval=False)
 
     def margin(self, fitted: xgb.Booster, x: Floats, threads: int) -> Doubles:
@@ -70,6 +81,8 @@ class XgBoost(Model[xgb.Booster]):
         return bytes(fitted.save_raw(raw_format="ubj"))
 
     def load(self, data: bytes) -> xgb.Booster:
+        import xgboost as xgb
+
         booster = xgb.Booster()
         booster.load_model(bytearray(data))
         return booster
