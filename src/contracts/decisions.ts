@@ -5,9 +5,11 @@ export type QuarantineDecision = 'release' | 'reject';
 export type QuarantineDecisionInput = {
   symbol: string;
   sessionDate: string;
+  /** `split 7:1` or `gap`; absent: a bar. */
+  subject?: string;
   provider: string;
   decision: QuarantineDecision;
-  /** Which of several delivered rows to release, from 1; null where there is one. */
+  /** Which of several delivered bars to release, from 1; null where there is one. */
   row: number | null;
   by: string;
   why: string;

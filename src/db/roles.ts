@@ -27,6 +27,13 @@ const NEVER_OVERWRITTEN = [
   'turbomode.model_promotions',
   'turbomode.holdout_openings',
 ];
+/** What master data said before: replaced rows are kept as they were. */
+const PREDECESSORS = [
+  'market.bar_revisions',
+  'market.split_revisions',
+  'market.dividend_revisions',
+  'market.fundamental_revisions',
+];
 /** What a person asks for through the API. */
 const REQUESTS = ['ops.run_requests', 'ops.audit'];
 /** What retention may remove, and nothing else. */
@@ -87,7 +94,7 @@ export function grantStatements(): string[] {
     // Ingestion: master data and operations; the model database does not exist for it.
     `grant usage on schema market, ops to ${ingest}`,
     `grant select, insert, update on all tables in schema market, ops to ${ingest}`,
-    `revoke update on market.bar_revisions from ${ingest}`,
+    `revoke update on ${PREDECESSORS.join(', ')} from ${ingest}`,
     // Everything derived: reads master data, writes turbomode and operations.
     `grant usage on schema ${schemas} to ${pipeline}, ${ml}, ${maintenance}, ${api}`,
     `grant select on all tables in schema ${schemas} to ${pipeline}, ${ml}, ${maintenance}, ${api}`,

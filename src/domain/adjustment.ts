@@ -7,7 +7,13 @@ import {
   type PriceBasis,
   type SessionDate,
 } from './bars.ts';
-import type { CorporateActions, DividendAction, SplitAction } from './market-data.ts';
+import type { DividendAction, SplitAction } from './market-data.ts';
+
+/** A split that is not in all of the prices that claim to hold it. */
+export interface AppliedSplit extends SplitAction {
+  /** Rows before this date lack it, whatever their basis says: a person has found so. */
+  readonly missingBefore?: SessionDate;
+}
 
 /** A cash dividend in the share units of adjusted bars. */
 export interface AdjustedDividend {
@@ -20,7 +26,7 @@ export interface AdjustInput {
   /** What was already done to the prices: only actions after its date are applied. */
   basis: PriceBasis;
   /** Actions of any symbols; those of the bars' symbol are used. */
-  actions: CorporateActions;
+  actions: { readonly splits: readonly AppliedSplit[]; readonly dividends: readonly DividendAction[] };
   /** Actions with an ex-date up to and including this date are applied: the night's session. */
   asOf: SessionDate;
   /** How the dividends are quoted; the archives quote them as traded. */
@@ -51,7 +57,7 @@ export function adjustBars(input: AdjustInput): AdjustedBars {
   const factors = new Float64Array(bars.epochDays.length).fill(1);
   if (splits.length > 0) {
     bars.epochDays.forEach((day, i) => {
-      factors[i] = splitFactor(splits, { after: Math.max(day, applied), upTo });
+      factors[i] = splitFactor(splits, { after: Math.max(day, applied), upTo, row: day });
     });
   }
   const dividends = actions.dividends
@@ -96,19 +102,24 @@ function appliedDay(basis: PriceBasis): EpochDay {
 interface Split {
   day: EpochDay;
   ratio: number;
+  missingBefore: EpochDay;
 }
 
-function splitsOf(actions: readonly SplitAction[], symbol: string): Split[] {
+function splitsOf(actions: readonly AppliedSplit[], symbol: string): Split[] {
   const splits = actions
     .filter((action) => action.symbol === symbol)
-    .map(({ exDate, newShares, oldShares }) => {
+    .map(({ exDate, newShares, oldShares, missingBefore }) => {
       const ratio = newShares / oldShares;
       if (!(newShares > 0) || !(oldShares > 0) || !Number.isFinite(ratio)) {
         throw new RangeError(
           `split of ${symbol} on ${exDate}: ${String(newShares)} for ${String(oldShares)}`,
         );
       }
-      return { day: epochDayOf(exDate), ratio };
+      return {
+        day: epochDayOf(exDate),
+        ratio,
+        missingBefore: missingBefore === undefined ? Number.NEGATIVE_INFINITY : epochDayOf(missingBefore),
+      };
     })
     .sort((a, b) => a.day - b.day);
   const twice = splits.find(({ day }, i) => splits[i - 1]?.day === day);
@@ -116,11 +127,15 @@ function splitsOf(actions: readonly SplitAction[], symbol: string): Split[] {
   return splits;
 }
 
-/** New shares per share over the splits with `after < ex-date <= upTo`. */
-function splitFactor(splits: readonly Split[], range: { after: EpochDay; upTo: EpochDay }): number {
+/** New shares per share over the splits with `after < ex-date <= upTo`, and those that a row of day `row` lacks. */
+function splitFactor(
+  splits: readonly Split[],
+  range: { after: EpochDay; upTo: EpochDay; row?: EpochDay },
+): number {
+  const { after, upTo, row = Number.POSITIVE_INFINITY } = range;
   let factor = 1;
-  for (const { day, ratio } of splits) {
-    if (day > range.after && day <= range.upTo) factor *= ratio;
+  for (const { day, ratio, missingBefore } of splits) {
+    if (day <= upTo && (day > after || row < missingBefore)) factor *= ratio;
   }
   return factor;
 }

@@ -9,6 +9,13 @@ export interface SplitAction {
   readonly oldShares: number;
 }
 
+/** A split as it is stored: who else was asked about it, and who of them reports the same. */
+export interface ReportedSplit extends SplitAction {
+  /** Other sources that could have it, by name; empty where there is none. */
+  readonly asked: readonly string[];
+  readonly confirmedBy: readonly string[];
+}
+
 /** Cash per share as traded on `exDate` (divide by later splits to compare with adjusted prices). */
 export interface DividendAction {
   readonly symbol: string;

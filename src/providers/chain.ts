@@ -6,6 +6,7 @@ import {
   RateLimitedError,
   toProviderError,
 } from './errors.ts';
+import { askOtherSources } from './split-sources.ts';
 import type {
   BarsValue,
   MarketDataProvider,
@@ -170,6 +171,7 @@ export function createProviderChain(options: ChainOptions): ProviderChain {
         isEmpty: () => false,
         reachesFurther: () => false,
       }),
+    ...(providers.length > 1 && { splitSources: (request) => askOtherSources(providers, request) }),
   };
 }
 

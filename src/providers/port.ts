@@ -1,5 +1,11 @@
 import type { BarColumns, PriceBasis, SessionDate } from '../domain/bars.ts';
-import type { CorporateActions, FundamentalRecord, Instrument, Survivorship } from '../domain/market-data.ts';
+import type {
+  CorporateActions,
+  FundamentalRecord,
+  Instrument,
+  SplitAction,
+  Survivorship,
+} from '../domain/market-data.ts';
 import type { ProviderError } from './errors.ts';
 
 /** Where a value came from. `fetchedAt` is an ISO instant (UTC); an archive gives the day it was made. */
@@ -67,6 +73,20 @@ export interface ProviderCoverage {
   };
 }
 
+export interface SplitSourcesRequest {
+  /** Each with the source that reported it. */
+  readonly splits: readonly { readonly split: SplitAction; readonly provider: string }[];
+  readonly asOfSession: SessionDate;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which other sources could have a split, and which of them report the same. */
+export interface SplitSources {
+  readonly split: SplitAction;
+  readonly asked: readonly string[];
+  readonly confirmedBy: readonly string[];
+}
+
 /**
  * A source of daily market data. Results are per symbol; a method rejects only when the whole
  * source is unusable, always with a ProviderError. See docs/how-to/add-a-provider.md.
@@ -80,4 +100,6 @@ export interface MarketDataProvider {
   /** All records available at `asOfSession`, oldest first. */
   fundamentals(request: SymbolsRequest): Promise<readonly SymbolResult<readonly FundamentalRecord[]>[]>;
   instruments(request: SymbolsRequest): Promise<readonly SymbolResult<Instrument>[]>;
+  /** Only a chain of several has it: one answer per split, in the order of the request. */
+  readonly splitSources?: (request: SplitSourcesRequest) => Promise<readonly SplitSources[]>;
 }

@@ -37,7 +37,7 @@ export async function decideQuarantine(
   return await decide<QuarantineDecisionResult>(client, {
     workflow: 'quarantineDecision',
     workflowId: quarantineWorkflowId(input),
-    summary: `${input.decision} ${input.symbol} ${input.sessionDate} (${input.provider}), by ${input.by}`,
+    summary: `${input.decision} ${input.symbol} ${input.sessionDate} ${input.subject ?? 'bar'} (${input.provider}), by ${input.by}`,
     input,
   });
 }

@@ -12,8 +12,9 @@ import { asDecision } from './lib/decision.ts';
 export async function quarantineDecision(input: QuarantineDecisionInput): Promise<QuarantineDecisionResult> {
   const { decideQuarantine } = proxyActivities<DecisionActivities>(activityOptions('marketDataShort'));
   const { workflowId } = workflowInfo();
-  const { decision, symbol, sessionDate, provider, by, why } = input;
-  const heading = `${decision} of ${symbol} ${sessionDate} (${provider})`;
+  const { decision, symbol, sessionDate, subject = 'bar', provider, by, why } = input;
+  const what = subject === 'bar' ? '' : ` ${subject}`;
+  const heading = `${decision} of ${symbol} ${sessionDate}${what} (${provider})`;
   return asDecision({ heading, sessionDate, task: 'quarantineDecision', by, why }, async () => {
     const result = await decideQuarantine({ ...input, workflowId });
     return { result, words: `${result.status} by ${result.decidedBy} at ${result.decidedAt}: ${result.why}` };

@@ -5,6 +5,7 @@ import { insertBarSource, readBars } from '../../src/db/queries/bars.ts';
 import { type BarRows, insertBars, replaceBars } from '../../src/db/queries/bars-write.ts';
 import {
   readCorporateActions,
+  readFundamentals,
   storeCorporateActions,
   storeFundamentals,
 } from '../../src/db/queries/reference.ts';
@@ -15,6 +16,7 @@ import {
   saveSessionOverride,
   storeSessions,
 } from '../../src/db/queries/sessions.ts';
+import type { Knowledge } from '../../src/db/queries/versioned.ts';
 import { findUniverse, storeUniverse } from '../../src/db/queries/universes.ts';
 import { createCalendar } from '../../src/domain/calendar.ts';
 import { epochDayOf } from '../../src/domain/bars.ts';
@@ -180,23 +182,124 @@ describe('bars', () => {
 });
 
 describe('reference data', () => {
-  it('changes only where it differs', async () => {
-    const actions = {
-      splits: [{ symbol: 'AAPL', exDate: '2014-06-09', newShares: 7, oldShares: 1 }],
-      dividends: [{ symbol: 'AAPL', exDate: '2013-05-09', cashAmount: 3.05, currency: 'USD' }],
-    };
-    const store = (given: typeof actions) =>
-      db.sql.begin((tx) => storeCorporateActions(tx, { actions: given, provider: 'p' }));
-    expect(await store(actions)).toBe(2);
-    expect(await store(actions)).toBe(0);
-    expect(
-      await store({ ...actions, dividends: actions.dividends.map((one) => ({ ...one, cashAmount: 3 })) }),
-    ).toBe(1);
-    const known = await readCorporateActions(db.sql, { symbols: ['AAPL'], throughSession: '2014-06-06' });
-    expect(known.get('AAPL')).toEqual({
-      splits: [],
-      dividends: [{ ...actions.dividends[0], cashAmount: 3 }],
+  const context = { knownAt: '2018-02-06T03:45:00.000Z', taskRunId: 't' };
+  const known = <Fact>(fact: Fact, change: Partial<Knowledge> & { available_on: string }) => ({
+    fact,
+    provider: 'p',
+    knowledge: { late: false, changed_on: '2018-02-05', revise: true, ...change },
+  });
+  const split = (newShares: number, confirmedBy: string[] = []) => ({
+    symbol: 'AAPL',
+    exDate: '2014-06-09',
+    newShares,
+    oldShares: 1,
+    asked: [],
+    confirmedBy,
+  });
+  const dividend = { symbol: 'AAPL', exDate: '2013-05-09', cashAmount: 3.05, currency: 'USD' };
+  const store = (
+    given: { newShares?: number; cashAmount?: number; confirmedBy?: string[] },
+    change: Partial<Knowledge> = {},
+  ) =>
+    db.sql.begin((tx) =>
+      storeCorporateActions(tx, {
+        ...context,
+        splits: [
+          known(split(given.newShares ?? 7, given.confirmedBy), { available_on: '2014-06-09', ...change }),
+        ],
+        dividends: [
+          known(
+            { ...dividend, cashAmount: given.cashAmount ?? 3.05 },
+            { available_on: '2013-05-09', ...change },
+          ),
+        ],
+      }),
+    );
+  const asOf = async (throughSession: string) => {
+    const actions = await readCorporateActions(db.sql, { symbols: ['AAPL'], throughSession });
+    const { splits = [], dividends = [] } = actions.get('AAPL') ?? {};
+    return [splits.map((one) => one.newShares), dividends.map((one) => one.cashAmount)];
+  };
+
+  it('of actions changes only where it differs, and keeps what each night knew', async () => {
+    expect(await store({})).toEqual({ added: 2, revised: 0 });
+    expect(await store({})).toEqual({ added: 0, revised: 0 });
+    // A replayed night leaves what later ones have seen.
+    expect(await store({ newShares: 70, cashAmount: 30 }, { revise: false })).toEqual({
+      added: 0,
+      revised: 0,
     });
+    expect(await store({ cashAmount: 3 })).toEqual({ added: 0, revised: 1 });
+    expect(await store({ newShares: 8, cashAmount: 3 }, { changed_on: '2018-02-06' })).toEqual({
+      added: 0,
+      revised: 1,
+    });
+    expect(
+      await store({ newShares: 8, cashAmount: 3, confirmedBy: ['q'] }, { changed_on: '2018-02-07' }),
+    ).toEqual({ added: 0, revised: 1 });
+    expect(await asOf('2014-06-06')).toEqual([[], [3.05]]);
+    expect(await asOf('2018-02-02')).toEqual([[7], [3.05]]);
+    expect(await asOf('2018-02-05')).toEqual([[7], [3]]);
+    expect(await asOf('2018-02-06')).toEqual([[8], [3]]);
+    expect(await asOf('2018-02-07')).toEqual([[8], [3]]);
+    const kept = await db.sql`
+      select revision, new_shares, available_on, superseded_on from market.split_revisions order by revision`;
+    expect(kept).toEqual([
+      { revision: 0, newShares: 7, availableOn: '2014-06-09', supersededOn: '2018-02-06' },
+      { revision: 1, newShares: 8, availableOn: '2018-02-06', supersededOn: '2018-02-07' },
+    ]);
+    const events = await db.sql`
+      select kind, subject, session_date, details from ops.events where kind in ('split.revised', 'dividend.revised')
+      order by event_id`;
+    expect(events).toEqual([
+      {
+        kind: 'dividend.revised',
+        subject: 'AAPL',
+        sessionDate: '2013-05-09',
+        details: {
+          availableAt: context.knownAt,
+          before: { amount: 3.05, currency: 'USD' },
+          after: { amount: 3, currency: 'USD' },
+        },
+      },
+      expect.objectContaining({
+        kind: 'split.revised',
+        details: {
+          availableAt: context.knownAt,
+          before: { new_shares: 7, old_shares: 1, asked: [], confirmed_by: [] },
+          after: { new_shares: 8, old_shares: 1, asked: [], confirmed_by: [] },
+        },
+      }),
+      expect.objectContaining({ kind: 'split.revised' }),
+    ]);
+  });
+
+  it('of a split between the night and a later basis comes with the units only', async () => {
+    const read = async (unitsThrough?: string) => {
+      const found = await readCorporateActions(db.sql, {
+        symbols: ['AAPL'],
+        throughSession: '2014-06-06',
+        ...(unitsThrough !== undefined && { unitsThrough }),
+      });
+      return found.get('AAPL')?.splits.length ?? 0;
+    };
+    expect(await read()).toBe(0);
+    expect(await read('2014-06-06')).toBe(0);
+    expect(await read('2018-02-07')).toBe(1);
+  });
+
+  it('that came late leaves an event, one that is as old as its date does not', async () => {
+    const late = known({ ...split(2), symbol: 'LATE' }, { available_on: '2018-02-05', late: true });
+    const natural = known({ ...split(2), symbol: 'NEW' }, { available_on: '2014-06-09' });
+    await db.sql.begin((tx) =>
+      storeCorporateActions(tx, { ...context, splits: [late, natural], dividends: [] }),
+    );
+    const events = await db.sql`
+      select subject, details -> 'before' as before from ops.events where subject in ('LATE', 'NEW')`;
+    expect(events).toEqual([{ subject: 'LATE', before: null }]);
+  });
+
+  it('of statements keeps what each night knew', async () => {
     const record = {
       symbol: 'AAPL',
       kind: 'annual',
@@ -205,11 +308,25 @@ describe('reference data', () => {
       currency: 'USD',
       metrics: { revenue: 170_910_000_000, none: null },
     } as const;
-    const keep = (metrics: Record<string, number | null>) =>
-      db.sql.begin((tx) => storeFundamentals(tx, { records: [{ ...record, metrics }], provider: 'p' }));
-    expect(await keep(record.metrics)).toBe(1);
-    expect(await keep({ none: null, revenue: 170_910_000_000 })).toBe(0);
-    expect(await keep({ revenue: 1 })).toBe(1);
+    const keep = (metrics: Record<string, number | null>, change: Partial<Knowledge> = {}) =>
+      db.sql.begin((tx) =>
+        storeFundamentals(tx, {
+          ...context,
+          records: [known({ ...record, metrics }, { available_on: '2013-12-27', ...change })],
+        }),
+      );
+    expect(await keep(record.metrics)).toEqual({ added: 1, revised: 0 });
+    expect(await keep({ none: null, revenue: 170_910_000_000 })).toEqual({ added: 0, revised: 0 });
+    expect(await keep({ revenue: 2 }, { revise: false })).toEqual({ added: 0, revised: 0 });
+    expect(await keep({ revenue: 1 })).toEqual({ added: 0, revised: 1 });
+    const asOf = async (throughSession: string) =>
+      (await readFundamentals(db.sql, { symbols: ['AAPL'], throughSession })).map((one) => one.metrics);
+    expect(await asOf('2013-12-26')).toEqual([]);
+    expect(await asOf('2018-02-02')).toEqual([record.metrics]);
+    expect(await asOf('2018-02-05')).toEqual([{ revenue: 1 }]);
+    await expect(db.sql`update market.fundamental_revisions set currency = 'EUR'`).rejects.toMatchObject({
+      code: '42501',
+    });
   });
 
   it('a universe version is stored once and never changes', async () => {

@@ -40,6 +40,9 @@ const SESSION_OF: Record<string, string | null> = {
   'market.splits': null,
   'market.dividends': null,
   'market.fundamentals': null,
+  'market.split_revisions': null,
+  'market.dividend_revisions': null,
+  'market.fundamental_revisions': null,
   // How far somebody has come: not about one night.
   'market.bar_sources': null,
   'market.validation_state': null,

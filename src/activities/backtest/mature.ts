@@ -16,7 +16,7 @@ import { type MarketPanel, readCalendar, readMarketPanel } from '../datasets/mar
 import type { ActivityDeps } from '../deps.ts';
 import { currentProgress } from '../progress.ts';
 import { applyChanges } from '../revisions/apply-changes.ts';
-import { type BarTurn, heldBetween, readBarTurns } from '../revisions/bar-knowledge.ts';
+import { type BarTurn, heldBetween, reaches, readBarTurns } from '../revisions/bar-knowledge.ts';
 import { outcomesOf } from './outcomes.ts';
 
 /**
@@ -176,7 +176,7 @@ function maturedRows(context: {
   }).map(({ earliestSession, ...row }) => {
     const turns = context.turns
       .filter(({ universeVersion }) => universeVersion === row.universeVersion)
-      .filter(({ sessionDate }) => sessionDate === row.entrySession || sessionDate === row.exitSession)
+      .filter((turn) => reaches(turn, row))
       .map(({ effectiveSession }) => effectiveSession);
     return {
       ...row,

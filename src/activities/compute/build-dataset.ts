@@ -142,8 +142,11 @@ function countStates(panel: MarketPanel, state: number): number {
 function notScoredOf(panel: MarketPanel): NotScored[] {
   const last = panel.sessions.length - 1;
   const session = panel.sessions[last] ?? '';
+  const held = new Map(panel.held?.map(({ symbol, reason }) => [symbol, reason]));
   return panel.symbols.flatMap((symbol, index) => {
     const states = panel.states[index];
+    const reason = held.get(symbol);
+    if (reason !== undefined) return [{ symbol, reason }];
     const state = states?.[last] ?? BAR_STATES.missing;
     if (state === BAR_STATES.usable) return [];
     if (state === BAR_STATES.flagged) return [{ symbol, reason: `the bar of ${session} is doubtful` }];

@@ -1,7 +1,6 @@
 import type { BarSource, StoredBars } from '../../db/queries/bars.ts';
-import { adjustBars } from '../../domain/adjustment.ts';
+import { adjustBars, type AdjustInput } from '../../domain/adjustment.ts';
 import { AS_TRADED, type BarColumns, type PriceBasis, priceBasisKey } from '../../domain/bars.ts';
-import type { CorporateActions } from '../../domain/market-data.ts';
 
 export type Adjusted = Pick<BarColumns, 'open' | 'high' | 'low' | 'close' | 'volume'>;
 
@@ -22,7 +21,7 @@ export function shareUnits(sources: Iterable<BarSource>, session: string): strin
 export function adjustStored(input: {
   stored: StoredBars;
   sources: ReadonlyMap<number, BarSource>;
-  actions: CorporateActions;
+  actions: AdjustInput['actions'];
   units: string;
 }): Adjusted {
   const { stored, sources, actions, units } = input;

@@ -6,7 +6,7 @@ import {
   type BarsAsOf,
   type BarSource,
   readBars,
-  readSymbolsBefore,
+  readNewestBefore,
   type StoredBars,
 } from '../../db/queries/bars.ts';
 import { type QuarantineRow, readQuarantine } from '../../db/queries/quarantine.ts';
@@ -16,7 +16,9 @@ import { findUniverse } from '../../db/queries/universes.ts';
 import { epochDayOf, lowerBound, sessionDateOf } from '../../domain/bars.ts';
 import { createCalendar, type ExchangeCalendar } from '../../domain/calendar.ts';
 import { BAR_STATES } from '../../domain/labels.ts';
+import { gapWords, type LongGap } from '../../domain/validation/gaps.ts';
 import { failure } from '../errors.ts';
+import { knownSplits, knownValidity, readKnownDecisions } from '../revisions/as-known.ts';
 import { type Adjusted, adjustStored, shareUnits } from './adjust-stored.ts';
 
 /**
@@ -37,6 +39,8 @@ export type MarketPanel = {
   states: Uint8Array[];
   /** Session from which each symbol has had bars; absent: from the first one on. */
   listedFrom?: Int32Array;
+  /** Symbols all of whose bars count as doubtful until a person decides; absent: there is none. */
+  held?: { symbol: string; reason: string }[];
   /** Instant up to which the night may know things: the open after S. */
   cutoff: string;
   survivorship: 'biased' | 'unbiased' | 'unknown';
@@ -82,26 +86,62 @@ export async function readMarketPanel(
     throw failure('InvalidInput', `no bar of ${input.universe} up to ${sessionDate} is stored`);
   }
   const units = shareUnits(usedSources(stored), sessionDate);
-  const actions = await readCorporateActions(sql, { symbols, throughSession: units });
-  const quarantined = await readQuarantine(sql, { symbols, throughSession: sessionDate, limit: 100_000 });
+  const actions = await readCorporateActions(sql, {
+    symbols,
+    throughSession: sessionDate,
+    unitsThrough: units,
+  });
+  const quarantined = await readQuarantine(sql, {
+    symbols,
+    throughSession: sessionDate,
+    subject: 'bar',
+    limit: 100_000,
+  });
+  const decisions = await readKnownDecisions(sql, { symbols, cutoff });
   const sessions = sessionsOf(calendar, from ?? firstDate(stored.symbols), sessionDate);
+  const before = await readNewestBefore(sql, { symbols, session: sessions[0] ?? sessionDate });
   const days = Int32Array.from(sessions, epochDayOf);
   const panel = emptyPanel({ sessions, symbols, cutoff, survivorship: universe.survivorship });
+  const held: { symbol: string; reason: string }[] = [];
   for (const [index, symbol] of symbols.entries()) {
     const bars = stored.symbols.get(symbol);
     if (bars === undefined) continue;
+    const { splits = [], dividends = [] } = actions.get(symbol) ?? {};
+    const { sources } = stored;
     const adjusted = adjustStored({
       stored: bars,
-      sources: stored.sources,
-      actions: actions.get(symbol) ?? { splits: [], dividends: [] },
+      sources,
+      actions: {
+        splits: knownSplits({ stored: bars, sources, splits, rules: config.data, decisions }),
+        dividends,
+      },
       units,
     });
-    place(panel, { index, days, stored: bars, adjusted });
+    const validity = knownValidity({
+      stored: bars,
+      previousBar: before.get(symbol),
+      sessionIndexOf: (day) => positionOf(calendar.epochDays, day),
+      maxGapSessions: config.data.maxGapSessions,
+      decisions,
+    });
+    // What is before a gap that nobody released is of another company for all we know.
+    if (validity.from !== null) before.delete(symbol);
+    if (validity.held !== null) held.push({ symbol, reason: heldWords(symbol, validity.held) });
+    const fromDay = validity.from === null ? Number.NEGATIVE_INFINITY : epochDayOf(validity.from);
+    place(panel, { index, days, stored: bars, adjusted, fromDay, isHeld: validity.held !== null });
   }
   markQuarantined(panel, { days, rows: quarantined, cutoff });
-  const older =
-    sessions[0] === undefined ? [] : await readSymbolsBefore(sql, { symbols, session: sessions[0] });
-  return { ...panel, listedFrom: listedFromOf(panel, new Set(older)) };
+  const listedFrom = listedFromOf(panel, before);
+  return { ...panel, listedFrom, ...(held.length > 0 && { held }) };
+}
+
+function positionOf(days: Int32Array, day: number): number {
+  const position = lowerBound(days, day);
+  return days[position] === day ? position : -1;
+}
+
+function heldWords(symbol: string, gap: LongGap): string {
+  return `held: ${gapWords(symbol, gap)} (\`nightshift quarantine list\`)`;
 }
 
 function usedSources({ symbols, sources }: BarsAsOf): BarSource[] {
@@ -142,9 +182,17 @@ function emptyPanel(
 
 function place(
   panel: MarketPanel,
-  input: { index: number; days: Int32Array; stored: StoredBars; adjusted: Adjusted },
+  input: {
+    index: number;
+    days: Int32Array;
+    stored: StoredBars;
+    adjusted: Adjusted;
+    /** Rows before it are left out. */
+    fromDay: number;
+    isHeld: boolean;
+  },
 ): void {
-  const { index, days, stored, adjusted } = input;
+  const { index, days, stored, adjusted, fromDay, isHeld } = input;
   const { epochDays } = stored.bars;
   const states = panel.states[index] ?? new Uint8Array();
   const targets = new Int32Array(epochDays.length).fill(-1);
@@ -153,9 +201,9 @@ function place(
   for (let row = 0; row < epochDays.length; row += 1) {
     const day = epochDays[row] ?? 0;
     while (session < days.length && (days[session] ?? 0) < day) session += 1;
-    if (days[session] !== day) continue;
+    if (days[session] !== day || day < fromDay) continue;
     targets[row] = session;
-    states[session] = stored.flagged[row] === 1 ? BAR_STATES.flagged : BAR_STATES.usable;
+    states[session] = isHeld || stored.flagged[row] === 1 ? BAR_STATES.flagged : BAR_STATES.usable;
   }
   for (const field of FIELDS) scatter(adjusted[field], targets, panel[field][index] ?? new Float64Array());
 }
@@ -185,7 +233,10 @@ function markQuarantined(
 }
 
 /** A list as of S has members that came later than the first sessions; those with older bars were there. */
-function listedFromOf({ symbols, states, sessions }: MarketPanel, older: ReadonlySet<string>): Int32Array {
+function listedFromOf(
+  { symbols, states, sessions }: MarketPanel,
+  older: ReadonlyMap<string, string>,
+): Int32Array {
   return Int32Array.from(symbols, (symbol, index) => {
     if (older.has(symbol)) return 0;
     const first = states[index]?.findIndex((state) => state !== BAR_STATES.missing) ?? -1;
@@ -215,6 +266,7 @@ export function hashPanel(panel: MarketPanel): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([panel.sessions, panel.symbols]));
   hash.update(JSON.stringify([...(panel.listedFrom ?? [])]));
+  if (panel.held !== undefined) hash.update(JSON.stringify(panel.held));
   for (const columns of [...FIELDS.map((field) => panel[field]), panel.states]) {
     for (const column of columns) {
       hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));

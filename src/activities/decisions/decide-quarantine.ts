@@ -9,6 +9,7 @@ import {
   type QuarantineRow,
   type RawBar,
 } from '../../db/queries/quarantine.ts';
+import { startInstrument } from '../../db/queries/reference.ts';
 import { insertAudit } from '../../db/queries/requests.ts';
 import { readCalendarOverrides } from '../../db/queries/sessions.ts';
 import { createCalendar, type ExchangeCalendar } from '../../domain/calendar.ts';
@@ -19,14 +20,19 @@ import { failure } from '../errors.ts';
 import type { DecisionDeps } from './deps.ts';
 import { requireNamed } from './named.ts';
 
-type Input = QuarantineDecisionInput & { workflowId: string };
+type Input = QuarantineDecisionInput & { subject: string; workflowId: string };
 
 /**
- * One decision about one row, in one transaction with its audit row. A released row becomes a bar with a note and an
- * event, known from now on; a rejected one stays out. The same decision again gives the answer of the first; another
- * one fails with AlreadyDecided, an unknown row or one that cannot be a bar with InvalidInput.
+ * One decision about one row, in one transaction with its audit row. A released bar is stored with a note and an
+ * event, known from now on; a rejected one stays out. A released split is applied, a released gap joins what it
+ * parts, a rejected one ends the older company; nights see it from now on. The same decision again gives the answer
+ * of the first; another one fails with AlreadyDecided, an unknown row or one that cannot be a bar with InvalidInput.
  */
-export async function decideQuarantine(deps: DecisionDeps, input: Input): Promise<QuarantineDecisionResult> {
+export async function decideQuarantine(
+  deps: DecisionDeps,
+  given: QuarantineDecisionInput & { workflowId: string },
+): Promise<QuarantineDecisionResult> {
+  const input = { ...given, subject: given.subject ?? 'bar' };
   requireNamed(input);
   const status = statusOf(input);
   const subject = subjectOf(input);
@@ -35,7 +41,8 @@ export async function decideQuarantine(deps: DecisionDeps, input: Input): Promis
     if (row === null) throw failure('InvalidInput', `no quarantined row: ${subject}`);
     if (row.status !== 'pending') return decidedBefore(row, input);
     const at = deps.clock().toISOString();
-    if (status === 'released') await release(deps, tx, { row, input, at });
+    if (row.subject !== 'bar') await tellOthers(tx, { row, input, status, at });
+    else if (status === 'released') await release(deps, tx, { row, input, at });
     await closeQuarantineRow(tx, { ...input, status, at });
     await insertAudit(tx, {
       actor: input.by,
@@ -55,8 +62,10 @@ function statusOf({ decision }: Input): 'released' | 'rejected' {
   throw failure('InvalidInput', `decision: ${String(decision)} is none of release, reject`);
 }
 
-function subjectOf({ symbol, sessionDate, provider }: Input): string {
-  return `${symbol} ${sessionDate} ${provider}`;
+function subjectOf({ symbol, sessionDate, subject, provider }: Input): string {
+  return subject === 'bar'
+    ? `${symbol} ${sessionDate} ${provider}`
+    : `${symbol} ${sessionDate} ${subject} ${provider}`;
 }
 
 function decidedBefore(row: QuarantineRow, input: Input): QuarantineDecisionResult {
@@ -71,6 +80,29 @@ function decidedBefore(row: QuarantineRow, input: Input): QuarantineDecisionResu
     'AlreadyDecided',
     `${subjectOf(input)} was ${status} by ${decidedBy} at ${decidedAt}: ${why}; a decision is not undone`,
   );
+}
+
+/** An event for what was made without the decision; a rejected split was not applied before either. */
+async function tellOthers(
+  tx: Tx,
+  context: { row: QuarantineRow; input: Input; status: 'released' | 'rejected'; at: string },
+): Promise<void> {
+  const { row, input, status, at } = context;
+  const { symbol, sessionDate, subject } = row;
+  if (input.row !== null)
+    throw failure('InvalidInput', `${subjectOf(input)}: there are no rows to choose from`);
+  const isGap = subject === 'gap';
+  if (!isGap && status === 'rejected') return;
+  if (isGap && status === 'rejected') await startInstrument(tx, { symbol, validFrom: sessionDate });
+  await insertEvents(tx, [
+    {
+      kind: isGap ? 'gap.decided' : 'split.released',
+      subject: symbol,
+      sessionDate,
+      details: { availableAt: at, subject, status, by: input.by },
+      taskRunId: input.workflowId,
+    },
+  ]);
 }
 
 async function release(

@@ -7,6 +7,7 @@ import { readCorporateActions } from '../../db/queries/reference.ts';
 import { readGaps } from '../../db/queries/bars-write.ts';
 import { readSymbolOutcomes, type SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
 import { epochDayOf } from '../../domain/bars.ts';
+import type { SplitAction } from '../../domain/market-data.ts';
 import { type ProviderError, RateLimitedError } from '../../providers/errors.ts';
 import { failure } from '../errors.ts';
 import { currentProgress, type Progress } from '../progress.ts';
@@ -77,6 +78,8 @@ async function ingestChunk(input: {
     'store',
     storeChunk(sql, {
       step,
+      night,
+      needs: fetched.symbols.map(({ need }) => need),
       writes: judged.flatMap((one) => (one.write === null ? [] : [one.write])),
       outcomes,
       reference: fetched.reference,
@@ -104,10 +107,14 @@ async function judgeChunk(input: {
     : { symbols: new Map(), sources: new Map(), rows: 0 };
   const late = [
     ...(await readGaps(sql, { symbols, fromSession: from })),
-    ...(await readQuarantine(sql, { symbols, throughSession: step.sessionDate })),
+    ...(await readQuarantine(sql, { symbols, throughSession: step.sessionDate, subject: 'bar' })),
   ];
   const lateDays = groupBy(late, (one) => one.symbol);
   const actions = await readCorporateActions(sql, { symbols, throughSession: step.sessionDate });
+  const reported = groupBy(
+    chunk.reference.splits.map(({ fact }) => fact),
+    (split) => split.symbol,
+  );
   return chunk.symbols.map((one: FetchedSymbol) => {
     const days = new Set(lateDays.get(one.symbol)?.map((row) => epochDayOf(row.sessionDate)));
     return judgeSymbol({
@@ -115,14 +122,16 @@ async function judgeChunk(input: {
       fetched: one,
       stored: stored.symbols.get(one.symbol),
       sources: stored.sources,
-      splits: [
-        ...(actions.get(one.symbol)?.splits ?? []),
-        ...chunk.reference.actions.splits.filter((split) => split.symbol === one.symbol),
-      ],
+      splits: onePerDate([...(actions.get(one.symbol)?.splits ?? []), ...(reported.get(one.symbol) ?? [])]),
       cameLate: (day) => days.has(day),
       referenceErrors: chunk.reference.errors.get(one.symbol) ?? [],
     });
   });
+}
+
+/** Stored splits are reported again each night: applied twice, they would be another ratio. */
+function onePerDate(splits: readonly SplitAction[]): SplitAction[] {
+  return [...new Map(splits.map((split) => [split.exDate, split])).values()];
 }
 
 function minDate(a: string, b: string): string {

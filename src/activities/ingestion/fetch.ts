@@ -1,11 +1,10 @@
 import type { TaskStep } from '../../contracts/activities.ts';
 import { type KnownSessions, readKnownSessions, readMissingSessions } from '../../db/queries/bars-write.ts';
 import type { Queryable } from '../../db/client.ts';
-import type { CorporateActions, FundamentalRecord, Instrument } from '../../domain/market-data.ts';
-import { type ProviderError, toProviderError } from '../../providers/errors.ts';
 import type { BarsValue, RangeRequest, SymbolResult, SymbolsRequest } from '../../providers/port.ts';
 import { groupBy } from './group.ts';
 import type { IngestionNight } from './night.ts';
+import { type FetchedReference, fetchReference, settleSplits } from './reference.ts';
 
 /** What a symbol still needs, from its own first session to the night's. */
 export type SessionNeed = {
@@ -13,6 +12,9 @@ export type SessionNeed = {
   /** First and last session about which nothing is known; null if there is none. */
   missing: { first: string; last: string } | null;
   newestBar: string | null;
+  /** Newest session asked for so far, and oldest bar. */
+  newestKnown: string | null;
+  oldestBar: string | null;
   /** A later night has stored bars already: this one is a replay for the symbol. */
   hasLater: boolean;
 };
@@ -25,15 +27,6 @@ export type FetchedSymbol = {
   need: SessionNeed;
   range: { from: string; to: string } | null;
   bars: SymbolResult<BarsValue> | null;
-};
-
-export type FetchedReference = {
-  provider: string;
-  instruments: Instrument[];
-  actions: CorporateActions;
-  fundamentals: FundamentalRecord[];
-  /** Failures of reference data by symbol; they never fail the symbol's bars. */
-  errors: Map<string, string[]>;
 };
 
 export type FetchedChunk = { symbols: FetchedSymbol[]; reference: FetchedReference };
@@ -50,7 +43,8 @@ type FetchInput = {
 /** Asks the providers for what a chunk of symbols needs: missing sessions, the overlap, reference data. */
 export async function fetchChunk(sql: Queryable, input: FetchInput): Promise<FetchedChunk> {
   const { night, step, symbols } = input;
-  const reference = await fetchReference(input);
+  const request = requestOf(input);
+  const reference = await fetchReference({ night, request });
   const firstSessions = new Map(reference.instruments.map((one) => [one.symbol, one.firstSession]));
   const wanted = symbols.map((symbol) => {
     const listed = firstSessions.get(symbol) ?? night.fromSession;
@@ -73,6 +67,7 @@ export async function fetchChunk(sql: Queryable, input: FetchInput): Promise<Fet
     (one) => `${one.range?.from} ${one.range?.to}`,
   );
   for (const group of groups.values()) await fetchGroup(group, input);
+  await settleSplits(sql, { night, request, reference, fetched: asked });
   return { symbols: asked, reference };
 }
 
@@ -90,7 +85,7 @@ async function readNeeds(
   const known = await readKnownSessions(sql, { symbols: wanted, throughSession: step.sessionDate });
   const holed: Wanted[] = [];
   const needs = known.map((one: KnownSessions): SessionNeed => {
-    const { symbol, newestBar, hasLater } = one;
+    const { symbol, newestBar, newestKnown, oldestBar, hasLater } = one;
     const fromSession = fromOf.get(symbol) ?? night.fromSession;
     // An instrument's first session need not be one of our calendar's.
     const first = calendar.indexOf(
@@ -101,7 +96,7 @@ async function readNeeds(
     if (!contiguous) holed.push({ symbol, fromSession });
     const missing =
       newest >= last ? null : { first: calendar.at(newest + 1).sessionDate, last: step.sessionDate };
-    return { symbol, newestBar, hasLater, missing };
+    return { symbol, newestBar, newestKnown, oldestBar, hasLater, missing };
   });
   if (holed.length === 0) return needs;
   const holes = await readMissingSessions(sql, { symbols: holed, throughSession: step.sessionDate });
@@ -153,53 +148,4 @@ function rangeOf(input: {
   const from = starts.sort()[0];
   if (from === undefined) return null;
   return { from: from < fromSession ? fromSession : from, to: step.sessionDate };
-}
-
-async function fetchReference(input: FetchInput): Promise<FetchedReference> {
-  const { night, step } = input;
-  const { provider, coverage } = night;
-  const request = requestOf(input);
-  const reference: FetchedReference = {
-    provider: coverage.provider,
-    instruments: [],
-    actions: { splits: [], dividends: [] },
-    fundamentals: [],
-    errors: new Map(),
-  };
-  const take = async <Value>(
-    what: string,
-    asked: boolean,
-    ask: () => Promise<readonly SymbolResult<Value>[]>,
-  ): Promise<Value[]> => {
-    if (!asked) return [];
-    const results = await ask();
-    return results.flatMap((result) => {
-      if (result.ok) return [result.value];
-      const known = reference.errors.get(result.symbol) ?? [];
-      reference.errors.set(result.symbol, [...known, `${what}: ${errorWords(result.error)}`]);
-      return [];
-    });
-  };
-  reference.instruments = await take('instrument', coverage.has.instruments, () =>
-    provider.instruments(request),
-  );
-  const range = { ...request, from: night.fromSession, to: step.sessionDate };
-  const actions = await take('corporate actions', coverage.has.corporateActions, () =>
-    provider.corporateActions(range),
-  );
-  reference.actions = {
-    splits: actions.flatMap((action) => action.splits),
-    dividends: actions.flatMap((action) => action.dividends),
-  };
-  const fundamentals = await take('fundamentals', coverage.has.fundamentals, () =>
-    provider.fundamentals(request),
-  );
-  reference.fundamentals = fundamentals.flat();
-  return reference;
-}
-
-/** `notFound: archive has no XYZ as of 2018-02-07`. */
-export function errorWords(error: ProviderError): string {
-  const { code, message } = toProviderError(error, error.provider);
-  return `${code}: ${message}`;
 }

@@ -14,9 +14,12 @@ import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
 import { type IngestionNight, type NightDeps, readIngestionNight } from './night.ts';
 import { revalidate } from './revalidate.ts';
+import { reviewMembers } from './reviews.ts';
 
 /** Failures named in the result and in the message of a failed step. */
 const NAMED_FAILURES = 20;
+/** Open questions about splits and tickers named in the result. */
+const NAMED_REVIEWS = 20;
 
 /**
  * Checks across symbols, coverage of the session, threshold; the task's result. Throws CoverageTooLow
@@ -30,6 +33,7 @@ export async function finishIngestion(deps: NightDeps, step: TaskStep): Promise<
   if (universe === null) throw failure('DataDefect', `universe ${step.universe} was not stored by the plan`);
   const { members } = universe;
   await revalidate({ deps, night, step, members, progress });
+  await progress.during('reviews', reviewMembers({ deps, night, step, members }));
   await sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, step.fence);
     await countFlagsInOutcomes(tx, {
@@ -153,6 +157,8 @@ function resultOf(input: {
     notes: quality.notes,
     flagsByKind: quality.byKind,
     doubtfulSessions: quality.doubtfulSessions,
+    reviews: quality.reviews.slice(0, NAMED_REVIEWS),
+    reviewsOpen: quality.reviews.length,
     coverage,
     failures: failures.slice(0, NAMED_FAILURES).map(({ symbol, reason }) => ({ symbol, reason })),
     providers: [...new Set(outcomes.flatMap((one) => (one.provider === null ? [] : [one.provider])))].sort(),

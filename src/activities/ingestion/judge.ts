@@ -9,10 +9,11 @@ import type { BarFinding } from '../../domain/validation/types.ts';
 import type { BarsValue, Provenance } from '../../providers/port.ts';
 import { basisFactor } from './basis.ts';
 import { compareBars, type SymbolDiff } from './compare.ts';
-import { errorWords, type FetchedSymbol } from './fetch.ts';
+import type { FetchedSymbol } from './fetch.ts';
 import { groupBy } from './group.ts';
 import type { IngestionNight } from './night.ts';
 import type { SymbolWrite } from './store.ts';
+import { errorWords } from './words.ts';
 
 /** What is to be stored of a symbol (null: nothing), and its outcome row. */
 export type JudgedSymbol = { write: SymbolWrite | null; outcome: SymbolOutcome };
@@ -40,14 +41,7 @@ export function judgeSymbol(input: JudgeInput): JudgedSymbol {
   const { value, provenance } = result;
   const bars = sliceBars(value.bars, epochDayOf(range.from), epochDayOf(range.to));
   const { usable, impossible } = checkFetched(bars, input.night);
-  const diff = compareBars({
-    fetched: bars,
-    usable,
-    stored: input.stored,
-    revise: !fetched.need.hasLater,
-    isFinal: (day) => input.night.availableAtMs(day) <= input.night.nowMs,
-    factorTo: factorsOf(input, value, provenance),
-  });
+  const diff = compareWithStored({ input, value, provenance, bars, usable });
   if (diff.mismatch !== null) return failed(input, `basisMismatch: ${diff.mismatch}`);
   const gaps = gapsOf({ input, bars, range });
   const write = writeOf({ input, value, provenance, bars, diff, impossible, gaps });
@@ -68,6 +62,33 @@ function checkFetched(
     throughDay: Number.POSITIVE_INFINITY,
   });
   return { usable, impossible: found.findings.filter((finding) => finding.severity === 'impossible') };
+}
+
+/**
+ * Compares through the splits there are. Where the overlap agrees better without them, the prices do not hold a split
+ * that was reported: it must not make the series look like another one.
+ */
+function compareWithStored(context: {
+  input: JudgeInput;
+  value: BarsValue;
+  provenance: Provenance;
+  bars: BarColumns;
+  usable: Uint8Array;
+}): SymbolDiff {
+  const { input, value, provenance, bars, usable } = context;
+  const compare = (splits: readonly SplitAction[]): SymbolDiff =>
+    compareBars({
+      fetched: bars,
+      usable,
+      stored: input.stored,
+      revise: !input.fetched.need.hasLater,
+      isFinal: (day) => input.night.availableAtMs(day) <= input.night.nowMs,
+      factorTo: factorsOf({ ...input, splits }, value, provenance),
+    });
+  const diff = compare(input.splits);
+  if (diff.changed.length === 0 || input.splits.length === 0) return diff;
+  const without = compare([]);
+  return without.unchanged > diff.unchanged ? without : diff;
 }
 
 /** A final bar of another provider stands; the same provider's bars are compared on the stored basis. */
@@ -170,6 +191,7 @@ function quarantineOf(context: {
     return {
       symbol: input.fetched.symbol,
       sessionDate,
+      subject: 'bar',
       provider: provenance.provider,
       priceBasis: priceBasisKey(value.basis),
       codes: [...new Set(findings.map((finding) => finding.code))].sort(),

@@ -14,8 +14,11 @@ import { storeCorporateActions, storeFundamentals, storeInstruments } from '../.
 import { storeSymbolOutcomes, type SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
 import { type BarColumns, type PriceBasis, priceBasisKey, sessionDateOf } from '../../domain/bars.ts';
 import type { Provenance } from '../../providers/port.ts';
-import type { FetchedReference } from './fetch.ts';
+import type { SessionNeed } from './fetch.ts';
 import { groupBy } from './group.ts';
+import { knowledgeOf } from './knowledge.ts';
+import type { IngestionNight } from './night.ts';
+import type { FetchedReference, Sourced } from './reference.ts';
 
 /** What is to be stored of one symbol. Rows are indexes into `fetched`. */
 export type SymbolWrite = {
@@ -34,6 +37,9 @@ export type SymbolWrite = {
 
 export type ChunkWrite = {
   step: TaskStep;
+  night: IngestionNight;
+  /** What was known of each symbol before this night. */
+  needs: readonly SessionNeed[];
   writes: readonly SymbolWrite[];
   outcomes: readonly SymbolOutcome[];
   reference: FetchedReference;
@@ -57,9 +63,33 @@ export async function storeChunk(sql: Sql, chunk: ChunkWrite): Promise<void> {
       await insertGaps(tx, { gaps, provider, taskRunId });
     }
     await storeInstruments(tx, { instruments: reference.instruments, provider: reference.provider });
-    await storeCorporateActions(tx, { actions: reference.actions, provider: reference.provider });
-    await storeFundamentals(tx, { records: reference.fundamentals, provider: reference.provider });
+    await storeFacts(tx, chunk);
     await storeSymbolOutcomes(tx, { taskRunId, outcomes: chunk.outcomes });
+  });
+}
+
+/** Actions and statements, each with the session from which nights know it. */
+async function storeFacts(tx: Tx, { step, night, needs, reference }: ChunkWrite): Promise<void> {
+  const needOf = new Map(needs.map((need) => [need.symbol, need]));
+  const context = { knownAt: new Date(night.nowMs).toISOString(), taskRunId: step.taskRunId };
+  const known = <Fact extends { symbol: string }>(
+    { fact, provider }: Sourced<Fact>,
+    date: string,
+    askedSince: 'always' | 'firstBar',
+  ) => {
+    const need = needOf.get(fact.symbol);
+    return { fact, provider, knowledge: knowledgeOf({ date, night, need, askedSince }) };
+  };
+  await storeCorporateActions(tx, {
+    ...context,
+    splits: reference.splits.map((one) => known(one, one.fact.exDate, 'firstBar')),
+    dividends: reference.dividends.map((one) => known(one, one.fact.exDate, 'firstBar')),
+  });
+  await storeFundamentals(tx, {
+    ...context,
+    records: reference.fundamentals.map((fact) =>
+      known({ fact, provider: reference.provider }, fact.availableAt, 'always'),
+    ),
   });
 }
 

@@ -15,7 +15,7 @@ import { firstNightKnowing } from '../../domain/knowledge.ts';
 import type { ActivityDeps } from '../deps.ts';
 
 /**
- * Acts on changes of bars and of the calendar that this night knows and nobody has acted on: marks what was made of
+ * Acts on changes of bars, splits, tickers and the calendar that this night knows and nobody has acted on: marks what was made of
  * the old values and notes in the event which run did it. Marked outcomes are made again by the next backtest, the
  * rest when its night runs again. Without such a change nothing is written.
  */
@@ -46,10 +46,18 @@ export async function applyChanges(
 }
 
 function barChangeOf(event: EventRow, calendar: ExchangeCalendar): BarChange[] {
-  if (event.kind === 'session.changed' || event.sessionDate === null) return [];
   const { subject: symbol, sessionDate } = event;
+  const reach = reachOf(event.kind);
+  if (reach === null || sessionDate === null) return [];
   const effectiveSession = firstNightKnowing(calendar, Date.parse(availableAt(event)));
-  return [{ symbol, sessionDate, effectiveSession, reason: reasonOf(event) }];
+  return [{ symbol, sessionDate, effectiveSession, reach, reason: reasonOf(event) }];
+}
+
+/** Null: nothing is made of it. Returns leave dividends out, and statements are no features. */
+function reachOf(kind: string): BarChange['reach'] | null {
+  if (kind.startsWith('bar.')) return 'on';
+  if (kind.startsWith('split.')) return 'across';
+  return kind === 'gap.decided' ? 'from' : null;
 }
 
 /** When the new values became known; older events do not say it apart from their own time. */

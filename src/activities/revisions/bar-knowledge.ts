@@ -3,13 +3,24 @@ import {
   CHANGED_BARS,
   type KnowledgeChange,
   type OutcomeDate,
+  type Reach,
   readKnowledgeChanges,
+  readMemberChanges,
 } from '../../db/queries/invalidation.ts';
 import type { ExchangeCalendar } from '../../domain/calendar.ts';
 import { firstNightKnowing } from '../../domain/knowledge.ts';
 
-/** From the night of `effectiveSession` on, something else is known of the bars of `sessionDate`. */
-export type BarTurn = OutcomeDate & { effectiveSession: string };
+/** From the night of `effectiveSession` on, something else is known of the bars or splits of `sessionDate`. */
+export type BarTurn = OutcomeDate & { effectiveSession: string; reach: Reach };
+
+/** Whether an outcome is made of what a turn changes: what `Reach` says, as the queries do. */
+export function reaches(turn: BarTurn, outcome: { entrySession: string; exitSession: string }): boolean {
+  const { sessionDate, reach } = turn;
+  const { entrySession, exitSession } = outcome;
+  if (reach === 'across') return entrySession < sessionDate && sessionDate <= exitSession;
+  if (reach === 'from') return sessionDate <= exitSession;
+  return sessionDate === entrySession || sessionDate === exitSession;
+}
 
 /** Every turn of those dates that is stored, whatever a night may know; from them rows follow in any order. */
 export async function readBarTurns(
@@ -26,7 +37,17 @@ export async function readBarTurns(
     ...date,
     nextOpenMs: calendar.openInstant(calendar.next(date.sessionDate)),
   }));
-  const changes = await readKnowledgeChanges(sql, { universe, dates });
+  if (dates.length === 0) return [];
+  const days = dates.map(({ sessionDate }) => sessionDate).sort();
+  const changes = [
+    ...(await readKnowledgeChanges(sql, { universe, dates })),
+    ...(await readMemberChanges(sql, {
+      universe,
+      versions: [...new Set(dates.map(({ universeVersion }) => universeVersion))],
+      first: days[0] ?? '',
+      last: days.at(-1) ?? '',
+    })),
+  ];
   return changes.flatMap((change) => turnOf(change, calendar));
 }
 

@@ -11,11 +11,16 @@ const STATUSES = ['pending', 'released', 'rejected', 'all'] as const;
 const LISTED = 200;
 
 type ListOptions = { status: QuarantineStatus | 'all'; symbol?: string; dataDir?: string };
-type Act = { provider?: string; row?: number; by: string; why: string; dataDir?: string };
+type Act = { subject?: string; provider?: string; row?: number; by: string; why: string; dataDir?: string };
 
-/** `nightshift quarantine list|release|reject`: rows that cannot be true, and what people decide about them. */
+/**
+ * `nightshift quarantine list|release|reject`: rows that cannot be true, splits that nothing confirms, symbols held
+ * after a long gap, and what people decide about them.
+ */
 export function quarantineCommand(): Command {
-  const quarantine = new Command('quarantine').description('rows that cannot be true: look at them, decide');
+  const quarantine = new Command('quarantine').description(
+    'impossible rows, unconfirmed splits, tickers after a long gap: look at them, decide',
+  );
   quarantine
     .command('list')
     .addOption(
@@ -30,17 +35,17 @@ export function quarantineCommand(): Command {
       .description(description)
       .argument('<symbol>')
       .argument('<session>', 'date of the row')
+      .option('--subject <what>', 'bar, gap or a split like "split 7:1" (needed where several are there)')
       .option('--provider <name>', 'who delivered it (needed where several did)')
       .requiredOption('--by <name>', 'who decides')
       .requiredOption('--why <text>', 'the reason, kept in the audit')
       .option('--data-dir <dir>', 'data folder (default .nightshift)')
       .action((symbol: string, session: string, options: Act) => decide(decision, symbol, session, options));
-  act('release', 'make it a bar, known from now on').option(
-    '--row <n>',
-    'which of several delivered rows, from 1',
-    requireCount('--row'),
-  );
-  act('reject', 'keep it out for good');
+  act(
+    'release',
+    'make it a bar, apply the split, join what the gap parts (the same company): from now on',
+  ).option('--row <n>', 'which of several delivered rows, from 1', requireCount('--row'));
+  act('reject', 'keep the bar out, do not apply the split, do not join (another company)');
   return quarantine;
 }
 
@@ -67,10 +72,12 @@ function wordOf(status: ListOptions['status']): string {
   return status === 'all' ? 'quarantined' : status;
 }
 
-/** One line per delivered row: several of them are a duplicate of which a person may choose one. */
+/** One line per delivered bar: several of them are a duplicate of which a person may choose one. */
 function linesOf(row: QuarantineRow): string[][] {
   const decided =
     row.status === 'pending' ? '' : `; ${row.status} by ${row.decidedBy}: ${row.decisionReason}`;
+  const { symbol, sessionDate, provider, status, subject, reason } = row;
+  if (subject !== 'bar') return [[symbol, sessionDate, provider, status, '', subject, `${reason}${decided}`]];
   return row.raw.map(({ open, high, low, close, volume }, index) => [
     row.symbol,
     row.sessionDate,
@@ -91,33 +98,46 @@ async function decide(
   const sessionDate = requireDate('session', session);
   const app = await attachApp(options.dataDir);
   try {
-    const provider = options.provider ?? (await onlyProvider(app, { symbol, sessionDate }));
+    const { subject, provider } = await onlyRow(app, { symbol, sessionDate, ...options });
     const { by, why, row = null } = options;
-    const input = { symbol, sessionDate, provider, decision, row, by, why };
+    const input = { symbol, sessionDate, subject, provider, decision, row, by, why };
     const result = await decideQuarantine(app.client, input);
+    const what = subject === 'bar' ? '' : ` ${subject}`;
     console.log(
-      `${symbol} ${sessionDate} (${provider}) ${result.status} by ${result.decidedBy} at ${result.decidedAt}: ${result.why}`,
+      `${symbol} ${sessionDate}${what} (${provider}) ${result.status} by ${result.decidedBy} at ${result.decidedAt}: ${result.why}`,
     );
   } finally {
     await app.close();
   }
 }
 
-async function onlyProvider(app: App, row: { symbol: string; sessionDate: string }): Promise<string> {
-  const rows = await readQuarantine(app.database.sql, {
-    symbols: [row.symbol],
-    throughSession: row.sessionDate,
-  });
-  const found = rows.filter(({ sessionDate }) => sessionDate === row.sessionDate);
+/** The row that is meant: of several a person has to say which. */
+async function onlyRow(
+  app: App,
+  asked: { symbol: string; sessionDate: string; subject?: string; provider?: string },
+): Promise<{ subject: string; provider: string }> {
+  const { symbol, sessionDate, subject, provider } = asked;
+  if (subject !== undefined && provider !== undefined) return { subject, provider };
+  const rows = await readQuarantine(app.database.sql, { symbols: [symbol], throughSession: sessionDate });
+  const found = rows.filter(
+    (row) =>
+      row.sessionDate === sessionDate &&
+      row.subject === (subject ?? row.subject) &&
+      row.provider === (provider ?? row.provider),
+  );
   const [only] = found;
   if (only === undefined) {
     throw new UsageError(
-      `symbol: no quarantined row ${row.symbol} ${row.sessionDate} (\`nightshift quarantine list\`)`,
+      `symbol: no quarantined row ${symbol} ${sessionDate} (\`nightshift quarantine list\`)`,
     );
   }
+  const subjects = new Set(found.map((row) => row.subject));
+  if (subjects.size > 1) {
+    throw new UsageError(`--subject: ${[...subjects].join(', ')} are there, name one`);
+  }
   if (found.length > 1) {
-    const names = found.map(({ provider }) => provider).join(', ');
+    const names = found.map((row) => row.provider).join(', ');
     throw new UsageError(`--provider: rows of ${names} are there, name one`);
   }
-  return only.provider;
+  return only;
 }

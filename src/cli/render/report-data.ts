@@ -24,6 +24,7 @@ export function dataSection(report: RunReport, width: number): string[] {
     ...coverageLine(coverage, report.sessionDate),
     ...rowsLine(result),
     ...qualityLines(result, coverage),
+    ...reviewLines(result),
     ...failureLine(result),
   ];
   return section(
@@ -83,6 +84,19 @@ function qualityLines(result: JsonObject, coverage: JsonObject): string[] {
 
 const LOOK =
   'where to look: `nightshift quarantine list` for the impossible rows, table market.bar_flags for the doubtful bars';
+
+/** Splits and tickers that wait for a person: they change what is computed, so each is named. */
+function reviewLines(result: JsonObject): string[] {
+  const reviews = recordsOf(result.reviews);
+  const open = numberOf(result.reviewsOpen) ?? reviews.length;
+  if (open === 0) return [];
+  const named = reviews.slice(0, MAX_NAMED).map(({ reason }) => plain(reason));
+  const more = open - named.length;
+  return [
+    `to be decided: ${plural(open, 'question')} (\`nightshift quarantine list\`): ${named.join('; ')}` +
+      (more > 0 ? ` and ${more} more` : ''),
+  ];
+}
 
 function failureLine(result: JsonObject): string[] {
   const failed = numberOf(result.failed) ?? 0;

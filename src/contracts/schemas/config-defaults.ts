@@ -1,5 +1,5 @@
 import type { Task } from '../wire/names.ts';
-import type { NightshiftSettings } from './nightshift-settings.ts';
+import { DEFAULT_DATA, type NightshiftSettings } from './nightshift-settings.ts';
 
 /** Every default of the product lives in this file. */
 export const DEFAULT_GLOBAL = {
@@ -28,6 +28,7 @@ export const DEFAULT_SETTINGS: NightshiftSettings = {
   review: { windowMinutes: 720, perTask: {} },
   providers: { chain: ['archive'] },
   ingestion: { overlapSessions: 5, failureThreshold: 0.05, batchSymbols: 64, parallelBatches: 2 },
+  data: DEFAULT_DATA,
   model: {
     labelKind: 'excess',
     horizonSessions: 1,

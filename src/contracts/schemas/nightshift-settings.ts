@@ -16,6 +16,9 @@ const modelParameters = z.record(
   z.union([z.number(), z.string(), z.boolean(), z.array(z.number())]),
 );
 
+/** Settings that configurations stored by an earlier version lack; these are theirs then. */
+export const DEFAULT_DATA = { maxGapSessions: 20, splitTolerance: 0.2, secondSourceRatio: 1.5 };
+
 export const settingsSchema = z.strictObject({
   universe: z.string().min(1),
   /** False: a task starts as soon as its needs are done, whatever its own time. */
@@ -58,6 +61,17 @@ export const settingsSchema = z.strictObject({
     batchSymbols: count,
     parallelBatches: count,
   }),
+  /** What stored bars and splits must look like to be believed. */
+  data: z
+    .strictObject({
+      /** Sessions without a bar after which a person says whether the ticker still means the same company. */
+      maxGapSessions: count,
+      /** How far the price may stray from what a split says, as a share. */
+      splitTolerance: z.number().gt(0).max(1),
+      /** Splits of a larger ratio (or a smaller inverse) need a second source, where the chain has one. */
+      secondSourceRatio: z.number().min(1),
+    })
+    .default(DEFAULT_DATA),
   model: z.strictObject({
     labelKind: z.enum(['excess', 'direction']),
     horizonSessions: z.number().int().min(1).max(20),

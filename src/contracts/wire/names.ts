@@ -72,10 +72,12 @@ export function taskWorkflowId(task: Task, sessionDate: string, universe: string
 export function quarantineWorkflowId(key: {
   symbol: string;
   sessionDate: string;
+  subject?: string;
   provider: string;
   decision: string;
 }): string {
-  return `quarantine/${key.symbol}/${key.sessionDate}/${key.provider}/${key.decision}`;
+  const what = key.subject === undefined || key.subject === 'bar' ? '' : `${key.subject}/`;
+  return `quarantine/${key.symbol}/${key.sessionDate}/${what}${key.provider}/${key.decision}`;
 }
 
 /** Workflow id of a change of the calendar. */

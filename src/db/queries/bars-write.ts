@@ -213,6 +213,8 @@ export type KnownSessions = {
   known: number;
   /** Newest of them. */
   newestKnown: string | null;
+  /** Oldest bar, of any night. */
+  oldestBar: string | null;
   /** Newest bar up to the night's session. */
   newestBar: string | null;
   /** A later night has stored bars already: this one is a replay for the symbol. */
@@ -233,20 +235,21 @@ export async function readKnownSessions(
     stored as (
       select a.symbol,
         count(*) filter (where b.session_date between a.from_session and ${input.throughSession}) as bars,
+        min(b.session_date) as oldest,
         max(b.session_date) filter (where b.session_date <= ${input.throughSession}) as newest,
         max(b.session_date) > ${input.throughSession} as has_later
       from asked a join market.bars b on b.symbol = a.symbol group by a.symbol),
     without as (
       select a.symbol, count(distinct o.session_date) as rows, max(o.session_date) as newest
       from asked a
-      join (select symbol, session_date from market.quarantine
+      join (select symbol, session_date from market.quarantine where subject = 'bar'
             union all select symbol, session_date from market.gaps) o
         on o.symbol = a.symbol and o.session_date between a.from_session and ${input.throughSession}
       where not exists (select 1 from market.bars b
         where b.symbol = o.symbol and b.session_date = o.session_date)
       group by a.symbol)
     select a.symbol, coalesce(s.bars, 0) + coalesce(w.rows, 0) as known,
-      greatest(s.newest, w.newest) as newest_known, s.newest as newest_bar,
+      greatest(s.newest, w.newest) as newest_known, s.newest as newest_bar, s.oldest as oldest_bar,
       coalesce(s.has_later, false) as has_later
     from asked a left join stored s on s.symbol = a.symbol left join without w on w.symbol = a.symbol
     order by a.symbol`;
@@ -265,7 +268,8 @@ export async function readMissingSessions(
       from unnest(${symbols}::text[], ${from}::date[]) as a(symbol, from_session)),
     known as (
       select symbol, session_date from market.bars where symbol = any(${symbols})
-      union all select symbol, session_date from market.quarantine where symbol = any(${symbols})
+      union all select symbol, session_date from market.quarantine
+        where symbol = any(${symbols}) and subject = 'bar'
       union all select symbol, session_date from market.gaps where symbol = any(${symbols}))
     select a.symbol, min(s.session_date) as first, max(s.session_date) as last
     from asked a

@@ -101,16 +101,52 @@ export async function readCurrentBars(
   return { symbols, sources: await readBarSources(sql), rows: countRows(symbols) };
 }
 
-/** Of `symbols`, those with a bar before a session. */
-export async function readSymbolsBefore(
+/** The newest bar before a session, by symbol; absent: there is none. */
+export async function readNewestBefore(
+  sql: Queryable,
+  input: { symbols: readonly string[]; session: string },
+): Promise<Map<string, string>> {
+  const rows = await sql<{ symbol: string; newest: string }[]>`
+    select s.symbol, b.session_date as newest from unnest(${[...input.symbols]}::text[]) as s(symbol)
+    cross join lateral (select session_date from market.bars
+      where symbol = s.symbol collate "C" and session_date < ${input.session}
+      order by session_date desc limit 1) b`;
+  return new Map(rows.map(({ symbol, newest }) => [symbol, newest]));
+}
+
+/** Of `symbols`, those with a bar after a session. */
+export async function readSymbolsAfter(
   sql: Queryable,
   input: { symbols: readonly string[]; session: string },
 ): Promise<string[]> {
   const rows = await sql<{ symbol: string }[]>`
     select s.symbol from unnest(${[...input.symbols]}::text[]) as s(symbol)
     where exists (select 1 from market.bars b
-      where b.symbol = s.symbol collate "C" and b.session_date < ${input.session})`;
+      where b.symbol = s.symbol collate "C" and b.session_date > ${input.session})`;
   return rows.map(({ symbol }) => symbol);
+}
+
+/** First and last bar up to a session and how many there are, by symbol. */
+export async function readBarSpans(
+  sql: Queryable,
+  input: { symbols: readonly string[]; throughSession: string },
+): Promise<{ symbol: string; first: string; last: string; bars: number }[]> {
+  return await sql<{ symbol: string; first: string; last: string; bars: number }[]>`
+    select symbol, min(session_date) as first, max(session_date) as last, count(*) as bars
+    from market.bars where symbol = any(${[...input.symbols]}) and session_date <= ${input.throughSession}
+    group by symbol`;
+}
+
+/** Bars whose predecessor lies more than so many days back. */
+export async function readDistantBars(
+  sql: Queryable,
+  input: { symbols: readonly string[]; throughSession: string; moreThanDays: number },
+): Promise<{ symbol: string; previous: string; sessionDate: string }[]> {
+  return await sql<{ symbol: string; previous: string; sessionDate: string }[]>`
+    select symbol, previous, session_date from (
+      select symbol, session_date, lag(session_date) over (partition by symbol order by session_date) as previous
+      from market.bars where symbol = any(${[...input.symbols]}) and session_date <= ${input.throughSession}) b
+    where session_date - previous > ${input.moreThanDays} order by symbol, session_date`;
 }
 
 /** Every source, by id: some rows per night. */

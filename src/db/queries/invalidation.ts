@@ -1,8 +1,18 @@
 import type { Queryable, Tx } from '../client.ts';
 import type { EventRow } from './events.ts';
 
-/** Facts that change what the bars or the calendar said before. */
-export const CHANGE_EVENTS = ['bar.revised', 'bar.finalized', 'bar.released', 'session.changed'] as const;
+/** Facts that change what master data or the calendar said before. */
+const CHANGE_EVENTS = [
+  'bar.revised',
+  'bar.finalized',
+  'bar.released',
+  'split.revised',
+  'split.released',
+  'gap.decided',
+  'dividend.revised',
+  'fundamentals.revised',
+  'session.changed',
+];
 
 /** Why an outcome ends, before the session it ends with. */
 export const CHANGED_BARS = 'other knowledge of its bars from ';
@@ -10,9 +20,9 @@ export const CHANGED_BARS = 'other knowledge of its bars from ';
 /** The session whose night asks, and the instant up to which it knows things. */
 type AsOf = { sessionDate: string; cutoff: string };
 
-/** A change of a bar is due from the first night that knows it, one of the calendar from its own date on. */
+/** A change of a fact is due from the first night that knows it, one of the calendar from its own date on. */
 function isDue(sql: Queryable, asOf: AsOf) {
-  return sql`kind = any(${[...CHANGE_EVENTS]}) and handled_at is null
+  return sql`kind = any(${CHANGE_EVENTS}) and handled_at is null
     and case when kind = 'session.changed' then session_date <= ${asOf.sessionDate}
       else coalesce((details ->> 'availableAt')::timestamptz, recorded_at) < ${asOf.cutoff} end`;
 }
@@ -28,8 +38,29 @@ export async function lockDueChanges(tx: Tx, asOf: AsOf): Promise<EventRow[]> {
   return await tx<EventRow[]>`select * from ops.events where ${isDue(tx, asOf)} order by event_id for update`;
 }
 
-/** A bar that says something else, for nights of `effectiveSession` and later. */
-export type BarChange = { symbol: string; sessionDate: string; effectiveSession: string; reason: string };
+/**
+ * Outcomes that a change at a date reaches: those that enter or leave `on` it; those held `across` it (the price
+ * before is in other share units); those that end `from` it on (the symbol is there or not).
+ */
+export type Reach = 'on' | 'across' | 'from';
+
+/** A bar, split or symbol that says something else, for nights of `effectiveSession` and later. */
+export type BarChange = {
+  symbol: string;
+  sessionDate: string;
+  effectiveSession: string;
+  reach: Reach;
+  reason: string;
+};
+
+/** Whether the outcome `m` is reached by the change `c`. */
+function isReached(sql: Queryable) {
+  return sql`case c.reach
+    when 'across' then m.entry_session < c.session_date and m.exit_session >= c.session_date
+      and m.available_session < c.effective_session
+    when 'from' then m.exit_session >= c.session_date and m.available_session < c.effective_session
+    else c.session_date in (m.entry_session, m.exit_session) end`;
+}
 /** A date that became a session or is none any more. */
 export type SessionChange = { sessionDate: string; reason: string };
 
@@ -49,13 +80,14 @@ export async function invalidateBars(tx: Tx, changes: readonly BarChange[]): Pro
   const column = (pick: (change: BarChange) => string): string[] => changes.map(pick);
   await tx`
     create temp table changed_members on commit drop as
-    select u.universe, u.version, c.session_date, min(c.effective_session) as effective_session,
+    select u.universe, u.version, c.session_date, c.reach, min(c.effective_session) as effective_session,
       left(string_agg(distinct c.reason, '; '), 500) as reason
     from unnest(${column((one) => one.symbol)}::text[], ${column((one) => one.sessionDate)}::date[],
-        ${column((one) => one.effectiveSession)}::date[], ${column((one) => one.reason)}::text[])
-      as c(symbol, session_date, effective_session, reason)
+        ${column((one) => one.effectiveSession)}::date[], ${column((one) => one.reach)}::text[],
+        ${column((one) => one.reason)}::text[])
+      as c(symbol, session_date, effective_session, reach, reason)
     join market.universes u on c.symbol = any(u.members)
-    group by u.universe, u.version, c.session_date`;
+    group by u.universe, u.version, c.session_date, c.reach`;
   const outcomes = await tx`
     with stale as (
       select m.session_date, m.universe, m.universe_version, m.model_version, m.revision, m.symbol,
@@ -63,7 +95,7 @@ export async function invalidateBars(tx: Tx, changes: readonly BarChange[]): Pro
         left(string_agg(distinct c.reason, '; '), 500) as reason
       from turbomode.matured_predictions m
       join changed_members c on c.universe = m.universe and c.version = m.universe_version
-        and c.session_date in (m.entry_session, m.exit_session)
+        and ${isReached(tx)}
       where m.invalid_from is null or m.invalid_from > c.effective_session
       group by 1, 2, 3, 4, 5, 6, 7)
     update turbomode.matured_predictions m set invalid_from = s.effective_session, invalid_reason = s.reason
@@ -116,8 +148,8 @@ export async function invalidateSession(tx: Tx, change: SessionChange): Promise<
     returning 1`;
   await tx`
     create temp table changed_members on commit drop as
-    select universe, version, ${sessionDate}::date as session_date, ${sessionDate}::date as effective_session,
-      ${reason}::text as reason
+    select universe, version, ${sessionDate}::date as session_date, 'on' as reach,
+      ${sessionDate}::date as effective_session, ${reason}::text as reason
     from market.universes`;
   const nights = await invalidateNights(tx);
   await tx`drop table changed_members`;
@@ -126,8 +158,8 @@ export async function invalidateSession(tx: Tx, change: SessionChange): Promise<
 
 /** A date on which outcomes of a list of members enter or leave. */
 export type OutcomeDate = { universeVersion: string; sessionDate: string };
-/** What is known of some member's bar changed with a session, or at an instant. */
-export type KnowledgeChange = OutcomeDate & { session: string | null; knownAt: string | null };
+/** What is known of some member's bar, split or identity changed with a session, or at an instant. */
+export type KnowledgeChange = OutcomeDate & { session: string | null; knownAt: string | null; reach: Reach };
 
 /** Dates of the stored outcomes of a universe that hold for the night of a session. */
 export async function readOutcomeDates(
@@ -174,14 +206,42 @@ export async function readKnowledgeChanges(
         bool_or(d.available_session < t.session and coalesce(d.resolved_session >= t.session, true)) as before
       from turns t join doubts d using (version, symbol, session_date)
       group by t.version, t.symbol, t.session_date, t.session)
-    select distinct version as universe_version, session_date, session, null::timestamptz as known_at
+    select distinct version as universe_version, session_date, session, null::timestamptz as known_at, 'on' as reach
     from judged where since <> before
     union
-    select p.version, p.session_date, null::date, b.available_at
+    select p.version, p.session_date, null::date, b.available_at, 'on'
     from places p
     join (select symbol, session_date, available_at from market.bars
           union all select symbol, session_date, available_at from market.bar_revisions) b
       on b.symbol = p.symbol and b.session_date = p.session_date and b.available_at >= p.next_open`;
+}
+
+/**
+ * When splits and the identity of members changed for nights after the fact: another version of a split, one that
+ * came late or that a person released, a decision about a long gap. Only what can reach outcomes up to `last`.
+ */
+export async function readMemberChanges(
+  sql: Queryable,
+  input: { universe: string; versions: readonly string[]; first: string; last: string },
+): Promise<KnowledgeChange[]> {
+  const { universe, versions, first, last } = input;
+  return await sql<KnowledgeChange[]>`
+    with members as materialized (
+      select u.version, m.symbol from market.universes u cross join lateral unnest(u.members) as m(symbol)
+      where u.universe = ${universe} and u.version = any(${[...versions]})),
+    versions as (
+      select symbol, ex_date, available_on from market.splits
+      union all select symbol, ex_date, available_on from market.split_revisions)
+    select distinct m.version as universe_version, v.ex_date as session_date, v.available_on as session,
+      null::timestamptz as known_at, 'across' as reach
+    from versions v join members m on m.symbol = v.symbol
+    where v.available_on > v.ex_date and v.ex_date between ${first} and ${last}
+    union
+    select m.version, q.session_date, null, q.decided_at, case q.subject when 'gap' then 'from' else 'across' end
+    from market.quarantine q join members m on m.symbol = q.symbol
+    where q.decided_by <> 'ingestion' and q.session_date <= ${last}
+      and ((q.subject = 'gap' and q.status <> 'pending')
+        or (q.subject like 'split %' and q.status = 'released' and q.session_date >= ${first}))`;
 }
 
 /**
@@ -193,7 +253,7 @@ export async function endOutcomes(
   input: {
     universe: string;
     throughSession: string;
-    changes: readonly (OutcomeDate & { effectiveSession: string })[];
+    changes: readonly (OutcomeDate & { effectiveSession: string; reach: Reach })[];
   },
 ): Promise<number> {
   const { universe, throughSession, changes } = input;
@@ -204,8 +264,9 @@ export async function endOutcomes(
         min(c.effective_session) as effective_session
       from turbomode.matured_predictions m
       join unnest(${changes.map((one) => one.universeVersion)}::text[], ${changes.map((one) => one.sessionDate)}::date[],
-          ${changes.map((one) => one.effectiveSession)}::date[]) as c(version, session_date, effective_session)
-        on c.version = m.universe_version and c.session_date in (m.entry_session, m.exit_session)
+          ${changes.map((one) => one.effectiveSession)}::date[], ${changes.map((one) => one.reach)}::text[])
+        as c(version, session_date, effective_session, reach)
+        on c.version = m.universe_version and ${isReached(tx)}
           and c.effective_session > m.available_session
       where m.universe = ${universe} and c.effective_session <= ${throughSession}
         and (m.invalid_from is null or m.invalid_from > c.effective_session)

@@ -13,6 +13,8 @@ export type QualityCounts = {
   byKind: Record<string, number>;
   /** Sessions on which many bars are doubtful, by date. */
   doubtfulSessions: { sessionDate: string; bars: number; kinds: string[] }[];
+  /** Splits that nothing confirms and symbols held after a long gap, as far as nobody has decided. */
+  reviews: { symbol: string; sessionDate: string; subject: string; reason: string }[];
 };
 
 type QualityInput = {
@@ -45,8 +47,13 @@ export async function readQualityCounts(sql: Queryable, input: QualityInput): Pr
     group by session_date having count(distinct symbol) >= ${SESSION_BARS} order by session_date`;
   const [quarantine] = await sql<{ quarantined: number; undecided: number }[]>`
     select count(*) as quarantined, count(*) filter (where status = 'pending') as undecided from market.quarantine
-    where symbol = any(${symbols}) and status <> 'released'
+    where symbol = any(${symbols}) and subject = 'bar' and status <> 'released'
       and session_date between ${input.fromSession} and ${input.throughSession}`;
+  const reviews = await sql<QualityCounts['reviews']>`
+    select symbol, session_date, subject, reason from market.quarantine
+    where symbol = any(${symbols}) and subject <> 'bar' and status = 'pending'
+      and session_date <= ${input.throughSession}
+    order by symbol, session_date, subject`;
   return {
     quarantined: quarantine?.quarantined ?? 0,
     undecided: quarantine?.undecided ?? 0,
@@ -54,5 +61,6 @@ export async function readQualityCounts(sql: Queryable, input: QualityInput): Pr
     notes: bars?.notes ?? 0,
     byKind: Object.fromEntries(kinds.map((row) => [row.kind, row.count])),
     doubtfulSessions: sessions.map((row) => ({ ...row })),
+    reviews: reviews.map((row) => ({ ...row })),
   };
 }

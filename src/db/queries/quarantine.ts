@@ -13,14 +13,19 @@ export type RawBar = {
 export type NewQuarantine = {
   symbol: string;
   sessionDate: string;
+  /** `bar`, `split 7:1` or `gap`. */
+  subject: string;
   provider: string;
   priceBasis: string;
   codes: string[];
   reason: string;
-  /** Every row delivered for that session: more than one is a duplicate. */
+  /** Every bar delivered for that session: more than one is a duplicate. Empty for what is no bar. */
   raw: RawBar[];
   availableAt: string;
 };
+/** Who closed a row that no person looked at. */
+const BY_INGESTION = 'ingestion';
+
 export type QuarantineStatus = 'pending' | 'released' | 'rejected';
 export type QuarantineRow = NewQuarantine & {
   status: QuarantineStatus;
@@ -32,12 +37,12 @@ export type QuarantineRow = NewQuarantine & {
 };
 
 /**
- * Stores impossible rows. One that is known with the same raw values stays as it is, whatever was
+ * Stores impossible bars. One that is known with the same raw values stays as it is, whatever was
  * decided; other raw values make it pending again. Returns how many rows were new or changed.
  */
 export async function storeQuarantine(
   tx: Tx,
-  input: { rows: readonly NewQuarantine[]; taskRunId: string },
+  input: { rows: readonly Omit<NewQuarantine, 'subject'>[]; taskRunId: string },
 ): Promise<number> {
   if (input.rows.length === 0) return 0;
   const records = input.rows.map((row) => ({
@@ -57,12 +62,92 @@ export async function storeQuarantine(
       ${input.taskRunId}
     from jsonb_to_recordset(${tx.json(jsonb(records))}::jsonb) as r(symbol text, session_date date,
       provider text, price_basis text, codes text[], reason text, raw jsonb, available_at timestamptz)
-    on conflict (symbol, session_date, provider) do update set raw = excluded.raw, codes = excluded.codes,
+    on conflict (symbol, session_date, subject, provider) do update set raw = excluded.raw, codes = excluded.codes,
       reason = excluded.reason, price_basis = excluded.price_basis, status = 'pending', decided_by = null,
       decided_at = null, decision_reason = null, task_run_id = excluded.task_run_id, recorded_at = now()
     where q.raw is distinct from excluded.raw
     returning 1`;
   return changed.length;
+}
+
+/**
+ * Puts splits and gaps before a person. One that is there stays as it is, decided or not; one that ingestion had
+ * closed itself is open again. Those that are open now leave an event in words.
+ */
+export async function openReviews(
+  tx: Tx,
+  input: { rows: readonly NewQuarantine[]; taskRunId: string },
+): Promise<number> {
+  if (input.rows.length === 0) return 0;
+  const records = input.rows.map((row) => ({
+    symbol: row.symbol,
+    session_date: row.sessionDate,
+    subject: row.subject,
+    provider: row.provider,
+    price_basis: row.priceBasis,
+    codes: row.codes,
+    reason: row.reason,
+    available_at: row.availableAt,
+  }));
+  const opened = await tx`
+    with opened as (
+      insert into market.quarantine as q (symbol, session_date, subject, provider, price_basis, codes, reason, raw,
+        available_at, task_run_id)
+      select r.symbol, r.session_date, r.subject, r.provider, r.price_basis, r.codes, r.reason, '[]', r.available_at,
+        ${input.taskRunId}
+      from jsonb_to_recordset(${tx.json(jsonb(records))}::jsonb) as r(symbol text, session_date date, subject text,
+        provider text, price_basis text, codes text[], reason text, available_at timestamptz)
+      where not exists (select 1 from market.quarantine o where o.symbol = r.symbol
+        and o.session_date = r.session_date and o.subject = r.subject and o.provider <> r.provider)
+      on conflict (symbol, session_date, subject, provider) do update set status = 'pending', decided_by = null,
+        decided_at = null, decision_reason = null, reason = excluded.reason, codes = excluded.codes,
+        task_run_id = excluded.task_run_id, recorded_at = now()
+      where q.status = 'rejected' and q.decided_by = ${BY_INGESTION}
+      returning q.*)
+    insert into ops.events (kind, subject, session_date, details, task_run_id, handled_at, handled_by)
+    select case when subject = 'gap' then 'gap.found' else 'split.unconfirmed' end, symbol, session_date,
+      jsonb_build_object('words', reason, 'codes', to_jsonb(codes), 'subject', subject), task_run_id, now(), task_run_id
+    from opened returning 1`;
+  return opened.length;
+}
+
+/** Closes open reviews whose question is answered by data that came since. */
+export async function settleReviews(
+  tx: Tx,
+  input: { keys: readonly ReviewKey[]; why: string },
+): Promise<void> {
+  if (input.keys.length === 0) return;
+  await tx`
+    update market.quarantine q set status = 'rejected', decided_by = ${BY_INGESTION}, decided_at = now(),
+      decision_reason = ${input.why}
+    from unnest(${input.keys.map((key) => key.symbol)}::text[], ${input.keys.map((key) => key.sessionDate)}::date[],
+        ${input.keys.map((key) => key.subject)}::text[]) as k(symbol, session_date, subject)
+    where q.symbol = k.symbol and q.session_date = k.session_date and q.subject = k.subject and q.status = 'pending'`;
+}
+
+export type ReviewKey = { symbol: string; sessionDate: string; subject: string };
+
+/** Splits and gaps nobody has decided about. */
+export async function readOpenReviews(
+  sql: Queryable,
+  input: { symbols: readonly string[]; kind: 'split' | 'gap' },
+): Promise<ReviewKey[]> {
+  return await sql<ReviewKey[]>`
+    select symbol, session_date, subject from market.quarantine
+    where symbol = any(${[...input.symbols]}) and status = 'pending'
+      and ${input.kind === 'gap' ? sql`subject = 'gap'` : sql`subject like 'split %'`}
+    order by symbol, session_date`;
+}
+
+/** What people decided about splits and gaps before an instant: the cut-off of a night. */
+export async function readReviewDecisions(
+  sql: Queryable,
+  input: { symbols: readonly string[]; cutoff: string },
+): Promise<(ReviewKey & { status: 'released' | 'rejected' })[]> {
+  return await sql<(ReviewKey & { status: 'released' | 'rejected' })[]>`
+    select symbol, session_date, subject, status from market.quarantine
+    where symbol = any(${[...input.symbols]}) and subject <> 'bar' and status <> 'pending'
+      and decided_by <> ${BY_INGESTION} and decided_at < ${input.cutoff}`;
 }
 
 /** Closes pending rows for sessions that have a usable bar by now. */
@@ -72,33 +157,42 @@ export async function settleQuarantine(
 ): Promise<void> {
   if (input.keys.length === 0) return;
   await tx`
-    update market.quarantine q set status = 'rejected', decided_by = 'ingestion', decided_at = now(),
+    update market.quarantine q set status = 'rejected', decided_by = ${BY_INGESTION}, decided_at = now(),
       decision_reason = 'the provider delivered a usable bar later'
     from unnest(${input.keys.map((key) => key.symbol)}::text[], ${input.keys.map((key) => key.sessionDate)}::date[])
       as k(symbol, session_date)
-    where q.symbol = k.symbol and q.session_date = k.session_date and q.status = 'pending'`;
+    where q.symbol = k.symbol and q.session_date = k.session_date and q.subject = 'bar' and q.status = 'pending'`;
 }
 
 /** Rows of symbols up to a session, by symbol and date. */
 export async function readQuarantine(
   sql: Queryable,
-  filter: { symbols?: readonly string[]; throughSession?: string; status?: QuarantineStatus; limit?: number },
+  filter: {
+    symbols?: readonly string[];
+    throughSession?: string;
+    status?: QuarantineStatus;
+    /** Only rows about this; absent: about anything. */
+    subject?: 'bar';
+    limit?: number;
+  },
 ): Promise<QuarantineRow[]> {
   return await sql<QuarantineRow[]>`
     select * from market.quarantine
     where ${filter.symbols === undefined ? sql`true` : sql`symbol = any(${[...filter.symbols]})`}
       and ${filter.throughSession === undefined ? sql`true` : sql`session_date <= ${filter.throughSession}`}
       and ${filter.status === undefined ? sql`true` : sql`status = ${filter.status}`}
-    order by symbol, session_date, provider limit ${filter.limit ?? 10_000}`;
+      and ${filter.subject === undefined ? sql`true` : sql`subject = ${filter.subject}`}
+    order by symbol, session_date, subject, provider limit ${filter.limit ?? 10_000}`;
 }
 
-type QuarantineKey = { symbol: string; sessionDate: string; provider: string };
+type QuarantineKey = { symbol: string; sessionDate: string; subject: string; provider: string };
 
 /** One row, kept from other writers until the transaction ends; null if there is none. */
 export async function lockQuarantineRow(tx: Tx, key: QuarantineKey): Promise<QuarantineRow | null> {
   const [row] = await tx<QuarantineRow[]>`
     select * from market.quarantine
-    where symbol = ${key.symbol} and session_date = ${key.sessionDate} and provider = ${key.provider}
+    where symbol = ${key.symbol} and session_date = ${key.sessionDate} and subject = ${key.subject}
+      and provider = ${key.provider}
     for update`;
   return row ?? null;
 }
@@ -111,8 +205,8 @@ export async function closeQuarantineRow(
   await tx`
     update market.quarantine set status = ${input.status}, decided_by = ${input.by}, decided_at = ${input.at},
       decision_reason = ${input.why}
-    where symbol = ${input.symbol} and session_date = ${input.sessionDate} and provider = ${input.provider}
-      and status = 'pending'`;
+    where symbol = ${input.symbol} and session_date = ${input.sessionDate} and subject = ${input.subject}
+      and provider = ${input.provider} and status = 'pending'`;
 }
 
 /**
@@ -121,7 +215,12 @@ export async function closeQuarantineRow(
  */
 export async function insertReleasedBar(
   tx: Tx,
-  input: QuarantineKey & { priceBasis: string; raw: RawBar; availableAt: string; taskRunId: string },
+  input: Omit<QuarantineKey, 'subject'> & {
+    priceBasis: string;
+    raw: RawBar;
+    availableAt: string;
+    taskRunId: string;
+  },
 ): Promise<boolean> {
   const { raw } = input;
   const inserted = await tx`

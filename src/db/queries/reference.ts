@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import type {
-  CorporateActions,
   DividendAction,
   FundamentalRecord,
   Instrument,
-  SplitAction,
+  ReportedSplit,
 } from '../../domain/market-data.ts';
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
+import { type Knowledge, storeVersions, type VersionCounts, type VersionedTable } from './versioned.ts';
 
-/** Stores instrument metadata; unchanged rows stay untouched. Returns rows that changed. */
+/**
+ * Stores instrument metadata; unchanged rows stay untouched. A person's word that the ticker means another company
+ * since a long gap goes before a provider's earlier first session. Returns rows that changed.
+ */
 export async function storeInstruments(
   tx: Tx,
   input: { instruments: readonly Instrument[]; provider: string },
@@ -26,9 +29,14 @@ export async function storeInstruments(
   }));
   const changed = await tx`
     insert into market.instruments as i (symbol, name, sector, exchange, currency, valid_from, metadata, provider)
-    select r.symbol, r.name, r.sector, r.exchange, r.currency, r.valid_from, r.metadata, ${input.provider}
+    select r.symbol, r.name, r.sector, r.exchange, r.currency, greatest(r.valid_from, decided.valid_from), r.metadata,
+      ${input.provider}
     from jsonb_to_recordset(${tx.json(jsonb(rows))}::jsonb) as r(symbol text, name text, sector text,
       exchange text, currency text, valid_from date, metadata jsonb)
+    left join (
+      select symbol, max(session_date) as valid_from from market.quarantine
+      where subject = 'gap' and status = 'rejected' and decided_by <> 'ingestion' group by symbol) decided
+      on decided.symbol = r.symbol
     on conflict (symbol) do update set name = excluded.name, sector = excluded.sector,
       exchange = excluded.exchange, currency = excluded.currency, valid_from = excluded.valid_from,
       metadata = excluded.metadata, provider = excluded.provider, recorded_at = now()
@@ -60,59 +68,103 @@ export async function readInstruments(
   return new Map(rows.map((row) => [row.symbol, row]));
 }
 
-/** Stores splits and dividends with their ex dates; unchanged rows stay untouched. Returns rows that changed. */
+const SPLITS: VersionedTable = {
+  table: 'market.splits',
+  history: 'market.split_revisions',
+  key: { symbol: 'text', ex_date: 'date' },
+  compare: { new_shares: 'float8', old_shares: 'float8', asked: 'text[]', confirmed_by: 'text[]' },
+  carry: { provider: 'text' },
+  event: { kind: 'split.revised', date: 'ex_date' },
+};
+const DIVIDENDS: VersionedTable = {
+  table: 'market.dividends',
+  history: 'market.dividend_revisions',
+  key: { symbol: 'text', ex_date: 'date' },
+  compare: { amount: 'float8', currency: 'text' },
+  carry: { provider: 'text', basis: 'text' },
+  event: { kind: 'dividend.revised', date: 'ex_date' },
+};
+const FUNDAMENTALS: VersionedTable = {
+  table: 'market.fundamentals',
+  history: 'market.fundamental_revisions',
+  key: { symbol: 'text', period_end: 'date', kind: 'text', provider: 'text' },
+  compare: { content_hash: 'text' },
+  carry: { currency: 'text', metrics: 'jsonb' },
+  event: { kind: 'fundamentals.revised', date: 'period_end' },
+};
+
+/** A fact with what tells from when on nights know it. */
+export type Known<Fact> = { fact: Fact; provider: string; knowledge: Knowledge };
+type StoreContext = { knownAt: string; taskRunId: string };
+
+/** Stores splits and dividends with their ex dates, one per symbol and date. Returns what changed. */
 export async function storeCorporateActions(
   tx: Tx,
-  input: { actions: CorporateActions; provider: string },
-): Promise<number> {
-  const { splits, dividends } = input.actions;
-  const splitRows = splits.map((split) => ({
-    symbol: split.symbol,
-    ex_date: split.exDate,
-    new_shares: split.newShares,
-    old_shares: split.oldShares,
-  }));
-  const dividendRows = dividends.map((dividend) => ({
-    symbol: dividend.symbol,
-    ex_date: dividend.exDate,
-    amount: dividend.cashAmount,
-    currency: dividend.currency,
-  }));
-  const changedSplits = await tx`
-    insert into market.splits as s (symbol, ex_date, new_shares, old_shares, provider, available_on)
-    select r.symbol, r.ex_date, r.new_shares, r.old_shares, ${input.provider}, r.ex_date
-    from jsonb_to_recordset(${tx.json(jsonb(splitRows))}::jsonb) as r(symbol text, ex_date date,
-      new_shares float8, old_shares float8)
-    on conflict (symbol, ex_date) do update set new_shares = excluded.new_shares,
-      old_shares = excluded.old_shares, provider = excluded.provider, recorded_at = now()
-    where (s.new_shares, s.old_shares) is distinct from (excluded.new_shares, excluded.old_shares)
-    returning 1`;
-  const changedDividends = await tx`
-    insert into market.dividends as d (symbol, ex_date, amount, currency, basis, provider, available_on)
-    select r.symbol, r.ex_date, r.amount, r.currency, 'asTraded', ${input.provider}, r.ex_date
-    from jsonb_to_recordset(${tx.json(jsonb(dividendRows))}::jsonb) as r(symbol text, ex_date date,
-      amount float8, currency text)
-    on conflict (symbol, ex_date) do update set amount = excluded.amount, currency = excluded.currency,
-      provider = excluded.provider, recorded_at = now()
-    where (d.amount, d.currency) is distinct from (excluded.amount, excluded.currency)
-    returning 1`;
-  return changedSplits.length + changedDividends.length;
+  input: StoreContext & {
+    splits: readonly Known<ReportedSplit>[];
+    dividends: readonly Known<DividendAction>[];
+  },
+): Promise<VersionCounts> {
+  const { knownAt, taskRunId } = input;
+  const splits = await storeVersions(tx, {
+    into: SPLITS,
+    rows: input.splits.map(({ fact, provider, knowledge }) => ({
+      symbol: fact.symbol,
+      ex_date: fact.exDate,
+      new_shares: fact.newShares,
+      old_shares: fact.oldShares,
+      asked: fact.asked,
+      confirmed_by: fact.confirmedBy,
+      provider,
+      ...knowledge,
+    })),
+    knownAt,
+    taskRunId,
+  });
+  const dividends = await storeVersions(tx, {
+    into: DIVIDENDS,
+    rows: input.dividends.map(({ fact, provider, knowledge }) => ({
+      symbol: fact.symbol,
+      ex_date: fact.exDate,
+      amount: fact.cashAmount,
+      currency: fact.currency,
+      provider,
+      basis: 'asTraded',
+      ...knowledge,
+    })),
+    knownAt,
+    taskRunId,
+  });
+  return { added: splits.added + dividends.added, revised: splits.revised + dividends.revised };
 }
 
-/** Splits and dividends known at the night of `throughSession`, by symbol. */
+type Actions = { splits: ReportedSplit[]; dividends: DividendAction[] };
+
+/**
+ * Splits and dividends as the night of `throughSession` knows them, by symbol. Splits between that session and
+ * `unitsThrough` come as they are stored now: they only bring prices that hold them into the same share units.
+ */
 export async function readCorporateActions(
   sql: Queryable,
-  input: { symbols: readonly string[]; throughSession: string },
-): Promise<Map<string, { splits: SplitAction[]; dividends: DividendAction[] }>> {
+  input: { symbols: readonly string[]; throughSession: string; unitsThrough?: string },
+): Promise<Map<string, Actions>> {
   const symbols = [...input.symbols];
-  const splits = await sql<SplitAction[]>`
-    select symbol, ex_date, new_shares, old_shares from market.splits
-    where symbol = any(${symbols}) and available_on <= ${input.throughSession} order by symbol, ex_date`;
+  const { throughSession, unitsThrough = throughSession } = input;
+  const current = sql`symbol = any(${symbols}) and available_on <= ${throughSession}`;
+  const before = sql`symbol = any(${symbols}) and available_on <= ${throughSession} and superseded_on > ${throughSession}`;
+  const splits = await sql<ReportedSplit[]>`
+    select symbol, ex_date, new_shares, old_shares, asked, confirmed_by from market.splits
+    where ${current} or (symbol = any(${symbols}) and ex_date > ${throughSession} and ex_date <= ${unitsThrough})
+    union all
+    select symbol, ex_date, new_shares, old_shares, asked, confirmed_by from market.split_revisions where ${before}
+    order by symbol, ex_date`;
   const dividends = await sql<DividendAction[]>`
-    select symbol, ex_date, amount as cash_amount, currency from market.dividends
-    where symbol = any(${symbols}) and available_on <= ${input.throughSession} order by symbol, ex_date`;
-  const bySymbol = new Map<string, { splits: SplitAction[]; dividends: DividendAction[] }>();
-  const entryOf = (symbol: string): { splits: SplitAction[]; dividends: DividendAction[] } => {
+    select symbol, ex_date, amount as cash_amount, currency from market.dividends where ${current}
+    union all
+    select symbol, ex_date, amount, currency from market.dividend_revisions where ${before}
+    order by symbol, ex_date`;
+  const bySymbol = new Map<string, Actions>();
+  const entryOf = (symbol: string): Actions => {
     const entry = bySymbol.get(symbol) ?? { splits: [], dividends: [] };
     bySymbol.set(symbol, entry);
     return entry;
@@ -122,42 +174,63 @@ export async function readCorporateActions(
   return bySymbol;
 }
 
-/** Stores statements and snapshots; a record whose content is stored already is not sent. Returns rows that changed. */
+/** Stores statements and snapshots; a record whose content is stored already is not sent. Returns what changed. */
 export async function storeFundamentals(
   tx: Tx,
-  input: { records: readonly FundamentalRecord[]; provider: string },
-): Promise<number> {
-  if (input.records.length === 0) return 0;
-  const symbols = [...new Set(input.records.map((record) => record.symbol))];
+  input: StoreContext & { records: readonly Known<FundamentalRecord>[] },
+): Promise<VersionCounts> {
+  if (input.records.length === 0) return { added: 0, revised: 0 };
+  const symbols = [...new Set(input.records.map(({ fact }) => fact.symbol))];
   const stored = await tx<{ key: string; contentHash: string }[]>`
-    select concat_ws(' ', symbol, period_end, kind) as key, content_hash from market.fundamentals
-    where symbol = any(${symbols}) and provider = ${input.provider}`;
+    select concat_ws(' ', symbol, period_end, kind, provider) as key, content_hash from market.fundamentals
+    where symbol = any(${symbols})`;
   const hashes = new Map(stored.map((row) => [row.key, row.contentHash]));
   const rows = input.records
-    .map((record) => ({
-      symbol: record.symbol,
-      period_end: record.periodEnd,
-      kind: record.kind,
-      available_on: record.availableAt,
-      currency: record.currency,
-      metrics: record.metrics,
-      content_hash: contentHashOf(record),
+    .map(({ fact, provider, knowledge }) => ({
+      symbol: fact.symbol,
+      period_end: fact.periodEnd,
+      kind: fact.kind,
+      provider,
+      currency: fact.currency,
+      metrics: fact.metrics,
+      content_hash: contentHashOf(fact),
+      ...knowledge,
     }))
-    .filter((row) => hashes.get(`${row.symbol} ${row.period_end} ${row.kind}`) !== row.content_hash);
-  if (rows.length === 0) return 0;
-  const changed = await tx`
-    insert into market.fundamentals as f (symbol, period_end, kind, provider, available_on, currency, metrics,
-      content_hash)
-    select r.symbol, r.period_end, r.kind, ${input.provider}, r.available_on, r.currency, r.metrics,
-      r.content_hash
-    from jsonb_to_recordset(${tx.json(jsonb(rows))}::jsonb) as r(symbol text, period_end date, kind text,
-      available_on date, currency text, metrics jsonb, content_hash text)
-    on conflict (symbol, period_end, kind, provider) do update set available_on = excluded.available_on,
-      currency = excluded.currency, metrics = excluded.metrics, content_hash = excluded.content_hash,
-      recorded_at = now()
-    where f.content_hash is distinct from excluded.content_hash
-    returning 1`;
-  return changed.length;
+    .filter(
+      (row) =>
+        hashes.get([row.symbol, row.period_end, row.kind, row.provider].join(' ')) !== row.content_hash,
+    );
+  const { knownAt, taskRunId } = input;
+  return await storeVersions(tx, { into: FUNDAMENTALS, rows, knownAt, taskRunId });
+}
+
+export type KnownFundamental = Omit<FundamentalRecord, 'availableAt'> & {
+  provider: string;
+  /** First session whose night knows this version. */
+  availableOn: string;
+};
+
+/** Statements and snapshots as the night of `throughSession` knows them, by symbol and period. */
+export async function readFundamentals(
+  sql: Queryable,
+  input: { symbols: readonly string[]; throughSession: string },
+): Promise<KnownFundamental[]> {
+  const symbols = [...input.symbols];
+  const { throughSession } = input;
+  return await sql<KnownFundamental[]>`
+    select symbol, period_end, kind, provider, currency, metrics, available_on from market.fundamentals
+    where symbol = any(${symbols}) and available_on <= ${throughSession}
+    union all
+    select symbol, period_end, kind, provider, currency, metrics, available_on from market.fundamental_revisions
+    where symbol = any(${symbols}) and available_on <= ${throughSession} and superseded_on > ${throughSession}
+    order by symbol, period_end, kind, provider`;
+}
+
+/** From a session on, a person says, the ticker means this company. */
+export async function startInstrument(tx: Tx, input: { symbol: string; validFrom: string }): Promise<void> {
+  await tx`
+    update market.instruments set valid_from = ${input.validFrom}, recorded_at = now()
+    where symbol = ${input.symbol} and valid_from is distinct from ${input.validFrom}::date`;
 }
 
 /** A source that stays open gives the same objects each night. */

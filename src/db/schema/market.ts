@@ -155,16 +155,19 @@ export const barFlags = market.table(
   ],
 );
 
-/** Rows that cannot be true. `raw` is what was delivered, word for word. */
+/** What a person decides about: rows that cannot be true, splits that nothing confirms, tickers after a long gap. */
 export const quarantine = market.table(
   'quarantine',
   {
     symbol: symbolColumn().notNull(),
     sessionDate: date('session_date', { mode: 'string' }).notNull(),
+    /** `bar`, `split 7:1` (of that ex date) or `gap` (that ended with that session). */
+    subject: text('subject').notNull().default('bar'),
     provider: text('provider').notNull(),
     priceBasis: text('price_basis').notNull(),
     codes: text('codes').array().notNull(),
     reason: text('reason').notNull(),
+    /** Bars word for word as delivered; empty for what is no bar. */
     raw: jsonb('raw').notNull(),
     status: text('status').notNull().default('pending'),
     decidedBy: text('decided_by'),
@@ -175,63 +178,92 @@ export const quarantine = market.table(
     recordedAt: recordedAt(),
   },
   (t) => [
-    primaryKey({ columns: [t.symbol, t.sessionDate, t.provider] }),
+    primaryKey({ columns: [t.symbol, t.sessionDate, t.subject, t.provider] }),
+    check('quarantine_subject', sql`${t.subject} in ('bar', 'gap') or ${t.subject} like 'split %'`),
     check('quarantine_status', sql`${t.status} in ('pending', 'released', 'rejected')`),
   ],
 );
 
-export const splits = market.table(
-  'splits',
-  {
-    symbol: symbolColumn().notNull(),
-    exDate: date('ex_date', { mode: 'string' }).notNull(),
-    /** 7 new for 1 old, or 1 new for 8 old. */
-    newShares: doublePrecision('new_shares').notNull(),
-    oldShares: doublePrecision('old_shares').notNull(),
-    provider: text('provider').notNull(),
-    /** First session whose night may know it. */
-    availableOn: date('available_on', { mode: 'string' }).notNull(),
-    recordedAt: recordedAt(),
-  },
-  (t) => [primaryKey({ columns: [t.symbol, t.exDate] })],
+const splitContent = () => ({
+  /** 7 new for 1 old, or 1 new for 8 old. */
+  newShares: doublePrecision('new_shares').notNull(),
+  oldShares: doublePrecision('old_shares').notNull(),
+  /** Other sources that could have it, and those of them that report the same. */
+  asked: text('asked').array().notNull().default([]),
+  confirmedBy: text('confirmed_by').array().notNull().default([]),
+  provider: text('provider').notNull(),
+});
+const dividendContent = () => ({
+  amount: doublePrecision('amount').notNull(),
+  currency: text('currency').notNull().default('USD'),
+  /** `asTraded`, or `adjusted`: already divided by later splits. */
+  basis: text('basis').notNull(),
+  provider: text('provider').notNull(),
+});
+const fundamentalContent = () => ({
+  currency: text('currency').notNull().default('USD'),
+  metrics: jsonb('metrics').notNull(),
+  /** Hash of availability, currency and metrics: an unchanged record is not sent again. */
+  contentHash: hashColumn('content_hash').notNull(),
+});
+/** Which version of a fact a row is, from which session's night on it is known, when it was stored. */
+const version = () => ({
+  revision: smallint('revision').notNull().default(0),
+  availableOn: date('available_on', { mode: 'string' }).notNull(),
+  recordedAt: recordedAt(),
+});
+/** The same of a version that another one replaced: nights from `superseded_on` on know the next. */
+const oldVersion = () => ({
+  revision: smallint('revision').notNull(),
+  availableOn: date('available_on', { mode: 'string' }).notNull(),
+  supersededOn: date('superseded_on', { mode: 'string' }).notNull(),
+  recordedAt: instant('recorded_at').notNull(),
+});
+const actionKey = () => ({
+  symbol: symbolColumn().notNull(),
+  exDate: date('ex_date', { mode: 'string' }).notNull(),
+});
+const fundamentalKey = () => ({
+  symbol: symbolColumn().notNull(),
+  periodEnd: date('period_end', { mode: 'string' }).notNull(),
+  /** `annual` or `snapshot`. */
+  kind: text('kind').notNull(),
+  provider: text('provider').notNull(),
+});
+
+export const splits = market.table('splits', { ...actionKey(), ...splitContent(), ...version() }, (t) => [
+  primaryKey({ columns: [t.symbol, t.exDate] }),
+]);
+export const splitRevisions = market.table(
+  'split_revisions',
+  { ...actionKey(), ...splitContent(), ...oldVersion() },
+  (t) => [primaryKey({ columns: [t.symbol, t.exDate, t.revision] })],
 );
 
 export const dividends = market.table(
   'dividends',
-  {
-    symbol: symbolColumn().notNull(),
-    exDate: date('ex_date', { mode: 'string' }).notNull(),
-    amount: doublePrecision('amount').notNull(),
-    currency: text('currency').notNull().default('USD'),
-    /** `asTraded`, or `adjusted`: already divided by later splits. */
-    basis: text('basis').notNull(),
-    provider: text('provider').notNull(),
-    availableOn: date('available_on', { mode: 'string' }).notNull(),
-    recordedAt: recordedAt(),
-  },
+  { ...actionKey(), ...dividendContent(), ...version() },
   (t) => [
     primaryKey({ columns: [t.symbol, t.exDate] }),
     check('dividends_basis', sql`${t.basis} in ('asTraded', 'adjusted')`),
   ],
 );
+export const dividendRevisions = market.table(
+  'dividend_revisions',
+  { ...actionKey(), ...dividendContent(), ...oldVersion() },
+  (t) => [primaryKey({ columns: [t.symbol, t.exDate, t.revision] })],
+);
 
+/** Available with the filing date, else 90 days after the period's end. */
 export const fundamentals = market.table(
   'fundamentals',
-  {
-    symbol: symbolColumn().notNull(),
-    periodEnd: date('period_end', { mode: 'string' }).notNull(),
-    /** `annual` or `snapshot`. */
-    kind: text('kind').notNull(),
-    provider: text('provider').notNull(),
-    /** Filing date, else period end + 90 days. */
-    availableOn: date('available_on', { mode: 'string' }).notNull(),
-    currency: text('currency').notNull().default('USD'),
-    metrics: jsonb('metrics').notNull(),
-    /** Hash of availability, currency and metrics: an unchanged record is not sent again. */
-    contentHash: hashColumn('content_hash').notNull(),
-    recordedAt: recordedAt(),
-  },
+  { ...fundamentalKey(), ...fundamentalContent(), ...version() },
   (t) => [primaryKey({ columns: [t.symbol, t.periodEnd, t.kind, t.provider] })],
+);
+export const fundamentalRevisions = market.table(
+  'fundamental_revisions',
+  { ...fundamentalKey(), ...fundamentalContent(), ...oldVersion() },
+  (t) => [primaryKey({ columns: [t.symbol, t.periodEnd, t.kind, t.provider, t.revision] })],
 );
 
 /** Sessions a symbol was asked for and the provider had nothing: a known gap is not fetched every night. */

@@ -1,0 +1,130 @@
+import type { TaskStep } from '../../contracts/activities.ts';
+import type { Queryable } from '../../db/client.ts';
+import { assertCurrentAttempt } from '../../db/fence.ts';
+import { readBars, readBarSpans, readDistantBars, readSymbolsAfter } from '../../db/queries/bars.ts';
+import {
+  type NewQuarantine,
+  openReviews,
+  readOpenReviews,
+  type ReviewKey,
+  settleReviews,
+} from '../../db/queries/quarantine.ts';
+import { readCorporateActions } from '../../db/queries/reference.ts';
+import { nightCutoff } from '../../db/queries/sessions.ts';
+import { epochDayOf, priceBasisKey } from '../../domain/bars.ts';
+import { findLongGaps, gapWords } from '../../domain/validation/gaps.ts';
+import { judgeStored, splitSubject } from '../revisions/as-known.ts';
+import type { IngestionNight, NightDeps } from './night.ts';
+
+type ReviewInput = { deps: NightDeps; night: IngestionNight; step: TaskStep; members: readonly string[] };
+type Reviews = { open: NewQuarantine[]; settle: ReviewKey[] };
+
+/**
+ * Puts before a person what the stored data of the members raises: splits that nothing confirms, tickers after a long
+ * gap. What data that came since answers is closed again. Nothing is written where nothing changed.
+ */
+export async function reviewMembers(input: ReviewInput): Promise<void> {
+  const { deps, step } = input;
+  const gaps = await findGapReviews(deps.db.sql, input);
+  const splits = await findSplitReviews(deps.db.sql, input);
+  const open = [...gaps.open, ...splits.open];
+  if (open.length + gaps.settle.length + splits.settle.length === 0) return;
+  await deps.db.sql.begin(async (tx) => {
+    await assertCurrentAttempt(tx, step.fence);
+    await settleReviews(tx, { keys: gaps.settle, why: 'the bars that were missing came later' });
+    await settleReviews(tx, { keys: splits.settle, why: 'prices or a second source confirm it by now' });
+    await openReviews(tx, { rows: open, taskRunId: step.taskRunId });
+  });
+}
+
+/** Counts tell which members lack so many sessions at all; only their bars are looked through. */
+async function findGapReviews(sql: Queryable, { night, step, members }: ReviewInput): Promise<Reviews> {
+  const { maxGapSessions } = night.config.data;
+  const through = { symbols: members, throughSession: step.sessionDate };
+  const spans = await readBarSpans(sql, through);
+  const holed = spans.flatMap(({ symbol, first, last, bars }) => {
+    const sessions = night.sessionIndexOf(epochDayOf(last)) - night.sessionIndexOf(epochDayOf(first)) + 1;
+    return sessions - bars > maxGapSessions ? [symbol] : [];
+  });
+  const distant =
+    holed.length === 0
+      ? []
+      : await readDistantBars(sql, { ...through, symbols: holed, moreThanDays: maxGapSessions });
+  const found = distant.flatMap(({ symbol, previous, sessionDate }) =>
+    findLongGaps({
+      epochDays: Int32Array.of(epochDayOf(sessionDate)),
+      previousDay: epochDayOf(previous),
+      sessionIndexOf: night.sessionIndexOf,
+      maxGapSessions,
+    }).map((gap) =>
+      reviewOf(night, {
+        symbol,
+        sessionDate,
+        subject: 'gap',
+        codes: ['longGap'],
+        reason: gapWords(symbol, gap),
+      }),
+    ),
+  );
+  return await compare(sql, { kind: 'gap', symbols: members, step, found });
+}
+
+/** A night that was run again after later ones leaves what those found. */
+async function findSplitReviews(sql: Queryable, { night, step, members }: ReviewInput): Promise<Reviews> {
+  const { sessionDate, universeVersion } = step;
+  const actions = await readCorporateActions(sql, { symbols: members, throughSession: sessionDate });
+  const split = [...actions].flatMap(([symbol, { splits }]) => (splits.length > 0 ? [symbol] : []));
+  if (split.length === 0) return { open: [], settle: [] };
+  const later = new Set(await readSymbolsAfter(sql, { symbols: split, session: sessionDate }));
+  const symbols = split.filter((symbol) => !later.has(symbol));
+  const stored = await readBars(sql, {
+    symbols,
+    throughSession: sessionDate,
+    cutoff: await nightCutoff(sql, sessionDate),
+    universeVersion,
+  });
+  const found = symbols.flatMap((symbol) => {
+    const bars = stored.symbols.get(symbol);
+    if (bars === undefined) return [];
+    const { sources } = stored;
+    const splits = actions.get(symbol)?.splits ?? [];
+    return judgeStored({ stored: bars, sources, splits, rules: night.config.data }).flatMap((verdict) => {
+      if (verdict.status !== 'unconfirmed') return [];
+      const { exDate } = verdict.split;
+      const subject = splitSubject(verdict.split);
+      const codes = verdict.code === null ? [] : [verdict.code];
+      return [reviewOf(night, { symbol, sessionDate: exDate, subject, codes, reason: verdict.reason })];
+    });
+  });
+  return await compare(sql, { kind: 'split', symbols, step, found });
+}
+
+function reviewOf(
+  night: IngestionNight,
+  given: Pick<NewQuarantine, 'symbol' | 'sessionDate' | 'subject' | 'codes' | 'reason'>,
+): NewQuarantine {
+  return {
+    ...given,
+    provider: night.coverage.provider,
+    priceBasis: priceBasisKey(night.coverage.basis),
+    raw: [],
+    availableAt: new Date(night.availableAtMs(epochDayOf(given.sessionDate))).toISOString(),
+  };
+}
+
+/** What was found is to be open; what is open and was not found is answered. */
+async function compare(
+  sql: Queryable,
+  input: { kind: 'split' | 'gap'; symbols: readonly string[]; step: TaskStep; found: NewQuarantine[] },
+): Promise<Reviews> {
+  const { kind, symbols, step, found } = input;
+  const keyOf = ({ symbol, sessionDate, subject }: ReviewKey): string =>
+    [symbol, sessionDate, subject].join('/');
+  const isFound = new Set(found.map(keyOf));
+  const known = await readOpenReviews(sql, { symbols, kind });
+  const isOpen = new Set(known.map(keyOf));
+  return {
+    open: found.filter((review) => !isOpen.has(keyOf(review))),
+    settle: known.filter((key) => key.sessionDate <= step.sessionDate && !isFound.has(keyOf(key))),
+  };
+}
