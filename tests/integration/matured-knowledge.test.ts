@@ -1,14 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
-import { type ArtifactStore, createArtifactStore } from '../../src/artifacts/store.ts';
-import { countOutcomes } from '../../src/db/queries/backtests.ts';
-import { insertPredictions, PROBABILITY_NAMES } from '../../src/db/queries/predictions.ts';
-import type { MarketDataProvider } from '../../src/providers/port.ts';
-import { IngestionHouse, type NightOptions, runAs } from './ingestion-house.ts';
+import { MaturedMarket as Market } from './matured-market.ts';
 import { bar, ScriptedProvider } from './scripted-provider.ts';
 
 let market: Market | null = null;
@@ -16,101 +7,6 @@ afterEach(async () => {
   await market?.close();
   market = null;
 });
-
-/** Nights of one universe whose predictions are there and whose outcomes are asked for. */
-class Market {
-  readonly house: IngestionHouse;
-  readonly #options: Omit<NightOptions, 'sessionDate'>;
-  readonly #folder: string;
-  readonly #artifacts: ArtifactStore;
-
-  private constructor(house: IngestionHouse, options: Omit<NightOptions, 'sessionDate'>, folder: string) {
-    this.house = house;
-    this.#options = options;
-    this.#folder = folder;
-    this.#artifacts = createArtifactStore(pathToFileURL(folder).href);
-  }
-
-  static async open(
-    options: Omit<NightOptions, 'sessionDate'>,
-    providers?: readonly MarketDataProvider[],
-  ): Promise<Market> {
-    const folder = await mkdtemp(join(tmpdir(), 'nightshift-matured-'));
-    return new Market(await IngestionHouse.open(providers), options, folder);
-  }
-
-  async close(): Promise<void> {
-    await this.house.close();
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  async ingest(sessionDate: string): Promise<void> {
-    this.house.now = new Date(Date.parse(`${sessionDate}T00:00:00Z`) + 27.75 * 3_600_000);
-    await this.house.night({ ...this.#options, sessionDate });
-  }
-
-  async predict(sessionDate: string): Promise<void> {
-    const step = await this.house.begin({ ...this.#options, sessionDate });
-    const { universe, universeVersion, taskRunId } = step;
-    const [list] = await this.house.sql<{ members: string[] }[]>`
-      select members from market.universes where universe = ${universe} and version = ${universeVersion}`;
-    const set = { sessionDate, universe, universeVersion, modelVersion: 'v1', datasetHash: 'd' };
-    const kind = { featureSetVersion: 'f', labelKind: 'excess', horizonSessions: 1, simulated: false };
-    const probabilities = Object.fromEntries(PROBABILITY_NAMES.map((name) => [name, 0.5])) as never;
-    const rows = (list?.members ?? []).map((symbol) => ({
-      symbol,
-      probabilities,
-      metaLogit: 0,
-      baseRate: 0.5,
-    }));
-    expect(rows.length).toBeGreaterThan(0);
-    await this.house
-      .db('pipeline')
-      .sql.begin((tx) =>
-        insertPredictions(tx, { header: { ...set, ...kind, taskRunId }, revision: 1, rows }),
-      );
-  }
-
-  async mature(sessionDate: string): Promise<{ matured: number; pending: number }> {
-    const step = await this.house.begin({ ...this.#options, sessionDate });
-    const db = this.house.db('pipeline');
-    const deps = { db, artifacts: this.#artifacts, clock: () => this.house.now };
-    return await runAs(() => createBacktestActivities(deps).maturePredictions(step));
-  }
-
-  async outcomesAt(throughSession: string) {
-    const { universe } = this.#options;
-    return await countOutcomes(this.house.db('pipeline').sql, { universe, throughSession });
-  }
-
-  /** What is stored, without who wrote it and when. */
-  async rows(where: { symbol?: string; session?: string } = {}) {
-    return await this.house.sql<
-      {
-        symbol: string;
-        session: string;
-        available: string;
-        invalidFrom: string | null;
-        invalidReason: string | null;
-        price: number | null;
-        excess: number | null;
-        missing: string | null;
-      }[]
-    >`
-      select symbol, session_date as session, available_session as available, invalid_from, invalid_reason,
-        exit_price as price, excess_return as excess, missing_reason as missing
-      from turbomode.matured_predictions
-      where symbol = coalesce(${where.symbol ?? null}, symbol)
-        and session_date = coalesce(${where.session ?? null}::date, session_date)
-      order by session_date, symbol, available_session, invalid_from`;
-  }
-
-  async print(): Promise<unknown> {
-    return await this.house.sql`
-      select coalesce(sum(hashtextextended(t::text || t.xmin::text, 0))::text, '') as outcomes
-      from turbomode.matured_predictions t`;
-  }
-}
 
 describe('outcomes of bars that become doubtful after their own session', () => {
   const [DECIDED, TRADED, KNOWN] = ['2017-07-31', '2017-08-01', '2017-08-02'] as const;
@@ -266,5 +162,82 @@ describe('outcomes of bars that come late', () => {
     expect(await nights.rows({ symbol: 'SC' })).toMatchObject([{ available: S4, missing: 'entryMissing' }]);
     expect(await nights.outcomesAt(S3)).toMatchObject({ withoutOutcome: 0, pending: 1 });
     expect(await nights.outcomesAt(S4)).toMatchObject({ withoutOutcome: 1, pending: 0 });
+  });
+});
+
+describe('two nights that mature the same predictions at the same instant', () => {
+  const SESSIONS = ['2018-01-29', '2018-01-30', '2018-01-31', '2018-02-01'] as const;
+  const [S1, S2, S3, S4] = SESSIONS;
+  const SYMBOLS = Array.from({ length: 24 }, (_, index) => `S${String.fromCharCode(65 + index)}`);
+  const LATE = 'SC';
+
+  /** A market whose predictions of S1 have other outcomes for the night of S2 than for that of S4. */
+  async function open(): Promise<Market> {
+    const provider = new ScriptedProvider('first');
+    for (const [index, symbol] of SYMBOLS.entries()) {
+      for (const [day, session] of SESSIONS.entries()) {
+        provider.set(symbol, session, bar(20 + index + day * 0.1));
+      }
+    }
+    const settings = { historySessions: 4 };
+    market = await Market.open({ universe: 'live', symbols: SYMBOLS, settings }, [provider]);
+    await market.ingest(S1);
+    await market.predict(S1);
+    provider.set(LATE, S2, null);
+    for (const session of [S2, S3]) await market.ingest(session);
+    provider.set(LATE, S2, bar(22.15));
+    await market.ingest(S4);
+    return market;
+  }
+
+  /** Lets the nights begin while nobody can write outcomes, until all of them have worked theirs out. */
+  async function atOnce(nights: Market, sessions: readonly string[]) {
+    const { sql } = nights.house;
+    const connection = await sql.reserve();
+    await connection`begin`;
+    await connection`lock table turbomode.matured_predictions in share row exclusive mode`;
+    const running = sessions.map((session) => nights.mature(session));
+    try {
+      await expect.poll(() => waiting(nights), { timeout: 30_000, interval: 20 }).toBe(sessions.length);
+    } finally {
+      await connection`commit`;
+      connection.release();
+    }
+    return await Promise.all(running);
+  }
+
+  async function waiting(nights: Market): Promise<number> {
+    const [row] = await nights.house.db('api').sql<{ waiting: number }[]>`
+      select count(distinct l.pid) as waiting from pg_locks l join pg_stat_activity a using (pid)
+      where not l.granted and a.datname = current_database()`;
+    return row?.waiting ?? 0;
+  }
+
+  it('each keep theirs, as if they had come one after the other', async () => {
+    const inTurn = await open();
+    const expected = [await inTurn.mature(S2), await inTurn.mature(S4)];
+    const rows = await inTurn.rows();
+    await inTurn.close();
+    const nights = await open();
+    expect(await atOnce(nights, [S2, S4])).toEqual(expected);
+    expect(await nights.rows()).toEqual(rows);
+    expect(await nights.rows({ symbol: 'SA' })).toMatchObject([
+      { available: S2, invalidFrom: S4 },
+      { available: S4, invalidFrom: null },
+    ]);
+    expect(await nights.outcomesAt(S2)).toMatchObject({ matured: 23, pending: 1 });
+    expect(await nights.outcomesAt(S4)).toMatchObject({ matured: 24, pending: 0 });
+  });
+
+  it('twice the same night leaves each outcome once', async () => {
+    const nights = await open();
+    expect(await atOnce(nights, [S4, S4])).toEqual([
+      { matured: 24, pending: 0 },
+      { matured: 24, pending: 0 },
+    ]);
+    expect(await nights.rows({ symbol: LATE })).toHaveLength(1);
+    const versions = await nights.house.sql`
+      select symbol from turbomode.matured_predictions group by symbol having max(outcome_version) > 1`;
+    expect(versions).toHaveLength(0);
   });
 });

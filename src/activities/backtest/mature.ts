@@ -39,7 +39,7 @@ export async function maturePredictions(
   await endStaleOutcomes(deps, { step, calendar });
   const open = await openPredictions(sql, { universe, beforeSession: sessionDate });
   const due = open.filter((prediction) => isDue(prediction, { calendar, sessionDate }));
-  const rows: MaturedRow[] = closedRows(open, { calendar, step });
+  const rows: NewOutcome[] = closedRows(open, { calendar, step });
   const groups = groupByLabels(due);
   const turns = await readBarTurns(sql, { universe, calendar, dates: datesOf(due, calendar) });
   for (const [index, group] of groups.entries()) {
@@ -49,11 +49,14 @@ export async function maturePredictions(
   }
   await deps.db.sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, step.fence);
-    await insertMatured(tx, rows);
+    await insertMatured(tx, { universe, beforeSession: sessionDate, rows });
   });
   const { matured, pending } = await countOutcomes(sql, { universe, throughSession: sessionDate });
   return { matured, pending };
 }
+
+/** Numbered when it is stored. */
+type NewOutcome = Omit<MaturedRow, 'outcomeVersion'>;
 
 /** Ends the outcomes whose bars this night knows otherwise than the nights before. */
 async function endStaleOutcomes(
@@ -83,15 +86,14 @@ function datesOf(due: readonly OpenPrediction[], calendar: ExchangeCalendar): Ou
 function closedRows(
   open: readonly OpenPrediction[],
   { calendar, step }: { calendar: ExchangeCalendar; step: TaskStep },
-): MaturedRow[] {
+): NewOutcome[] {
   return open
     .filter(({ sessionDate }) => !calendar.isSession(sessionDate))
     .map((prediction) => {
-      const { outcomes, horizonSessions: _horizon, ...key } = prediction;
+      const { outcomes: _outcomes, horizonSessions: _horizon, ...key } = prediction;
       const next = calendar.next(prediction.sessionDate);
       return {
         ...key,
-        outcomeVersion: outcomes + 1,
         entrySession: next,
         exitSession: next,
         availableSession: next,
@@ -160,13 +162,12 @@ function maturedRows(context: {
   config: EffectiveConfig;
   step: TaskStep;
   turns: readonly BarTurn[];
-}): MaturedRow[] {
+}): NewOutcome[] {
   const { panel, group, config, step } = context;
   const { sessions, symbols, open, close, states } = panel;
   const horizonSessions = group[0]?.horizonSessions ?? 1;
   const listed = panel.listedFrom === undefined ? {} : { listedFrom: panel.listedFrom };
   const labels = computeLabels({ sessions, symbols, open, close, states, horizonSessions, ...listed });
-  const before = new Map(group.map((prediction) => [keyOf(prediction), prediction.outcomes]));
   return outcomesOf({
     predictions: group,
     panel,
@@ -181,12 +182,7 @@ function maturedRows(context: {
     return {
       ...row,
       ...heldBetween({ turns, earliest: earliestSession, asOfSession: step.sessionDate }),
-      outcomeVersion: (before.get(keyOf(row)) ?? 0) + 1,
       taskRunId: step.taskRunId,
     };
   });
-}
-
-function keyOf(row: Pick<OpenPrediction, 'sessionDate' | 'modelVersion' | 'revision' | 'symbol'>): string {
-  return [row.sessionDate, row.modelVersion, row.revision, row.symbol].join(' ');
 }

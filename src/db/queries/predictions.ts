@@ -298,8 +298,22 @@ export type MaturedRow = PredictionSet & {
   taskRunId: string;
 };
 
-/** Stores outcomes; what is known stays. */
-export async function insertMatured(tx: Tx, rows: readonly MaturedRow[]): Promise<number> {
+/**
+ * Stores outcomes of the night of a session; what is known stays. Two nights that mature the same predictions go one
+ * after the other: what the first one left is counted again, and no outcome is made beside one that holds already.
+ */
+export async function insertMatured(
+  tx: Tx,
+  night: { universe: string; beforeSession: string; rows: readonly Omit<MaturedRow, 'outcomeVersion'>[] },
+): Promise<number> {
+  if (night.rows.length === 0) return 0;
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`matured_predictions/${night.universe}`}, 0))`;
+  const open = await openPredictions(tx, night);
+  const newest = new Map(open.map((one) => [outcomeKey(one), one.outcomes]));
+  const rows = night.rows.flatMap((row): MaturedRow[] => {
+    const outcomes = newest.get(outcomeKey(row));
+    return outcomes === undefined ? [] : [{ ...row, outcomeVersion: outcomes + 1 }];
+  });
   const column = <T>(pick: (row: MaturedRow) => T): T[] => rows.map(pick);
   const { inserted } = await mergeRows({
     tx,
@@ -334,6 +348,10 @@ export async function insertMatured(tx: Tx, rows: readonly MaturedRow[]): Promis
     key: [...KEY, 'outcome_version'],
   });
   return inserted;
+}
+
+function outcomeKey(row: PredictionSet & { revision: number; symbol: string }): string {
+  return [row.sessionDate, row.universeVersion, row.modelVersion, row.revision, row.symbol].join(' ');
 }
 
 /** The outcome of each prediction that holds for the night of a session, as a table expression. */
