@@ -11,6 +11,7 @@ import { configHash, effectiveConfig, parseConfigFile } from '../../src/contract
 import { createDatabase, type Database } from '../../src/db/client.ts';
 import { finishAttempt } from '../../src/db/queries/attempts.ts';
 import { insertConfig } from '../../src/db/queries/configs.ts';
+import { storeSessions } from '../../src/db/queries/sessions.ts';
 import { insertUniverseList } from '../../src/db/queries/universes.ts';
 import type { Role } from '../../src/db/roles.ts';
 import { membersAsOf, universeVersionOf } from '../../src/domain/universe.ts';
@@ -23,8 +24,10 @@ import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createTestDatabase, type TestDatabase, uniqueName } from '../support/env.ts';
 import { beginStep, newTaskRun } from '../support/rows.ts';
 
-/** One archive for all tests of a file: its files are decoded once. */
+/** One archive and one calendar for all tests of a file: their files are decoded once. */
 export const sampleArchive = createArchiveProvider({ directory: join(projectRoot, 'data/sample') });
+let calendar: ReturnType<typeof readSessionTable> | undefined;
+const sessions = () => (calendar ??= readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)));
 
 export type NightOptions = {
   universe: string;
@@ -33,6 +36,9 @@ export type NightOptions = {
   /** Members; absent: a bundled universe. */
   symbols?: readonly string[];
 };
+
+/** The database of a house nobody lives in: tests copy it instead of doing the same nights again. */
+export type LeftHouse = { database: string; drop(): Promise<void> };
 
 /** Tables whose rows a re-run must not touch. */
 const MARKET_TABLES = [
@@ -65,7 +71,6 @@ export class IngestionHouse {
 
   private constructor(database: TestDatabase, providers: readonly MarketDataProvider[]) {
     this.#database = database;
-    const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
     const clock = () => this.now;
     this.decisions = createDecisionActivities({ db: this.db('ingest'), sessions, clock });
     this.activities = createIngestionActivities({
@@ -78,8 +83,26 @@ export class IngestionHouse {
     });
   }
 
-  static async open(providers: readonly MarketDataProvider[] = [sampleArchive]): Promise<IngestionHouse> {
-    return new IngestionHouse(await createTestDatabase(), providers);
+  /** `from`: begins with a copy of what a house had stored when it was left. */
+  static async open(
+    providers: readonly MarketDataProvider[] = [sampleArchive],
+    options: { from?: LeftHouse } = {},
+  ): Promise<IngestionHouse> {
+    return new IngestionHouse(await createTestDatabase(options.from?.database), providers);
+  }
+
+  /** One that knows the calendar, as each does from its first night on, and nothing else. */
+  static async withCalendar(): Promise<LeftHouse> {
+    const house = await IngestionHouse.open();
+    const table = await sessions();
+    await house.db('ingest').sql.begin((tx) => storeSessions(tx, table));
+    return await house.leave();
+  }
+
+  /** Ends its connections; its database stays, for others to begin with. */
+  async leave(): Promise<LeftHouse> {
+    await this.#disconnect();
+    return { database: this.#database.name, drop: () => this.#database.drop() };
   }
 
   db(role: Role | 'owner'): Database {
@@ -142,12 +165,12 @@ export class IngestionHouse {
     return result;
   }
 
-  /** Row versions of the master data: a row that was written again, even equal, makes another print. */
+  /** Row versions of the master data: each write makes another one, by another transaction and in another place. */
   async fingerprint(): Promise<Record<string, string>> {
     const prints: Record<string, string> = {};
     for (const table of MARKET_TABLES) {
       const [row] = await this.sql.unsafe<{ print: string }[]>(
-        `select count(*) || ':' || coalesce(sum(hashtextextended(t::text || t.xmin::text, 0))::text, '') as print
+        `select count(*) || ':' || coalesce(sum(hashtextextended(t.ctid::text || t.xmin::text, 0))::text, '') as print
          from market.${table} t`,
       );
       prints[table] = row?.print ?? '';
@@ -156,8 +179,13 @@ export class IngestionHouse {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((one) => one.close()));
+    await this.#disconnect();
     await this.#database.drop();
+  }
+
+  async #disconnect(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((one) => one.close()));
+    this.#open.clear();
   }
 }
 

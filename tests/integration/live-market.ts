@@ -1,8 +1,15 @@
-import { afterEach, beforeEach } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import {
+  type MarketPanel,
+  readCalendar,
+  readMarketPanel,
+} from '../../src/activities/datasets/market-panel.ts';
 import type { TaskResult, TaskStep } from '../../src/contracts/activities.ts';
+import { effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { readBars } from '../../src/db/queries/bars.ts';
 import { nightCutoff } from '../../src/db/queries/sessions.ts';
-import { IngestionHouse, runAs } from './ingestion-house.ts';
+import { universeVersionOf } from '../../src/domain/universe.ts';
+import { IngestionHouse, type LeftHouse, runAs } from './ingestion-house.ts';
 import { bar, ScriptedProvider } from './scripted-provider.ts';
 
 /** 2018: Thursday to the Wednesday after; 22:45 New York is 03:45Z the day after. */
@@ -22,6 +29,8 @@ export type LiveMarket = {
   night(sessionDate: string): Promise<TaskResult>;
   /** Closes of a symbol as the night of a session sees them. */
   asOf(symbol: string, throughSession: string): Promise<number[]>;
+  /** Closes of a symbol by session as a pipeline's night works with them: adjusted. */
+  adjusted(symbol: string, sessionDate: string): Promise<Map<string, number>>;
   /** A task run that has begun and its only batch. */
   batchOf(
     sessionDate: string,
@@ -29,9 +38,32 @@ export type LiveMarket = {
   ): Promise<TaskStep & { batch: { index: number; symbols: string[] } }>;
 };
 
+/** What the pipeline's night of a session works with: bars, adjusted and judged as known then. */
+export async function panelOf(
+  house: IngestionHouse,
+  input: {
+    universe: string;
+    sessionDate: string;
+    symbols: readonly string[];
+    settings: Record<string, unknown>;
+  },
+): Promise<MarketPanel> {
+  const { universe, sessionDate, symbols, settings } = input;
+  const { sql } = house.db('pipeline');
+  const file = parseConfigFile({
+    scheduled_tasks: [{ task_id: 1 }],
+    nightshift: { universes: { [universe]: settings } },
+  });
+  const config = effectiveConfig(file, universe);
+  const calendar = await readCalendar(sql, config);
+  const universeVersion = universeVersionOf(symbols);
+  return await readMarketPanel(sql, { sessionDate, universe, universeVersion, config, calendar });
+}
+
 /** For each test: two live sources, 24 symbols over six sessions in the first, a database of its own. */
 export function useLiveMarket(): LiveMarket {
   let house: IngestionHouse | undefined;
+  let empty: LeftHouse | undefined;
   const market: LiveMarket = {
     provider: new ScriptedProvider('first'),
     fallback: new ScriptedProvider('second'),
@@ -55,6 +87,12 @@ export function useLiveMarket(): LiveMarket {
       const { symbols } = await readBars(sql, { symbols: [symbol], throughSession, cutoff });
       return [...(symbols.get(symbol)?.bars.close ?? [])];
     },
+    adjusted: async (symbol, sessionDate) => {
+      const { house, settings } = market;
+      const panel = await panelOf(house, { universe: UNIVERSE, sessionDate, symbols: SYMBOLS, settings });
+      const closes = panel.close[panel.symbols.indexOf(symbol)];
+      return new Map(panel.sessions.map((session, index) => [session, closes?.[index] ?? Number.NaN]));
+    },
     batchOf: async (sessionDate, symbols = SYMBOLS) => {
       const { settings } = market;
       const step = await market.house.begin({ universe: UNIVERSE, sessionDate, symbols, settings });
@@ -64,10 +102,15 @@ export function useLiveMarket(): LiveMarket {
       return { ...step, batch };
     },
   };
+  beforeAll(async () => {
+    empty = await IngestionHouse.withCalendar();
+  });
+  afterAll(() => empty?.drop());
   beforeEach(async () => {
     market.provider = new ScriptedProvider('first');
     market.fallback = new ScriptedProvider('second');
-    house = await IngestionHouse.open([market.provider, market.fallback]);
+    const from = empty === undefined ? {} : { from: empty };
+    house = await IngestionHouse.open([market.provider, market.fallback], from);
     for (const [index, symbol] of SYMBOLS.entries()) {
       for (const [day, session] of SESSIONS.entries())
         market.provider.set(symbol, session, bar(20 + index + day * 0.1));

@@ -11,7 +11,7 @@ import { decideQuarantine, DecisionRefusedError, overrideSession } from '../../s
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse } from '../support/house.ts';
 import { useRig } from '../support/rig.ts';
-import { IngestionHouse } from './ingestion-house.ts';
+import { IngestionHouse, type LeftHouse } from './ingestion-house.ts';
 import { bar, ScriptedProvider } from './scripted-provider.ts';
 
 const rigs = useRig();
@@ -33,25 +33,43 @@ async function refusal(act: Promise<unknown>): Promise<DecisionRefusedError> {
 describe('a decision about a quarantined row', () => {
   let house: IngestionHouse;
   let provider: ScriptedProvider;
-  beforeEach(async () => {
-    provider = new ScriptedProvider('first');
-    house = await IngestionHouse.open([provider]);
+  /** After the nights of S1 and S2: each test begins with a copy of it. */
+  let twoNights: LeftHouse;
+
+  function scripted(): ScriptedProvider {
+    const source = new ScriptedProvider('first');
     for (const [index, symbol] of SYMBOLS.entries()) {
       for (const [day, session] of SESSIONS.entries()) {
-        provider.set(symbol, session, bar(20 + index + day * 0.1));
+        source.set(symbol, session, bar(20 + index + day * 0.1));
       }
     }
-    provider.set('SG', S2, [10, 9, 11, 10, 5]);
-    provider.set('SH', S2, [10, 11, 9, Number.NaN, 5]);
-    provider.set('SI', `${S2} again`, bar(1));
+    source.set('SG', S2, [10, 9, 11, 10, 5]);
+    source.set('SH', S2, [10, 11, 9, Number.NaN, 5]);
+    source.set('SI', `${S2} again`, bar(1));
+    return source;
+  }
+  beforeAll(async () => {
+    house = await IngestionHouse.open([scripted()]);
     await night(S1);
     await night(S2);
+    twoNights = await house.leave();
+  });
+  afterAll(() => twoNights.drop());
+  beforeEach(async () => {
+    provider = scripted();
+    house = await IngestionHouse.open([provider], { from: twoNights });
+    at(S2);
     rigs.current.use({ ...createFakes().activities, ...house.decisions });
   });
   afterEach(() => house.close());
 
-  async function night(sessionDate: string) {
+  /** The clock at the nominal instant of a session's night. */
+  function at(sessionDate: string): void {
     house.now = new Date(Date.parse(`${sessionDate}T00:00:00Z`) + 27.75 * 3_600_000);
+  }
+
+  async function night(sessionDate: string) {
+    at(sessionDate);
     return await house.night({
       universe: 'live',
       sessionDate,

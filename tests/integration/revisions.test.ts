@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { type ArtifactStore, createArtifactStore } from '../../src/artifacts/store.ts';
 import type { TaskStep } from '../../src/contracts/activities.ts';
@@ -14,7 +14,7 @@ import {
   type PredictionRow,
 } from '../../src/db/queries/predictions.ts';
 import type { Role } from '../../src/db/roles.ts';
-import { IngestionHouse, runAs } from './ingestion-house.ts';
+import { IngestionHouse, type LeftHouse, runAs } from './ingestion-house.ts';
 import { bar, ScriptedProvider } from './scripted-provider.ts';
 
 const SESSIONS = ['2018-01-29', '2018-01-30', '2018-01-31', '2018-02-01', '2018-02-02'] as const;
@@ -28,29 +28,33 @@ let provider: ScriptedProvider;
 let folder: string;
 let artifacts: ArtifactStore;
 
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'nightshift-revisions-'));
-  artifacts = createArtifactStore(pathToFileURL(folder).href);
+/** A house with a source of its own: empty, or with what another one had stored when it was left. */
+async function open(options: { from?: LeftHouse } = {}): Promise<void> {
+  settings = { historySessions: 4 };
   provider = new ScriptedProvider('first');
-  house = await IngestionHouse.open([provider]);
+  house = await IngestionHouse.open([provider], options);
   for (const [index, symbol] of SYMBOLS.entries()) {
     for (const [day, session] of SESSIONS.entries()) {
       provider.set(symbol, session, bar(20 + index + day * 0.1));
     }
   }
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nightshift-revisions-'));
+  artifacts = createArtifactStore(pathToFileURL(folder).href);
 });
-afterEach(async () => {
-  await house.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => house.close());
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** The clock at the nominal instant of a session's night. */
 function at(sessionDate: string): void {
   house.now = new Date(Date.parse(`${sessionDate}T00:00:00Z`) + 27.75 * 3_600_000);
 }
 
+let settings: Record<string, unknown>;
 function options(sessionDate: string) {
-  return { universe, sessionDate, symbols: SYMBOLS, settings: { historySessions: 4 } };
+  return { universe, sessionDate, symbols: SYMBOLS, settings };
 }
 
 async function ingest(sessionDate: string): Promise<void> {
@@ -59,17 +63,20 @@ async function ingest(sessionDate: string): Promise<void> {
 }
 
 /** Predictions of all members for the session after, as a scan leaves them. */
-async function predict(sessionDate: string): Promise<void> {
+async function predict(
+  sessionDate: string,
+  { modelVersion = 'v1', horizonSessions = 1 }: { modelVersion?: string; horizonSessions?: number } = {},
+): Promise<void> {
   const { taskRunId, universeVersion } = await house.begin(options(sessionDate));
   const header = {
     sessionDate,
     universe,
     universeVersion,
-    modelVersion: 'v1',
+    modelVersion,
     datasetHash: 'd',
     featureSetVersion: 'f',
     labelKind: 'excess',
-    horizonSessions: 1,
+    horizonSessions,
     simulated: false,
     taskRunId,
   };
@@ -119,11 +126,20 @@ async function print(): Promise<unknown> {
 }
 
 describe('outcomes whose bars are revised', () => {
-  beforeEach(async () => {
+  /** After the night whose outcomes are about to change: each test begins with a copy of it. */
+  let matured: LeftHouse;
+  beforeAll(async () => {
+    await open();
     await ingest(S1);
     await predict(S1);
     await ingest(S2);
     expect(await mature(S2)).toMatchObject({ matured: 24, pending: 0 });
+    matured = await house.leave();
+  });
+  afterAll(() => matured.drop());
+  beforeEach(async () => {
+    await open({ from: matured });
+    at(S2);
   });
 
   it('are marked and made again beside the old ones by the next night, which past nights keep', async () => {
@@ -244,6 +260,8 @@ describe('outcomes whose bars are revised', () => {
 });
 
 describe('history that people change', () => {
+  beforeEach(() => open());
+
   it('a released row takes the same way: its outcome comes from the next night on', async () => {
     provider.set('SG', S2, [10, 9, 11, 10.5, 5]);
     await ingest(S1);
@@ -293,6 +311,103 @@ describe('history that people change', () => {
     expect(await openEvents(house.sql, 'session.changed')).toEqual([]);
     const before = await print();
     await mature(S5);
+    expect(await print()).toEqual(before);
+  });
+});
+
+describe('outcomes over a split', () => {
+  /** As traded, SA stands at half its price from S3 on. */
+  beforeEach(async () => {
+    for (const [day, session] of SESSIONS.entries()) {
+      if (session >= S3) provider.set('SA', session, bar((20 + day * 0.1) / 2));
+    }
+    await ingest(S1);
+    await predict(S1, { horizonSessions: 2 });
+    await ingest(S2);
+    // In and out on the day of the split: nothing of the day before is in it.
+    await predict(S2, { modelVersion: 'v2' });
+    await ingest(S3);
+    await mature(S3);
+  });
+  const outcomes = () => house.sql`
+    select model_version as model, outcome_version as version, available_session as available, invalid_from,
+      count(*) as rows, round((max(forward_return) filter (where symbol = 'SA'))::numeric, 6)::float8 as return
+    from turbomode.matured_predictions group by 1, 2, 3, 4 order by 1, 2`;
+  const SPLIT = { symbol: 'SA', exDate: S3, newShares: 2, oldShares: 1 };
+  const without = (20.2 / 2 / 20.1) * 1.002 - 1;
+  const adjusted = (20.2 / 20.1) * 1.002 - 1;
+  const rounded = (value: number): number => Math.round(value * 1e6) / 1e6;
+
+  it('that came late are made again, for those who hold over it', async () => {
+    provider.splits = [SPLIT];
+    await ingest(S4);
+    expect(await openEvents(house.sql, 'split.revised')).toMatchObject([{ subject: 'SA', sessionDate: S3 }]);
+    await mature(S4);
+    expect(await outcomes()).toEqual([
+      { model: 'v1', version: 1, available: S3, invalidFrom: S4, rows: 24, return: rounded(without) },
+      { model: 'v1', version: 2, available: S4, invalidFrom: null, rows: 24, return: rounded(adjusted) },
+      { model: 'v2', version: 1, available: S3, invalidFrom: null, rows: 24, return: rounded(0.002) },
+    ]);
+    expect(await openEvents(house.sql, 'split.revised')).toEqual([]);
+    const [reason] = await house.sql`
+      select distinct invalid_reason from turbomode.matured_predictions where invalid_reason is not null`;
+    expect(reason?.['invalidReason']).toMatch(/^split\.revised SA 2018-01-31 \(event \d+\)$/);
+    const before = await print();
+    for (const session of [S3, S4, S3]) await mature(session);
+    expect(await print()).toEqual(before);
+  });
+
+  it('that a person releases take the same way', async () => {
+    // Announced with the wrong ratio: prices do not show it.
+    provider.splits = [{ ...SPLIT, newShares: 4 }];
+    await ingest(S3);
+    await mature(S3);
+    house.now = new Date(`${S4}T20:00:00Z`);
+    const row = { symbol: 'SA', sessionDate: S3, subject: 'split 4:1', provider: 'first', row: null };
+    await house.decisions.decideQuarantine({ ...row, ...WHO, decision: 'release', workflowId: 'w' });
+    await ingest(S4);
+    await mature(S4);
+    const quartered = (20.2 / 2 / (20.1 / 4)) * 1.002 - 1;
+    expect(await outcomes()).toMatchObject([
+      { model: 'v1', version: 1, available: S3, invalidFrom: S4, return: rounded(without) },
+      { model: 'v1', version: 2, available: S4, invalidFrom: null, return: rounded(quartered) },
+      { model: 'v2', version: 1, invalidFrom: null },
+    ]);
+    const before = await print();
+    for (const session of [S3, S4]) await mature(session);
+    expect(await print()).toEqual(before);
+  });
+});
+
+describe('outcomes of a symbol that was held', () => {
+  it('are made for all members again once a person says that it is the same company', async () => {
+    settings = { historySessions: 8, data: { maxGapSessions: 2 } };
+    provider.set('SB', '2018-01-23', bar(21));
+    await ingest(S1);
+    const row = {
+      symbol: 'SB',
+      sessionDate: S1,
+      subject: 'gap',
+      provider: 'first',
+      row: null,
+      workflowId: 'w',
+    };
+    await predict(S1);
+    await ingest(S2);
+    await mature(S2);
+    house.now = new Date(`${S3}T20:00:00Z`);
+    await house.decisions.decideQuarantine({ ...row, ...WHO, decision: 'release' });
+    await ingest(S3);
+    await mature(S3);
+    expect(await openEvents(house.sql, 'gap.decided')).toEqual([]);
+    expect(await versions()).toEqual([
+      { version: 1, available: S2, invalidFrom: S3, rows: 24, missing: 1, exit: S2 },
+      { version: 2, available: S3, invalidFrom: null, rows: 24, missing: 0, exit: S2 },
+    ]);
+    expect(await returnOf(S2, 'SB')).toBeNull();
+    expect(await returnOf(S3, 'SB')).toBeCloseTo(0.002, 12);
+    const before = await print();
+    for (const session of [S2, S3]) await mature(session);
     expect(await print()).toEqual(before);
   });
 });

@@ -32,15 +32,18 @@ export function testTemporal(): {
   };
 }
 
-/** An empty, migrated database of its own. Call `drop` at the end. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/**
+ * A migrated database of its own: empty, or a copy of another test's, to which nobody is connected. Call `drop` at
+ * the end.
+ */
+export async function createTestDatabase(template: string = TEMPLATE_DATABASE): Promise<TestDatabase> {
   const { ownerUrl, rolePasswords, templateError } = inject('postgres');
   if (templateError !== null)
     throw new Error(`the template database could not be migrated:\n${templateError}`);
   const name = uniqueName('test').replace('-', '_');
   const admin = postgres(ownerUrl, { max: 1, onnotice: () => undefined });
   try {
-    await admin.unsafe(`create database ${name} template ${TEMPLATE_DATABASE}`);
+    await admin.unsafe(`create database ${name} template ${template}`);
   } finally {
     await admin.end();
   }
