@@ -1,10 +1,10 @@
 // Step 1: node_modules from the lockfile.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mustRun, requireDisk, which } from './exec.mjs';
+import { capture, mustRun, requireDisk, which } from './exec.mjs';
+import { requireGlibc } from './libc.mjs';
 import { projectRoot } from './paths.mjs';
 import { hashOf, readStamp, writeStamp } from './stamp.mjs';
-import { SetupError } from './steps.mjs';
 
 const lockPath = join(projectRoot, 'package-lock.json');
 const stampPath = join(projectRoot, 'node_modules', '.nightshift-setup.json');
@@ -35,16 +35,19 @@ function npmInstalledSameVersions() {
   );
 }
 
+/** Node's own description of this process; null where it was built without. */
+function reportHeader() {
+  if (process.report === undefined) return null;
+  process.report.excludeNetwork = true;
+  return process.report.getReport().header ?? null;
+}
+
 /** npm ci. The npm that started us is used when there is one. */
 export async function installNodePackages({ signal }) {
   if (process.platform === 'linux') {
-    process.report.excludeNetwork = true;
-    if (process.report.getReport().header.glibcVersionRuntime === undefined) {
-      throw new SetupError(
-        'this Linux uses musl (Alpine?), for which the Temporal SDK and Postgres have no builds',
-        ['Use a system with glibc, for example Debian or node:22-bookworm-slim.'],
-      );
-    }
+    const header = reportHeader();
+    const loader = header === null ? (await capture('ldd', ['--version'])).output : '';
+    requireGlibc({ platform: process.platform, header, loader });
   }
   await requireDisk(projectRoot, 1.5);
   const npmScript = process.env.npm_execpath;

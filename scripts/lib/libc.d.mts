@@ -1,0 +1,5 @@
+export function requireGlibc(system: {
+  platform: string;
+  header: { glibcVersionRuntime?: string } | null;
+  loader: string;
+}): void;
