@@ -16,6 +16,7 @@ import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } 
 
 import { projectRoot } from '../scripts/lib/paths.mjs';
 import { createQueueActivities } from '../src/activities/queue.ts';
+import { findSlotRequests } from '../src/activities/slot-requests.ts';
 import { createRunActivities } from '../src/activities/runs.ts';
 import { createDatabase } from '../src/db/client.ts';
 import { migrate } from '../src/db/migrate.ts';
@@ -108,7 +109,11 @@ async function measure(options: {
     workflowBundle: { code: options.code },
     activities: {
       nothing: async () => undefined,
-      ...createQueueActivities({ client, findSlotHolders: () => findSlotHolders(database.sql) }),
+      ...createQueueActivities({
+        client,
+        findSlotHolders: () => findSlotHolders(database.sql),
+        findSlotRequests: () => findSlotRequests(database.sql),
+      }),
       ...createRunActivities({
         database,
         client,

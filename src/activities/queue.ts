@@ -18,6 +18,8 @@ type QueueDeps = {
   client: Client;
   /** Runs that hold a slot as the rows tell it. */
   findSlotHolders: () => Promise<SlotHolder[]>;
+  /** Runs that wait for one as the rows tell it. */
+  findSlotRequests: () => Promise<SlotRequest[]>;
 };
 
 /** Signals to and questions of `jobQueue`. */
@@ -47,7 +49,10 @@ export function createQueueActivities(deps: QueueDeps): SlotActivities & QueueAc
       );
       return { closedRunIds: checked.filter((run) => run.closed).map((run) => run.runId) };
     },
-    findHeldSlots: async () => ({ holders: await deps.findSlotHolders() }),
+    findHeldSlots: async () => ({
+      holders: await deps.findSlotHolders(),
+      waiting: await deps.findSlotRequests(),
+    }),
   };
 }
 

@@ -193,8 +193,11 @@ export type QueueActivities = {
   findClosedRuns(input: {
     runs: { workflowId: string; runId: string }[];
   }): Promise<{ closedRunIds: string[] }>;
-  /** Runs that hold a slot although a new queue knows nothing of it: its predecessor was terminated. */
-  findHeldSlots(): Promise<{ holders: SlotHolder[] }>;
+  /**
+   * Runs that hold a slot or wait for one although a new queue knows nothing of it: its predecessor was terminated.
+   * Answers recorded before those who wait were told have none.
+   */
+  findHeldSlots(): Promise<{ holders: SlotHolder[]; waiting?: (SlotHolder & { limits: SlotLimits })[] }>;
 };
 
 export type IngestionPlan = {

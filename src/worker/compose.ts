@@ -10,6 +10,7 @@ import { createMaintenanceActivities } from '../activities/maintenance/activitie
 import { createQueueActivities } from '../activities/queue.ts';
 import { createRunActivities } from '../activities/runs.ts';
 import { createScanActivities } from '../activities/scan/activities.ts';
+import { findSlotRequests } from '../activities/slot-requests.ts';
 import { createTrainingActivities } from '../activities/training/activities.ts';
 import { createArtifactStore } from '../artifacts/store.ts';
 import { createDatabase, type Sql } from '../db/client.ts';
@@ -57,7 +58,11 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
         configNamed: env.configPath !== null && env.configPath !== shippedConfig,
         dataDir: env.dataDir,
       }),
-      ...createQueueActivities({ client, findSlotHolders: () => findSlotHolders(pipeline.sql) }),
+      ...createQueueActivities({
+        client,
+        findSlotHolders: () => findSlotHolders(pipeline.sql),
+        findSlotRequests: () => findSlotRequests(pipeline.sql),
+      }),
       ...createTrainingActivities(common),
       ...createScanActivities(common),
       ...createBacktestActivities(common),

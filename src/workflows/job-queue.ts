@@ -40,6 +40,8 @@ export const queueStateQuery = defineQuery<QueueSnapshot>(QUEUE_STATE);
 const CARE_MS = 60_000;
 const CARE = 'looks whether those who hold slots still run';
 const WAITED_FOR_CARE_MS = 15_000;
+/** Soon after somebody new has to wait: what he waits for may be held by a run that is gone. */
+const NEWCOMER_CARE_MS = 2_000;
 /** Ids kept to ignore what was seen before; older ones are refused by the server (same workflow id). */
 const REMEMBERED = 500;
 /** Well under the server's limit, so that a busy day does not load a long history on each restart. */
@@ -76,6 +78,9 @@ class Queue {
   #noted = true;
   #inFlight = 0;
   #caredAtMs = 0;
+  /** Since when somebody waits for whom nobody has looked at the holders yet. */
+  #newcomerSinceMs: number | null = null;
+  #caredFor = new Set<string>();
 
   constructor(state: QueueState) {
     this.state = state;
@@ -117,16 +122,31 @@ class Queue {
     return { holders: this.state.holders.map(entry), waiting: this.state.waiting.map(entry) };
   }
 
-  /** A queue that was terminated took its grants along: rows of running tasks know them. */
+  /** A queue that was terminated took its grants and questions along: rows of open tasks know them. */
   async adoptHeldSlots(): Promise<void> {
     try {
-      const { holders } = await this.#care.findHeldSlots();
-      const known = new Set(this.state.holders.map(keyOf));
-      this.state.holders.push(...holders.filter((holder) => !known.has(keyOf(holder))));
-      if (holders.length > 0) await this.#freeClosed();
+      const { holders, waiting } = await this.#care.findHeldSlots();
+      if (waiting === undefined) this.#adoptHolders(holders);
+      else this.#adopt({ holders, waiting });
+      if (holders.length + (waiting?.length ?? 0) > 0) await this.#freeClosed();
     } catch (error) {
       log.warn('held slots not found, starting without', { error: String(error) });
     }
+  }
+
+  /** As queues did whose histories tell of holders only. */
+  #adoptHolders(holders: readonly SlotHolder[]): void {
+    const known = new Set(this.state.holders.map(keyOf));
+    this.state.holders.push(...holders.filter((holder) => !known.has(keyOf(holder))));
+  }
+
+  /** What was asked for or given back since this queue began is newer than the rows. */
+  #adopt(rows: { holders: readonly SlotHolder[]; waiting: readonly SlotRequest[] }): void {
+    const known = new Set([...this.state.released, ...this.state.holders.map(keyOf)]);
+    this.state.holders.push(...rows.holders.filter((holder) => !known.has(keyOf(holder))));
+    for (const { taskRunId, turn } of [...rows.holders, ...this.state.waiting])
+      known.add(keyOf({ taskRunId, turn }));
+    this.state.waiting.push(...rows.waiting.filter((request) => !known.has(keyOf(request))));
   }
 
   async run(): Promise<void> {
@@ -145,7 +165,9 @@ class Queue {
   #msToCare(): number {
     if (this.#caredAtMs === 0) this.#caredAtMs = Date.now();
     const everyMs = this.state.waiting.length > 0 ? WAITED_FOR_CARE_MS : CARE_MS;
-    return Math.max(1, this.#caredAtMs + everyMs - Date.now());
+    const soonMs =
+      this.#newcomerSinceMs === null ? Number.POSITIVE_INFINITY : this.#newcomerSinceMs + NEWCOMER_CARE_MS;
+    return Math.max(1, Math.min(this.#caredAtMs + everyMs, soonMs) - Date.now());
   }
 
   #isLong(): boolean {
@@ -166,6 +188,8 @@ class Queue {
       this.#grant(holder);
     }
     this.state.waiting = still;
+    const isNew = still.some((request) => !this.#caredFor.has(keyOf(request)));
+    this.#newcomerSinceMs = isNew ? (this.#newcomerSinceMs ?? Date.now()) : null;
   }
 
   #grant(holder: SlotHolder): void {
@@ -206,6 +230,8 @@ class Queue {
 
   async #freeClosed(): Promise<void> {
     this.#caredAtMs = Date.now();
+    this.#newcomerSinceMs = null;
+    this.#caredFor = new Set(this.state.waiting.map(keyOf));
     const asked = [...this.state.holders, ...this.state.waiting];
     const runs = asked.map(({ workflowId, runId }) => ({ workflowId, runId }));
     try {

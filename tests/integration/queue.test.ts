@@ -3,9 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
+import {
+  JOB_QUEUE_WORKFLOW_ID,
+  manualRunWorkflowId,
+  type TaskState,
+} from '../../src/contracts/wire/names.ts';
 import { findRunRequest, listAudit, newRunId, type NewRunRequest } from '../../src/db/queries/requests.ts';
-import { findSlotHolders, findTaskRun, listTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { findTaskRun, listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { requestManualRun, runIdOfKey } from '../../src/temporal/manual-request.ts';
 import { signalManualRun } from '../../src/temporal/verbs.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
@@ -21,8 +25,14 @@ afterEach(async () => house.close());
 
 const S = '2018-02-07';
 
-/** Counts how many tasks run at the same time, in all and of each kind. */
-function gauge(): { overrides: Partial<AllActivities>; most: () => { total: number; same: number } } {
+/**
+ * Counts how many tasks run at the same time, in all and of each kind. A task lasts long enough to be seen beside
+ * another one; with `untilTwo` the first ones wait for company.
+ */
+function gauge({ untilTwo = false } = {}): {
+  overrides: Partial<AllActivities>;
+  most: () => { total: number; same: number };
+} {
   const running = new Map<string, number>();
   let total = 0;
   let same = 0;
@@ -33,7 +43,9 @@ function gauge(): { overrides: Partial<AllActivities>; most: () => { total: numb
       [...running.values()].reduce((sum, count) => sum + count, 0),
     );
     same = Math.max(same, running.get(task) ?? 0);
-    await sleep(400);
+    await sleep(200);
+    if (untilTwo && task !== 'ingestion')
+      await eventually('a second task', () => total > 1, 5_000).catch(() => 0);
     running.set(task, (running.get(task) ?? 1) - 1);
     return result;
   };
@@ -87,20 +99,27 @@ async function manual(rig: Rig, asked: NewRunRequest): Promise<string> {
 }
 
 describe('slots', () => {
-  it('let one task run at a time by default, over two nights at once', async () => {
+  it('let one task run at a time by default, over two nights and a manual run at once', async () => {
     const { overrides, most } = gauge();
     const rig = prepare(overrides);
-    const nights = await Promise.all([
-      rig.night({ universe: 'tiny', sessionDate: S }),
-      rig.night({ universe: 'tiny', sessionDate: '2018-02-06' }),
-    ]);
-    expect(nights.map((night) => night.state)).toEqual(['succeeded', 'succeeded']);
+    const nights = ['2018-02-06', S].map((sessionDate) => rig.night({ universe: 'tiny', sessionDate }));
+    await eventually(
+      'ingestion of a night',
+      async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
+    );
+    const asked = request({ task: 'ingestion', sessionDate: '2018-02-05' });
+    expect(await manual(rig, asked)).toBe('succeeded');
+    expect((await Promise.all(nights)).map((night) => night.state)).toEqual(['succeeded', 'succeeded']);
     expect(most()).toEqual({ total: 1, same: 1 });
+    expect(await findTaskRun(house.api.sql, asked.requestId)).toMatchObject({
+      state: 'succeeded',
+      requestedBy: 'Ann',
+    });
   });
 
   it('let several run where the configuration says so, but never two of one kind', async () => {
     await house.configure(testConfig({ maxConcurrentJobs: 3 }));
-    const { overrides, most } = gauge();
+    const { overrides, most } = gauge({ untilTwo: true });
     const rig = prepare(overrides);
     await Promise.all([
       rig.night({ universe: 'tiny', sessionDate: S }),
@@ -111,41 +130,33 @@ describe('slots', () => {
     expect(most().same).toBe(1);
   });
 
-  it('are shared by nights and manual runs', async () => {
+  it('heal when the queue is terminated: the next one finds who waits, who runs keeps its slot', async () => {
     const { overrides, most } = gauge();
-    const rig = prepare(overrides);
-    const night = rig.night({ universe: 'tiny', sessionDate: S });
-    await eventually(
-      'ingestion of the night',
-      async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
-    );
-    const asked = request({ task: 'ingestion', sessionDate: '2018-02-06' });
-    expect(await manual(rig, asked)).toBe('succeeded');
-    expect((await night).state).toBe('succeeded');
-    expect(most()).toEqual({ total: 1, same: 1 });
-    expect(await findTaskRun(house.api.sql, asked.requestId)).toMatchObject({
-      state: 'succeeded',
-      requestedBy: 'Ann',
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
     });
-  });
-
-  it('heal when the queue is terminated: who waits asks again, who runs keeps its slot', async () => {
-    const { overrides, most } = gauge();
-    const rig = prepare(overrides);
-    rig.heldSlots = () => findSlotHolders(house.database.sql);
-    const nights = [
-      rig.night({ universe: 'tiny', sessionDate: S }),
-      rig.night({ universe: 'tiny', sessionDate: '2018-02-06' }),
-    ];
-    await eventually(
-      'somebody waits',
-      async () => (await listTaskRuns(house.api.sql, { states: ['waiting'] }))[0],
-    );
-    await eventually(
-      'somebody runs',
-      async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
-    );
-    await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).terminate('test');
+    const { activities } = createFakes();
+    const rig = prepare({
+      ...overrides,
+      planIngestion: (step) => held.then(() => activities.planIngestion(step)),
+    });
+    rig.slotRows = house.database.sql;
+    const nights = [S, '2018-02-06'].map((sessionDate) => rig.night({ universe: 'tiny', sessionDate }));
+    const only = (state: TaskState) =>
+      eventually(state, async () => (await listTaskRuns(house.api.sql, { states: [state] }))[0]);
+    const [waiting, running] = [await only('waiting'), await only('running')];
+    const queue = () => rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID);
+    await queue().terminate('test');
+    // Another wish starts the next queue while the first one holds its slot.
+    const asked = request({ task: 'weeklyMaintenance' });
+    await requestManualRun({ client: rig.client, sql: house.api.sql, request: asked });
+    await eventually('it knows them', async () => {
+      const { holders, waiting: waits } = await rig.queue();
+      const ids = [holders, waits].map((entries) => entries.map(({ taskRunId }) => taskRunId));
+      return ids[0]?.includes(running.taskRunId) === true && ids[1]?.includes(waiting.taskRunId) === true;
+    });
+    letGo();
     expect((await Promise.all(nights)).map((night) => night.state)).toEqual(['succeeded', 'succeeded']);
     expect(most()).toEqual({ total: 1, same: 1 });
   });
@@ -162,6 +173,22 @@ describe('slots', () => {
     expect((await rig.night({ universe: 'tiny', sessionDate: '2018-02-06' })).state).toBe('succeeded');
   });
 
+  it('are asked for again when nobody is left who would wake a queue', async () => {
+    const rig = prepare({ planIngestion: () => new Promise(() => undefined) });
+    rig.slotRows = house.database.sql;
+    const lost = await rig.startNight({ universe: 'tiny', sessionDate: S });
+    await eventually('it runs', async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0]);
+    prepare();
+    const night = rig.night({ universe: 'tiny', sessionDate: '2018-02-06' });
+    await eventually(
+      'the other one waits',
+      async () => (await listTaskRuns(house.api.sql, { states: ['waiting'] }))[0],
+    );
+    await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).terminate('test');
+    await lost.terminate('test');
+    expect((await night).state).toBe('succeeded');
+  });
+
   it('survive that the queue continues as new while signals come in', async () => {
     const rig = prepare();
     const queue = () => rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID);
@@ -170,10 +197,10 @@ describe('slots', () => {
     const first = (await queue().describe()).runId;
     // Signals with known ids change nothing, but each is an event of the history.
     const known = ids[0] ?? request({});
-    for (let sent = 0; sent < 1_200; sent += 20) {
-      const batch = Array.from({ length: 20 }, () => signalManualRun(rig.client, known));
-      const next = ids[1 + Math.floor(sent / 300)];
-      if (next !== undefined && sent % 300 === 0) {
+    for (let sent = 0; sent < 1_000; sent += 50) {
+      const batch = Array.from({ length: 50 }, () => signalManualRun(rig.client, known));
+      const next = ids[1 + sent / 300];
+      if (next !== undefined) {
         await requestManualRun({ client: rig.client, sql: house.api.sql, request: next });
       }
       await Promise.all(batch);
@@ -182,7 +209,7 @@ describe('slots', () => {
       const done = await listTaskRuns(house.api.sql, { states: ['succeeded'] });
       return ids.every((asked) => done.some((run) => run.taskRunId === asked.requestId));
     });
-    expect((await queue().describe()).runId).not.toBe(first);
+    await eventually('it is another run', async () => (await queue().describe()).runId !== first);
     const runs = await listTaskRuns(house.api.sql);
     expect(runs).toHaveLength(5);
     expect(runs.every((run) => run.attempts === 1)).toBe(true);

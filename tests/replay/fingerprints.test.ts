@@ -18,8 +18,9 @@ const rigs = useRig();
 describe('the commands of each workflow type', () => {
   it('are those of src/workflows/fingerprints.json', async () => {
     const recorded: RecordedHistory[] = [];
+    const known = new Set<string>();
     for (const scenario of SCENARIOS) {
-      const histories = await record(rigs.current, scenario);
+      const histories = await record(rigs.current, scenario, known);
       recorded.push(...histories);
       if (MODE === 'histories' && (ONLY === undefined || ONLY === scenario.name))
         await keep(scenario.name, histories);

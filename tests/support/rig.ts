@@ -5,18 +5,19 @@ import {
   Connection,
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
+  type WorkflowStartOptions,
 } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { createQueueActivities } from '../../src/activities/queue.ts';
+import { findSlotRequests } from '../../src/activities/slot-requests.ts';
 import type {
   NightInput,
   NightResult,
   QueueActivities,
   SlotActivities,
-  SlotHolder,
 } from '../../src/contracts/activities.ts';
 import {
   DECIDE_REVIEW,
@@ -27,6 +28,8 @@ import {
   type ReviewInput,
 } from '../../src/contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../../src/contracts/wire/names.ts';
+import type { Sql } from '../../src/db/client.ts';
+import { findSlotHolders } from '../../src/db/queries/task-runs.ts';
 import { registerSearchAttributes } from '../../src/temporal/search-attributes.ts';
 import { WORKFLOW_WORKER_LIMITS } from '../../src/worker/limits.ts';
 import { answeredPart } from './answered-history.ts';
@@ -40,24 +43,29 @@ export type RigOptions = { ml?: boolean };
 type NightWorkflow = (input: NightInput) => Promise<NightResult>;
 type WorkerActivities = Partial<AllActivities & SlotActivities & QueueActivities>;
 
+const HISTORIES_AT_ONCE = 8;
+/** Hundreds of histories are replayed at the end of a file. */
+const CLOSE_MS = 600_000;
+
 /** Waits until `read` gives something else than undefined or false. Throws after `timeoutMs`. */
 export async function eventually<T>(
   what: string,
   read: () => Promise<T | undefined | false> | T | undefined | false,
   timeoutMs = 30_000,
+  pauseMs = 25,
 ): Promise<T> {
   const until = Date.now() + timeoutMs;
   for (;;) {
     const value = await read();
     if (value !== undefined && value !== false) return value;
     if (Date.now() > until) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 
 /**
  * A worker for all queues in a namespace of its own on the real server of the test run. Each test sets its
- * activities with `use`; signals to the queue are real. `endTest` replays every history the test made.
+ * activities with `use`; signals to the queue are real. `close` replays every history the tests made.
  */
 export class Rig {
   readonly client: Client;
@@ -74,8 +82,8 @@ export class Rig {
   #ml = true;
   /** A universe no other test of the file has: ids of nights and tasks contain it. */
   universe = uniqueName(UNIVERSE);
-  /** What a new queue finds in the rows. */
-  heldSlots: () => Promise<SlotHolder[]> = async () => [];
+  /** Where a new queue finds who holds a slot and who waits for one; null: there are no rows. */
+  slotRows: Sql | null = null;
 
   private constructor(parts: { connection: Connection; native: NativeConnection; namespace: string }) {
     this.#connection = parts.connection;
@@ -108,13 +116,15 @@ export class Rig {
   use(activities: WorkerActivities): void {
     const queue = createQueueActivities({
       client: this.client,
-      findSlotHolders: () => this.heldSlots(),
+      findSlotHolders: async () => (this.slotRows === null ? [] : findSlotHolders(this.slotRows)),
+      findSlotRequests: async () => (this.slotRows === null ? [] : findSlotRequests(this.slotRows)),
     });
     this.#current = { ...queue, ...activities };
   }
 
+  /** Starts them, at first or again; the activities stay those of the test. */
   async startWorkers(): Promise<void> {
-    this.use({});
+    if (Object.keys(this.#current).length === 0) this.use({});
     const common = { connection: this.#native, namespace: this.namespace, shutdownGraceTime: 0 };
     const names = [...Object.keys(createFakes().activities), ...Object.keys(this.#current)];
     const activities = Object.fromEntries(
@@ -148,9 +158,11 @@ export class Rig {
 
   async startNight(
     input: Partial<NightInput> = {},
+    options: Pick<WorkflowStartOptions, 'workflowTaskTimeout'> = {},
   ): Promise<WorkflowHandleWithFirstExecutionRunId<NightWorkflow>> {
     const workflowId = nightWorkflowId(input.sessionDate ?? SESSION, input.universe ?? this.universe);
     return this.client.workflow.start<NightWorkflow>('nightlyPipeline', {
+      ...options,
       workflowId,
       taskQueue: TASK_QUEUES.pipeline,
       args: [{ trigger: 'manual', universe: this.universe, ...input }],
@@ -194,20 +206,21 @@ export class Rig {
     }
   }
 
-  /** Every execution of this rig with its history, except those that were replayed before. */
-  async histories(): Promise<RecordedHistory[]> {
-    const found: RecordedHistory[] = [];
-    for await (const run of this.client.workflow.list()) {
-      if (this.#replayed.has(run.runId)) continue;
-      const history = await this.client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
-      found.push({ workflowId: run.workflowId, runId: run.runId, workflowType: run.type, history });
+  /** Every execution of this rig with its history, except the runs with these ids. */
+  async histories(except: ReadonlySet<string> = new Set()): Promise<RecordedHistory[]> {
+    const found: Promise<RecordedHistory>[] = [];
+    for await (const { workflowId, runId, type } of this.client.workflow.list()) {
+      if (except.has(runId)) continue;
+      const fetched = this.client.workflow.getHandle(workflowId, runId).fetchHistory();
+      found.push(fetched.then((history) => ({ workflowId, runId, workflowType: type, history })));
+      if (found.length % HISTORIES_AT_ONCE === 0) await Promise.all(found);
     }
-    return found;
+    return Promise.all(found);
   }
 
   /** Replays every new history; throws the first non-determinism. Returns how many there were. */
   async replayAll(): Promise<number> {
-    const recorded = await this.histories();
+    const recorded = await this.histories(this.#replayed);
     const histories = recorded
       .map(({ workflowId, history }) => ({ workflowId, history: answeredPart(history) }))
       .filter(({ history }) => history.events?.length !== 0);
@@ -218,7 +231,7 @@ export class Rig {
     return recorded.length;
   }
 
-  /** Ends what the test left open, replays what it made. */
+  /** Ends what the test left open. */
   async endTest(): Promise<void> {
     for (let left = 1; left > 0; ) {
       left = 0;
@@ -232,26 +245,30 @@ export class Rig {
         );
       }
     }
-    await this.replayAll();
     this.universe = uniqueName(UNIVERSE);
-    this.heldSlots = async () => [];
+    this.slotRows = null;
   }
 
+  /** Replays what all tests made: one worker for all histories, not one a test. Throws the first non-determinism. */
   async close(): Promise<void> {
-    await this.stopWorkers();
-    await this.#native.close();
-    await this.#connection.close();
+    try {
+      await this.stopWorkers();
+      await this.replayAll();
+    } finally {
+      await this.#native.close();
+      await this.#connection.close();
+    }
   }
 }
 
-/** A rig for all tests of a file: started before them, histories replayed after each. */
+/** A rig for all tests of a file: started before them, histories replayed after them. */
 export function useRig(options: RigOptions = {}): { readonly current: Rig } {
   let rig: Rig | undefined;
   beforeAll(async () => {
     rig = await Rig.start(options);
   });
   afterEach(async () => rig?.endTest());
-  afterAll(async () => rig?.close());
+  afterAll(async () => rig?.close(), CLOSE_MS);
   return {
     get current() {
       if (rig === undefined) throw new Error('the rig starts before the first test');

@@ -36,12 +36,21 @@ it('a decision whose row takes long replays with what came after it', async () =
   });
   const rig = rigs.current;
   // Longer than the server's patience with one workflow task: the decision's row spans several of them.
-  rig.use(slow(activities, { recordReview: 9_000 }));
-  const handle = await rig.startNight();
+  rig.use(slow(activities, { recordReview: 3_500 }));
+  const handle = await rig.startNight({}, { workflowTaskTimeout: '3 seconds' });
   await eventually('it waits', () => statesOf(book, 'training').includes('awaiting_review'));
+  await eventually('the backtest is done', () =>
+    book.attempts.some(
+      (attempt) => attempt.fence.taskRunId === 'backtest-run' && attempt.end === 'succeeded',
+    ),
+  );
   await rig.decide(handle, { taskRunId: 'training-run', decision: 'retry', by: 'Ann', why: 'test' });
-  // The rig replays the history after the test: that is the point.
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  const events = (await handle.fetchHistory()).events ?? [];
+  const decidedAt = events.findIndex((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
+  const tasksAfter = events.slice(decidedAt).filter((event) => event.workflowTaskStartedEventAttributes);
+  expect(tasksAfter.length).toBeGreaterThan(1);
+  expect(await rig.replayAll()).toBeGreaterThan(0);
 });
 
 it('a run does not wait for the rows of another', async () => {

@@ -280,8 +280,16 @@ describe('attempts', () => {
 
 describe('times, cancellation', () => {
   it('waits for a task’s own time without holding a slot; other branches go on', async () => {
-    const notBefore = new Date(Date.now() + 4_000).toISOString();
-    const { rig, book } = prepare({ training: { notBefore, notBeforeLocal: '23:00' } });
+    // Counted from the plan: training has all it needs long before.
+    const { rig, book } = prepare(
+      {},
+      {
+        planNight: async (input) => {
+          const notBefore = new Date(Date.now() + 2_500).toISOString();
+          return nightPlan(input, { training: { notBefore, notBeforeLocal: '23:00' } });
+        },
+      },
+    );
     const result = await rig.night();
     expect(result.state).toBe('succeeded');
     expect(book.transitions[0]).toMatchObject({

@@ -7,6 +7,9 @@ import type { Task, Trigger } from './names.ts';
 export const REQUEST_SLOT = 'requestSlot';
 export type SlotRequest = SlotHolder & { limits: SlotLimits };
 
+/** Reason of the state `waiting` while a task wants a slot: a new queue finds by it in the rows who waits. */
+export const WAITS_FOR_SLOT = 'for a slot';
+
 /** To `jobQueue`: the task has ended, or nobody waits for the grant any more. */
 export const RELEASE_SLOT = 'releaseSlot';
 export type SlotRelease = { taskRunId: string; turn: number };

@@ -1,4 +1,5 @@
 import type { FailureInfo, SlotHolder, TaskResult, TaskTransition } from '../../contracts/activities.ts';
+import { WAITS_FOR_SLOT } from '../../contracts/wire/messages.ts';
 import type { Task, TaskState, Trigger } from '../../contracts/wire/names.ts';
 import type { Queryable, Sql } from '../client.ts';
 import { jsonb } from '../client.ts';
@@ -173,4 +174,13 @@ export async function findSlotHolders(sql: Queryable): Promise<SlotHolder[]> {
     select task_run_id, fence_attempt / ${FENCE_TURN}::int as turn, task,
       starter_workflow_id as workflow_id, starter_run_id as run_id
     from ops.task_runs where state = 'running' order by created_at, task_run_id`;
+}
+
+/** Runs that wait for a slot, in the order of their creation, with the configuration that limits them. */
+export async function findSlotWaiters(sql: Queryable): Promise<(SlotHolder & { configHash: string })[]> {
+  return await sql<(SlotHolder & { configHash: string })[]>`
+    select task_run_id, case when attempts = 0 then 0 else fence_attempt / ${FENCE_TURN}::int + 1 end as turn,
+      task, starter_workflow_id as workflow_id, starter_run_id as run_id, config_hash
+    from ops.task_runs where state = 'waiting' and reason = ${WAITS_FOR_SLOT}
+    order by created_at, task_run_id`;
 }

@@ -18,7 +18,7 @@ export const slotGrantedSignal = defineSignal<[SlotGrant]>(SLOT_GRANTED);
 /** A free slot is granted in one round trip; whoever has none after this shows as waiting. */
 const QUIET_MS = 2_000;
 /** A lost or terminated queue heals because everyone asks again; rarely enough to keep histories short. */
-const ASK_AGAIN_MS = [28_000, 30_000, 60_000, 120_000];
+const ASK_AGAIN_MS = [5_000, 30_000, 60_000, 120_000];
 
 export type SlotWish = { taskRunId: string; turn: number; task: Task; limits: SlotLimits };
 

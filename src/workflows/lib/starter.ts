@@ -12,7 +12,7 @@ import type {
 } from '../../contracts/activities.ts';
 import type { FailureType } from '../../contracts/wire/failures.ts';
 import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
-import type { ReviewInput } from '../../contracts/wire/messages.ts';
+import { type ReviewInput, WAITS_FOR_SLOT } from '../../contracts/wire/messages.ts';
 import { localOptions } from './activity-options.ts';
 import { serialLocalActivities } from './local-activities.ts';
 import type { StateDetails } from './board.ts';
@@ -129,7 +129,7 @@ async function runOnce(
 ): Promise<Run> {
   const { plan, slots, turn, limits, attempts, used, enter } = options;
   const { task, taskRunId } = plan;
-  await slots.acquire({ taskRunId, turn, task, limits }, () => enter('waiting', 'for a slot'));
+  await slots.acquire({ taskRunId, turn, task, limits }, () => enter('waiting', WAITS_FOR_SLOT));
   const startedAtMs = Date.now();
   options.onState('running', null, { attempts: used + 1 });
   try {
