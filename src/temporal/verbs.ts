@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
+  isGrpcServiceError,
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import type { NightInput } from '../contracts/activities.ts';
@@ -21,6 +24,11 @@ import { NIGHT_DETAILS } from './user-metadata.ts';
 /** The acts that CLI and API share. Each is safe to repeat. */
 
 const CALL_MS = 15_000;
+/** The answer of an update comes from a worker: one on a busy machine may need more than a call. */
+const ANSWER_MS = 120_000;
+const PAUSE_MS = 100;
+/** `grpc.status` CANCELLED and DEADLINE_EXCEEDED: which of them a call ends with depends on whose clock is faster. */
+const OVER_TIME: readonly number[] = [1, 4];
 
 export type RunHandle = { workflowId: string; runId: string };
 
@@ -160,9 +168,15 @@ export class ReviewRefusedError extends Error {
   override name = 'ReviewRefusedError';
 }
 
+/** A decision that no worker has answered: it may have been taken, or be taken as soon as one runs. */
+export class ReviewUnansweredError extends Error {
+  override name = 'ReviewUnansweredError';
+}
+
 /**
  * Decides about a task that waits for a person. The same decision again, after an answer that was lost, is answered
- * as before. Throws ReviewRefusedError when nothing waits (any more) or somebody decided otherwise.
+ * as before; so a call that no worker answers is repeated. Throws ReviewRefusedError when nothing waits (any more) or
+ * somebody decided otherwise, ReviewUnansweredError when no worker answers for `answerMs`.
  */
 export async function decideReview(options: {
   client: Client;
@@ -172,14 +186,23 @@ export async function decideReview(options: {
   review: ReviewInput;
   /** Attempts of the task run when the person looked at it: tells one review of a task from the next. */
   attempts: number;
+  /** How long it is asked for, 2 minutes; `callMs` of it (15 s) in one call. */
+  answerMs?: number;
+  callMs?: number;
+  /** Called each time a call ended without an answer. */
+  onSilence?: () => void;
 }): Promise<void> {
   const { client, sql, workflowId, review, attempts } = options;
   const { taskRunId, decision, by, why } = review;
   const key = JSON.stringify([taskRunId, attempts, decision, by, why]);
   const updateId = createHash('sha256').update(key).digest('hex');
   try {
-    await client.withDeadline(Date.now() + CALL_MS, () =>
-      client.workflow.getHandle(workflowId).executeUpdate(DECIDE_REVIEW, { args: [review], updateId }),
+    const handle = client.workflow.getHandle(workflowId);
+    // The id makes it one decision: a call whose answer was lost, or that waits for a worker, is found by the next.
+    await untilAnswered(options, (deadlineMs) =>
+      client.withDeadline(deadlineMs, () =>
+        handle.executeUpdate(DECIDE_REVIEW, { args: [review], updateId }),
+      ),
     );
   } catch (error) {
     const words = refusalOf(error, workflowId);
@@ -189,6 +212,35 @@ export async function decideReview(options: {
     if (last?.decision === decision && last.decidedBy === by && last.why === why) return;
     throw new ReviewRefusedError(words, { cause: error });
   }
+}
+
+async function untilAnswered(
+  options: { review: ReviewInput; answerMs?: number; callMs?: number; onSilence?: () => void },
+  ask: (deadlineMs: number) => Promise<unknown>,
+): Promise<void> {
+  const { review, answerMs = ANSWER_MS, callMs = CALL_MS, onSilence } = options;
+  const untilMs = Date.now() + answerMs;
+  while (Date.now() < untilMs) {
+    try {
+      await ask(Math.min(Date.now() + callMs, untilMs));
+      return;
+    } catch (error) {
+      if (!isUnanswered(error)) throw error;
+      onSilence?.();
+      await sleep(PAUSE_MS);
+    }
+  }
+  throw new ReviewUnansweredError(
+    `no worker answered within ${Math.round(answerMs / 1000)} s: the decision about ${review.taskRunId} may still be ` +
+      'taken; `nightshift status` shows whether it waits, and the same decision may be given again',
+  );
+}
+
+/** The time of a call was over; the server itself had answered nothing. */
+function isUnanswered(error: unknown): boolean {
+  if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) return false;
+  const code: number | undefined = isGrpcServiceError(error.cause) ? error.cause.code : undefined;
+  return code !== undefined && OVER_TIME.includes(code);
 }
 
 function refusalOf(error: unknown, workflowId: string): string | null {

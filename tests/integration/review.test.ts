@@ -6,7 +6,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
 import { listTaskRuns, type TaskRunRow } from '../../src/db/queries/task-runs.ts';
-import { cancelNightFor, decideReview, ReviewRefusedError } from '../../src/temporal/verbs.ts';
+import {
+  cancelNightFor,
+  decideReview,
+  ReviewRefusedError,
+  ReviewUnansweredError,
+} from '../../src/temporal/verbs.ts';
 import type { ReviewDecision } from '../../src/contracts/activities.ts';
 import type { Task } from '../../src/contracts/wire/names.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
@@ -236,6 +241,46 @@ describe('a failed task without retries', () => {
     await ask(skip);
     await expect(ask({ ...skip, decision: 'retry' })).rejects.toThrow(ReviewRefusedError);
     expect(await reviewsOf(sql, training.taskRunId)).toHaveLength(1);
+  });
+
+  it('is asked for until a worker answers, under one id; without any it says what may still happen', async () => {
+    const rig = prepare(1);
+    const { handle, training } = await untilReview(rig);
+    const { sql } = house.database;
+    let silences = 0;
+    const ask = (answerMs: number) =>
+      decideReview({
+        client: rig.client,
+        sql,
+        workflowId: handle.workflowId,
+        review: by('skip', training.taskRunId),
+        attempts: training.attempts,
+        callMs: 400,
+        answerMs,
+        onSilence: () => {
+          silences += 1;
+        },
+      });
+    await rig.stopWorkers();
+    const unanswered: unknown = await ask(1_000).catch((error: unknown) => error);
+    expect(unanswered).toBeInstanceOf(ReviewUnansweredError);
+    expect(String(unanswered)).toMatch(
+      /no worker answered within 1 s: the decision about \S+ may still be taken/,
+    );
+    expect(silences).toBeGreaterThan(1);
+    expect(await reviewsOf(sql, training.taskRunId)).toEqual([]);
+
+    // A worker that comes only after several calls answers all of them with one decision.
+    silences = 0;
+    const asked = ask(60_000);
+    await eventually('a call ended without an answer', () => silences > 0);
+    await rig.startWorkers();
+    await asked;
+    expect(await stateOf(handle)).toMatchObject({ state: 'partial' });
+    expect(await reviewsOf(sql, training.taskRunId)).toMatchObject([{ decision: 'skip', decidedBy: 'Ann' }]);
+    const events = (await handle.fetchHistory()).events ?? [];
+    const accepted = events.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
+    expect(accepted).toHaveLength(1);
   });
 
   it('is cancelled with its night, not expired', async () => {

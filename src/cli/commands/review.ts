@@ -31,7 +31,14 @@ export function reviewCommand(): Command {
           const { taskRunId, workflowId, task, attempts } = await findWaiting(app, { run, named });
           const { by, why } = options;
           const review = { taskRunId, decision, by, why };
-          await decideReview({ client: app.client, sql: app.database.sql, workflowId, review, attempts });
+          await decideReview({
+            client: app.client,
+            sql: app.database.sql,
+            workflowId,
+            review,
+            attempts,
+            onSilence: () => console.error('no worker has answered yet, asking on'),
+          });
           console.log(`${decision} of ${task} decided by ${by}.`);
         } finally {
           await app.close();
