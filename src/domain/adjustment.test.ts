@@ -76,6 +76,27 @@ describe('adjustment of AAPL around its 7:1 split of 2014-06-09', () => {
     expect(basis.asOf).toBe('2021-01-04');
   });
 
+  it('is applied to the rows that lack it, where a person found some on a basis that claims it', () => {
+    const lacking: BarColumns = {
+      ...archive,
+      close: archive.close.map((close, row) => (row < 3 ? close * 7 : close)),
+      volume: archive.volume.map((volume, row) => (row < 3 ? volume / 7 : volume)),
+    };
+    const missingBefore = sessionDateOf(archive.epochDays[3]!);
+    const applied = { splits: [{ ...actions.splits[0]!, missingBefore }], dividends: [] };
+    const { bars } = adjustBars({ bars: lacking, basis: ARCHIVE, actions: applied, asOf: '2018-02-07' });
+    for (const [row, close] of bars.close.entries()) {
+      expect(close / archive.close[row]!).toBeCloseTo(1, 12);
+      expect(bars.volume[row]! / archive.volume[row]!).toBeCloseTo(1, 12);
+    }
+    // As-traded rows take it once, whether before that date or after.
+    const plain = { splits: [actions.splits[0]!], dividends: [] };
+    const input = { bars: traded, basis: AS_TRADED, asOf: '2018-02-07' };
+    expect(adjustBars({ ...input, actions: applied }).bars).toEqual(
+      adjustBars({ ...input, actions: plain }).bars,
+    );
+  });
+
   it('knows no split before its ex-date', () => {
     const before = adjustBars({ bars: traded, basis: AS_TRADED, actions, asOf: '2014-06-08' });
     expect(before.bars).toEqual(traded);

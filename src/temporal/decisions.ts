@@ -37,9 +37,13 @@ export async function decideQuarantine(
   return await decide<QuarantineDecisionResult>(client, {
     workflow: 'quarantineDecision',
     workflowId: quarantineWorkflowId(input),
-    summary: `${input.decision} ${input.symbol} ${input.sessionDate} ${input.subject ?? 'bar'} (${input.provider}), by ${input.by}`,
+    summary: `${input.decision} ${input.symbol} ${input.sessionDate}${whatOf(input)} (${input.provider}), by ${input.by}`,
     input,
   });
+}
+
+function whatOf({ subject = 'bar' }: QuarantineDecisionInput): string {
+  return subject === 'bar' ? '' : ` ${subject}`;
 }
 
 /** Corrects the calendar for one date, or takes a correction back. Throws DecisionRefusedError. */

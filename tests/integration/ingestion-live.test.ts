@@ -109,6 +109,9 @@ describe('price bases', () => {
       { sessionDate: S3, basisDate: S3 },
       { sessionDate: S2, basisDate: '2018-01-24' },
     ]);
+    // The split is stored by now and reported again: it counts once.
+    live.provider.basis = { ...live.provider.basis, asOf: S4 };
+    expect(await live.night(S4)).toMatchObject({ failed: 0, rowsRevised: 0, rowsInserted: 24 });
   });
 
   it('a split nobody told of stops the symbol instead of revising its history', async () => {

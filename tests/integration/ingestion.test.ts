@@ -232,7 +232,8 @@ describe('the whole set', () => {
   afterAll(() => house.close());
 
   it('finds the nulls, the order violations, the missing sessions and the wrong prices', async () => {
-    expect(result).toMatchObject({ totalSymbols: 505, failed: 0, quarantined: 23 });
+    // Ten sessions in a row are the longest gap; three splits agree with the prices: nobody is asked.
+    expect(result).toMatchObject({ totalSymbols: 505, failed: 0, quarantined: 23, reviewsOpen: 0 });
     const [counts] = await house.sql`
       select count(*) filter (where 'nullPrice' = any(codes)) as nulls,
         count(*) filter (where 'ohlcOrder' = any(codes)) as disordered from market.quarantine`;

@@ -317,10 +317,15 @@ describe('history that people change', () => {
 
 describe('outcomes over a split', () => {
   /** As traded, SA stands at half its price from S3 on. */
-  beforeEach(async () => {
+  function halve(): void {
     for (const [day, session] of SESSIONS.entries()) {
       if (session >= S3) provider.set('SA', session, bar((20 + day * 0.1) / 2));
     }
+  }
+  let matured: LeftHouse;
+  beforeAll(async () => {
+    await open();
+    halve();
     await ingest(S1);
     await predict(S1, { horizonSessions: 2 });
     await ingest(S2);
@@ -328,6 +333,12 @@ describe('outcomes over a split', () => {
     await predict(S2, { modelVersion: 'v2' });
     await ingest(S3);
     await mature(S3);
+    matured = await house.leave();
+  });
+  afterAll(() => matured.drop());
+  beforeEach(async () => {
+    await open({ from: matured });
+    halve();
   });
   const outcomes = () => house.sql`
     select model_version as model, outcome_version as version, available_session as available, invalid_from,
@@ -380,6 +391,8 @@ describe('outcomes over a split', () => {
 });
 
 describe('outcomes of a symbol that was held', () => {
+  beforeEach(() => open());
+
   it('are made for all members again once a person says that it is the same company', async () => {
     settings = { historySessions: 8, data: { maxGapSessions: 2 } };
     provider.set('SB', '2018-01-23', bar(21));

@@ -5,6 +5,7 @@ import { insertBarSource, readCurrentBars } from '../../src/db/queries/bars.ts';
 import { replaceBars } from '../../src/db/queries/bars-write.ts';
 import { findBacktest, insertBacktestRun } from '../../src/db/queries/backtests.ts';
 import { mergeDriftLog } from '../../src/db/queries/drift.ts';
+import { storeCorporateActions, storeFundamentals } from '../../src/db/queries/reference.ts';
 import { findSessionDataset } from '../../src/db/queries/training.ts';
 import { epochDayOf } from '../../src/domain/bars.ts';
 import { featureSetVersion } from '../../src/domain/features/registry.ts';
@@ -112,7 +113,7 @@ async function leaveResults(sessionDate: string, datasetHash: string): Promise<v
       summary: {},
       knownAt: '2018-02-07T03:45:00Z',
     });
-    await mergeDriftLog(tx, { ...common, taskRunId: 't' }, [
+    await mergeDriftLog(tx, { ...common, taskRunId: 't', knownAt: '2018-02-07T03:45:00Z' }, [
       {
         feature: 'return1',
         baselineKind: 'rolling',
@@ -199,6 +200,38 @@ describe('what nights left that a revised bar went into', () => {
     await leaveResults(SESSION, third.datasetHash);
     const valid = await findBacktest(rig.db('pipeline').sql, { sessionDate: SESSION, universe: 'tiny' });
     expect(valid?.backtestId).toBe(`backtest of ${third.datasetHash}`);
+  });
+
+  it('so is what a split with that date went into; dividends and statements go into nothing', async () => {
+    const symbol = SYMBOL;
+    const fact = { symbol, exDate: CHANGED, newShares: 2, oldShares: 1, asked: [], confirmedBy: [] };
+    const knowledge = { available_on: SESSION, late: true, changed_on: SESSION, revise: true };
+    const dividend = { symbol, exDate: CHANGED, cashAmount: 1, currency: 'USD' };
+    const statement = {
+      symbol,
+      kind: 'annual',
+      periodEnd: CHANGED,
+      availableAt: SESSION,
+      currency: 'USD',
+    } as const;
+    const known = <Fact>(one: Fact) => ({ fact: one, provider: 'archive', knowledge });
+    const context = { knownAt: '2018-02-08T08:00:00Z', taskRunId: 'revision' };
+    await rig.db('ingest').sql.begin(async (tx) => {
+      await storeCorporateActions(tx, { ...context, splits: [known(fact)], dividends: [known(dividend)] });
+      await storeFundamentals(tx, {
+        ...context,
+        records: [known({ ...statement, metrics: { revenue: 1 } })],
+      });
+    });
+    await dataset(SESSION);
+    const reason = expect.stringMatching(/^split\.revised AAPL 2018-02-05 \(event \d+\)$/) as string;
+    expect(await marks('backtest_runs', SESSION)).toContainEqual(reason);
+    expect(await marks('backtest_runs', SESSION)).not.toContainEqual(
+      expect.stringMatching(/dividend|fundamentals/),
+    );
+    expect(await marks('backtest_runs', BEFORE)).toEqual([null]);
+    const open = await rig.db('owner').sql`select 1 from ops.events where handled_at is null`;
+    expect(open).toEqual([]);
   });
 
   it('run again, changes no row', async () => {

@@ -11,10 +11,12 @@ import {
 } from '../../db/queries/quarantine.ts';
 import { readCorporateActions } from '../../db/queries/reference.ts';
 import { nightCutoff } from '../../db/queries/sessions.ts';
-import { epochDayOf, priceBasisKey } from '../../domain/bars.ts';
+import { epochDayOf, priceBasisKey, sessionDateOf } from '../../domain/bars.ts';
 import { findLongGaps, gapWords } from '../../domain/validation/gaps.ts';
 import { judgeStored, splitSubject } from '../revisions/as-known.ts';
 import type { IngestionNight, NightDeps } from './night.ts';
+
+const DAYS_BEFORE_SPLIT = 60;
 
 type ReviewInput = { deps: NightDeps; night: IngestionNight; step: TaskStep; members: readonly string[] };
 type Reviews = { open: NewQuarantine[]; settle: ReviewKey[] };
@@ -77,8 +79,12 @@ async function findSplitReviews(sql: Queryable, { night, step, members }: Review
   if (split.length === 0) return { open: [], settle: [] };
   const later = new Set(await readSymbolsAfter(sql, { symbols: split, session: sessionDate }));
   const symbols = split.filter((symbol) => !later.has(symbol));
+  const dates = symbols.flatMap((symbol) => actions.get(symbol)?.splits.map(({ exDate }) => exDate) ?? []);
+  const first = dates.sort()[0] ?? sessionDate;
   const stored = await readBars(sql, {
     symbols,
+    // Far enough for the sessions around a split, and for a longer pause before it.
+    fromSession: sessionDateOf(epochDayOf(first) - DAYS_BEFORE_SPLIT),
     throughSession: sessionDate,
     cutoff: await nightCutoff(sql, sessionDate),
     universeVersion,

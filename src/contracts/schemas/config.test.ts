@@ -55,6 +55,34 @@ const EXAMPLE = {
   ],
 };
 
+describe('what data must look like', () => {
+  it('has defaults, also for configurations stored before there were any', () => {
+    const config = effectiveConfig(parseConfigFile(committed()));
+    expect(config.data).toEqual({ maxGapSessions: 20, splitTolerance: 0.2, secondSourceRatio: 1.5 });
+    const { data: _data, ...older } = config;
+    expect(parseEffectiveConfig(older)).toEqual(config);
+  });
+
+  it('is set key by key, and a wrong key or value is named with its path', () => {
+    const file = parseConfigFile(withBlock({ data: { maxGapSessions: 60 } }));
+    expect(effectiveConfig(file).data).toEqual({
+      maxGapSessions: 60,
+      splitTolerance: 0.2,
+      secondSourceRatio: 1.5,
+    });
+    expect(problemsOf(withBlock({ data: { maxGap: 1 } })).join()).toContain('nightshift.data');
+    expect(problemsOf(withBlock({ data: { maxGapSessions: 0 } })).join()).toContain(
+      'nightshift.data.maxGapSessions',
+    );
+    expect(problemsOf(withBlock({ data: { splitTolerance: 0 } })).join()).toContain(
+      'nightshift.data.splitTolerance',
+    );
+    expect(problemsOf(withBlock({ data: { secondSourceRatio: 0.5 } })).join()).toContain(
+      'nightshift.data.secondSourceRatio',
+    );
+  });
+});
+
 describe('the configuration file', () => {
   it('loads the committed file without a warning, for every universe', () => {
     const file = parseConfigFile(committed());

@@ -98,7 +98,8 @@ export async function openReviews(
       from jsonb_to_recordset(${tx.json(jsonb(records))}::jsonb) as r(symbol text, session_date date, subject text,
         provider text, price_basis text, codes text[], reason text, available_at timestamptz)
       where not exists (select 1 from market.quarantine o where o.symbol = r.symbol
-        and o.session_date = r.session_date and o.subject = r.subject and o.provider <> r.provider)
+        and o.session_date = r.session_date and o.subject = r.subject and o.provider <> r.provider
+        and (o.status <> 'rejected' or o.decided_by <> ${BY_INGESTION}))
       on conflict (symbol, session_date, subject, provider) do update set status = 'pending', decided_by = null,
         decided_at = null, decision_reason = null, reason = excluded.reason, codes = excluded.codes,
         task_run_id = excluded.task_run_id, recorded_at = now()

@@ -6,7 +6,7 @@ import { DEFAULT_RULES } from '../../domain/validation/rules.ts';
 import type { BarFinding, ReasonCode, ValidationReport } from '../../domain/validation/types.ts';
 import { validateBars } from '../../domain/validation/validate.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../calendar-file.ts';
-import { createArchiveProvider } from './archive-provider.ts';
+import { sharedArchive } from '../../../tests/support/sample-archive.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 const LAST = '2018-02-07';
@@ -45,7 +45,7 @@ describe('validation of the bundled data', () => {
   beforeAll(async () => {
     const sessions = await readSessionTable(new URL(XNYS_CALENDAR_FILE, ROOT));
     calendar = createCalendar({ exchange: 'XNYS', timeZone: XNYS_TIME_ZONE, sessions });
-    const archive = createArchiveProvider({ directory: fileURLToPath(new URL('data/sample', ROOT)) });
+    const archive = sharedArchive(fileURLToPath(new URL('data/sample', ROOT)));
     const { symbols } = await archive.coverage();
     const results = await archive.bars({
       symbols: symbols ?? [],
@@ -59,7 +59,8 @@ describe('validation of the bundled data', () => {
     });
     report = validate({ bars, through: LAST });
     findings = report.symbols.flatMap((symbol) => symbol.findings);
-  });
+    // Half a second alone; other tests run on the same cores.
+  }, 60_000);
 
   it('quarantines the 11 rows with nulls', () => {
     expect(list('nullPrice')).toEqual([
