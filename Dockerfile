@@ -12,9 +12,10 @@ FROM node:22-bookworm-slim
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends ca-certificates \
   && rm -rf /var/lib/apt/lists/* \
-  && mkdir /data /artifacts \
-  && chown node:node /data /artifacts
-ENV NODE_ENV=production
+  && mkdir -p /data/logs /artifacts /logs \
+  && chown -R node:node /data /artifacts /logs
+# A worker writes its log files below this folder, in one of its own.
+ENV NODE_ENV=production NIGHTSHIFT_LOG_DIR=/logs
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from .errors import InvalidInput
 
@@ -27,6 +30,8 @@ class Settings:
     name: str
     #: Login of the role `ml`, for liveness alone; None: outages of this worker are not recorded.
     database_url: str | None
+    #: This worker's own folder of log files; None: whoever started it writes them, or no folder is named.
+    log_folder: Path | None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -44,7 +49,18 @@ class Settings:
             parent_pid=parent or None,
             name=env.get("NIGHTSHIFT_WORKER_NAME", "") or "ml",
             database_url=env.get("NIGHTSHIFT_DB_URL_ML", "").strip() or None,
+            log_folder=None if parent else _own_log_folder(env),
         )
+
+
+def _own_log_folder(env: Mapping[str, str]) -> Path | None:
+    """Below NIGHTSHIFT_LOG_DIR. Containers of one service have the same settings: their hosts differ."""
+    root = env.get("NIGHTSHIFT_LOG_DIR", "").strip()
+    if not root:
+        return None
+    name = env.get("NIGHTSHIFT_WORKER_NAME", "").strip() or f"ml-{socket.gethostname()}"
+    # One folder below the root, whatever somebody called the worker.
+    return Path(root) / re.sub(r"^\.+", "_", re.sub(r"[^\w.-]", "_", name, flags=re.ASCII))
 
 
 def _number(env: Mapping[str, str], name: str, default: int, low: int) -> int:

@@ -23,7 +23,7 @@ from .activities import MlActivities
 from .errors import InvalidInput
 from .hashing import code_hash, lock_hash
 from .liveness import Liveness
-from .logs import configure_logging
+from .logs import configure_logging, write_files
 from .pool import Pool
 from .process import die_with_parent, watch_parent
 from .settings import Settings
@@ -142,6 +142,8 @@ def main() -> None:
     except InvalidInput as error:
         _log.error("%s", error)
         sys.exit(2)
+    if settings.log_folder is not None:
+        write_files(settings.log_folder)
     # The processes that fit have no use for a login.
     os.environ.pop("NIGHTSHIFT_DB_URL_ML", None)
     if settings.parent_pid is not None:

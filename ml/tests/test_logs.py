@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pytest
 from temporalio.testing import ActivityEnvironment
 
-from nightshift_ml.logs import JsonFormatter
+from nightshift_ml.logs import DocumentFiles, JsonFormatter, document_line, file_of
+from nightshift_ml.settings import Settings
+
+#: Lines of this worker and what goes into files for them; the TypeScript tests read the same.
+LINES = json.loads((Path(__file__).parent / "reference" / "log_lines.json").read_text("utf-8"))
 
 
 def record(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
@@ -47,3 +55,81 @@ def test_errors_stay_on_one_line() -> None:
     text = JsonFormatter().format(record("failed", error=error))
     assert "\n" not in text
     assert "ValueError: wrong" in json.loads(text)["error"]
+
+
+@pytest.mark.parametrize("case", LINES, ids=[case["line"]["msg"][:9] for case in LINES])
+def test_files_have_the_lines_of_the_documents(case: dict[str, Any]) -> None:
+    assert document_line(case["line"]) == case["document"]
+    assert file_of(case["line"]) == case["file"]
+
+
+def test_each_task_has_its_file(tmp_path: Path) -> None:
+    files = DocumentFiles(tmp_path / "ml-1")
+    files.emit(record("outside"))
+    env = ActivityEnvironment()
+    env.info = replace(env.info, workflow_id="training/2018-02-06/tiny")
+    env.run(lambda: files.emit(record("inside")))
+    assert names(tmp_path / "ml-1") == ["scheduler.log", "task_2_training_orchestrator.log"]
+    assert (tmp_path / "ml-1" / "scheduler.log").read_text().endswith("] nightshift.ml - INFO - outside\n")
+    inside = (tmp_path / "ml-1" / "task_2_training_orchestrator.log").read_text()
+    assert '- INFO - inside {"workflowId":"training/2018-02-06/tiny"' in inside
+
+
+@pytest.mark.parametrize(
+    ("workflow", "name", "backups"), [("", "scheduler.log", 10), ("backtest", "task_4", 5)]
+)
+def test_files_rotate_and_lose_no_line_between_the_backups(
+    tmp_path: Path, workflow: str, name: str, backups: int
+) -> None:
+    files = DocumentFiles(tmp_path, max_bytes=400)
+    env = ActivityEnvironment()
+    env.info = replace(env.info, workflow_id=f"{workflow}/2018-02-06/tiny")
+
+    def write() -> None:
+        for number in range(60):
+            files.emit(record(f"line {number:03d} " + "x" * 120))
+
+    env.run(write)
+    written = sorted(tmp_path.iterdir(), key=lambda path: int(path.suffix.removeprefix(".log")[1:] or 0))
+    assert len(written) == backups + 1
+    assert all(path.name.startswith(name) and path.stat().st_size <= 400 for path in written)
+    text = "".join(path.read_text() for path in reversed(written))
+    numbers = [int(line.split("line ")[1][:3]) for line in text.splitlines()]
+    assert numbers == list(range(60 - len(numbers), 60))
+
+
+def test_goes_on_after_its_folder_was_removed(tmp_path: Path) -> None:
+    files = DocumentFiles(tmp_path / "gone")
+    files.emit(record("one"))
+    (tmp_path / "gone" / "scheduler.log").unlink()
+    (tmp_path / "gone").rmdir()
+    files.emit(record("two"))
+    assert "two" in (tmp_path / "gone" / "scheduler.log").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    files = DocumentFiles(tmp_path / "file")
+    files.emit(record("one"))
+    files.emit(record("two"))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "log files cannot be written" in json.loads(line)["msg"]
+
+
+def test_a_worker_on_its_own_has_a_folder_of_its_own() -> None:
+    def folder(**env: str) -> Path | None:
+        return Settings.from_env({"ARTIFACT_URL": "file:///x", **env}).log_folder
+
+    assert folder() is None
+    assert folder(NIGHTSHIFT_LOG_DIR="/logs", NIGHTSHIFT_PARENT_PID="1") is None
+    assert folder(NIGHTSHIFT_LOG_DIR="/logs", NIGHTSHIFT_WORKER_NAME="ml-2") == Path("/logs/ml-2")
+    assert folder(NIGHTSHIFT_LOG_DIR="/logs", NIGHTSHIFT_WORKER_NAME="../é/x") == Path("/logs/____x")
+    nameless = folder(NIGHTSHIFT_LOG_DIR="/logs")
+    assert nameless is not None
+    assert nameless.name.startswith("ml-")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())

@@ -1,3 +1,5 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
 
 /** Empty counts as absent: `FOO= command` is how a shell unsets a variable for one command. */
@@ -24,6 +26,7 @@ const schema = z.object({
   ARTIFACT_URL: optionalUrl(['file', 's3']),
   AWS_ENDPOINT_URL_S3: optional,
   NIGHTSHIFT_DATA_DIR: optional,
+  /** Log files: of the whole instance (embedded), or the root of one folder per worker (worker on its own). */
   NIGHTSHIFT_LOG_DIR: optional,
   NIGHTSHIFT_SAMPLE_DATA_DIR: optional,
   NIGHTSHIFT_CONFIG: optional,
@@ -52,7 +55,10 @@ export type WorkerEnv = {
   temporalNamespace: string;
   artifactUrl: string;
   dataDir: string;
+  /** Where log files are looked for: maintenance archives them. */
   logDir: string;
+  /** This process's own folder of log files; null where whoever started it writes them, or none is named. */
+  ownLogFolder: string | null;
   databaseUrls: { ingest: string; pipeline: string; maintenance: string; api: string };
   sampleDataDir: string | null;
   configPath: string | null;
@@ -77,6 +83,7 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
     artifactUrl: required('ARTIFACT_URL'),
     dataDir,
     logDir: env.NIGHTSHIFT_LOG_DIR ?? `${dataDir}/logs`,
+    ownLogFolder: ownLogFolder(env),
     databaseUrls: {
       ingest: required('NIGHTSHIFT_DB_URL_INGEST'),
       pipeline: required('NIGHTSHIFT_DB_URL_PIPELINE'),
@@ -89,6 +96,18 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
   };
   if (missing.length > 0) throw new Error(`environment: ${missing.join(', ')} missing`);
   return worker;
+}
+
+/** Two containers of one service have the same settings: without a name of its own the host tells them apart. */
+function ownLogFolder(env: Env): string | null {
+  const { NIGHTSHIFT_LOG_DIR: root, NIGHTSHIFT_PARENT_PID: parent, NIGHTSHIFT_WORKER_NAME: name } = env;
+  if (root === undefined || parent !== undefined) return null;
+  return join(root, folderName(name ?? `worker-${hostname()}`));
+}
+
+/** A name as one folder below another, whatever somebody called a worker. */
+function folderName(name: string): string {
+  return name.replaceAll(/[^\w.-]/g, '_').replace(/^\.+/, '_');
 }
 
 /**

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { LogFiles, RotatingFile } from './log-files.ts';
 import { formatRecord, newYorkTimestamp, parseLogLine } from './log-record.ts';
 
@@ -46,6 +47,21 @@ describe('lines', () => {
   ])('reads %s', (line, level, message) => {
     expect(parse(line, 'postgres')).toMatchObject({ level, message, logger: 'postgres', task: null });
   });
+});
+
+describe('the model worker', () => {
+  const cases: { line: Record<string, unknown>; file: string; document: string }[] = JSON.parse(
+    readFileSync(join(projectRoot, 'ml', 'tests', 'reference', 'log_lines.json'), 'utf8'),
+  );
+
+  it.each(cases)(
+    'has its lines written as it writes them on its own: $line.msg',
+    ({ line, file, document }) => {
+      new LogFiles(folder).write(parse(JSON.stringify(line), 'ml-1'));
+      expect(readdirSync(folder)).toEqual([file]);
+      expect(read(file)).toBe(`${document}\n`);
+    },
+  );
 });
 
 describe('files', () => {
@@ -115,5 +131,8 @@ describe('files', () => {
     rmSync(join(folder, 'scheduler.log'));
     logs.write(parse('{"message":"three"}'));
     expect(read('scheduler.log')).toContain('three');
+    rmSync(folder, { recursive: true });
+    logs.write(parse('{"message":"four"}'));
+    expect(read('scheduler.log')).toContain('four');
   });
 });

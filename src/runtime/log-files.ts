@@ -53,7 +53,10 @@ export class RotatingFile {
   }
 }
 
-/** The log files of a folder. The runtime is their only writer: processes only print. */
+/**
+ * The log files of a folder, with one writer: the embedded runtime (what it starts only prints), or a worker on its
+ * own in the folder that is its alone.
+ */
 export class LogFiles {
   private readonly folder: string;
   private limits: LogLimits;
@@ -76,6 +79,14 @@ export class LogFiles {
     const { maxBytes, taskBackups, schedulerBackups } = this.limits;
     const backups = name === SCHEDULER_LOG_FILE ? schedulerBackups : taskBackups;
     const file = new RotatingFile(join(this.folder, name), { maxBytes, backups });
-    file.writeLine(formatRecord(record));
+    const line = formatRecord(record);
+    try {
+      file.writeLine(line);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      // Maintenance removes the empty folder of a worker that has been quiet for long.
+      mkdirSync(this.folder, { recursive: true });
+      file.writeLine(line);
+    }
   }
 }

@@ -10,15 +10,18 @@ function taskOf(meta: Record<string, unknown>): string | undefined {
 /** What the SDK adds to each line and nobody reads. */
 const NOISE = ['sdkComponent', 'taskToken', 'isLocal', 'namespace', 'taskQueue'];
 
-/** JSON lines (UTC) on standard output: whoever started this process decides where they go. */
-export function createJsonLogger(level: 'DEBUG' | 'INFO' | 'WARN' = 'INFO'): Logger {
-  return new DefaultLogger(level, (entry: LogEntry) => {
+/**
+ * JSON lines (UTC) on standard output: whoever started this process decides where they go. A worker on its own hands
+ * each line to `onLine` too, for its files.
+ */
+export function createJsonLogger(onLine: (line: string) => void = () => undefined): Logger {
+  return new DefaultLogger('INFO', (entry: LogEntry) => {
     const meta: Record<string, unknown> = { ...entry.meta };
     for (const name of NOISE) delete meta[name];
     const { error } = meta;
     if (error instanceof Error)
       meta['error'] = { name: error.name, message: error.message, stack: error.stack };
-    const line = {
+    const fields = {
       ts: new Date(Number(entry.timestampNanos / 1_000_000n)).toISOString(),
       level: entry.level,
       logger: 'nightshift.worker',
@@ -26,8 +29,10 @@ export function createJsonLogger(level: 'DEBUG' | 'INFO' | 'WARN' = 'INFO'): Log
       ...meta,
       task: taskOf(meta),
     };
-    process.stdout.write(
-      `${JSON.stringify(line, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}\n`,
+    const line = JSON.stringify(fields, (_key, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
     );
+    process.stdout.write(`${line}\n`);
+    onLine(line);
   });
 }

@@ -6,7 +6,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { type Logger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { TASK_QUEUES } from '../contracts/wire/names.ts';
-import { readWorkerEnv } from '../runtime/env.ts';
+import { readWorkerEnv, type WorkerEnv } from '../runtime/env.ts';
 import { registerSearchAttributes } from '../temporal/search-attributes.ts';
 import { connectClient } from '../temporal/connection.ts';
 import { logActivities } from './activity-log.ts';
@@ -14,6 +14,7 @@ import { composeActivities } from './compose.ts';
 import { createJsonLogger } from './json-log.ts';
 import { WORKFLOW_WORKER_LIMITS } from './limits.ts';
 import { beatWhileAlive, whenParentDies } from './liveness.ts';
+import { openOwnLogFiles } from './own-log-files.ts';
 
 const CONNECT_LIMIT_MS = 120_000;
 const SHUTDOWN_GRACE = '15s';
@@ -21,12 +22,31 @@ const REACH_LIMIT_MS = 3_000;
 
 /** The TypeScript worker: workflows and activities of `pipeline`, activities of `market-data`. */
 async function main(): Promise<void> {
-  const logger = createJsonLogger();
+  const env = readWorkerEnv();
+  const logger = createLogger(env);
   Runtime.install({
     logger,
     telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
   });
-  const env = readWorkerEnv();
+  try {
+    await serve(env, logger);
+  } catch (error) {
+    // For the files: Node prints what ends it to standard error only.
+    logger.error('the worker ends', { error });
+    throw error;
+  }
+}
+
+/** What starts workers writes their files too; a worker on its own writes them itself. */
+function createLogger({ ownLogFolder, workerName }: WorkerEnv): Logger {
+  if (ownLogFolder === null) return createJsonLogger();
+  const printed = createJsonLogger();
+  const onProblem = (problem: string): void =>
+    printed.warn('log files cannot be written', { folder: ownLogFolder, problem });
+  return createJsonLogger(openOwnLogFiles({ folder: ownLogFolder, source: workerName, onProblem }));
+}
+
+async function serve(env: WorkerEnv, logger: Logger): Promise<void> {
   const temporal = connectClient();
   const connection = await connectPatiently(logger);
   await registerSearchAttributes(temporal.connection, temporal.client.options.namespace);

@@ -9,6 +9,7 @@ import { parse, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { projectRoot, TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
 import { SEARCH_ATTRIBUTES } from '../../src/contracts/wire/messages.ts';
+import { dataFolderAt } from '../../src/runtime/data-folder.ts';
 import { deriveRolePasswords } from '../../src/runtime/secrets.ts';
 import { DYNAMIC_CONFIG } from '../../src/runtime/temporal.ts';
 
@@ -145,6 +146,24 @@ describe('docker-compose.yml', () => {
         for (const source of sources) expect(existsSync(join(projectRoot, source)), source).toBe(true);
       }
     }
+  });
+
+  it('keeps the log files of all workers on one volume, where maintenance reaches them', () => {
+    const mounts = new Map(
+      services.map(([name, { volumes = [] }]) => [name, volumes.map((volume) => volume.split(':'))]),
+    );
+    for (const name of ['worker', 'ml-worker']) {
+      const dockerfile = read(compose.services[name]?.build?.dockerfile ?? '');
+      const folder = /NIGHTSHIFT_LOG_DIR=(\S+)/.exec(dockerfile)?.[1] ?? '';
+      expect(mounts.get(name)).toContainEqual(['logs', folder]);
+      // A volume takes its owner from the folder of the image.
+      expect(dockerfile).toMatch(new RegExp(`mkdir [^&]*${folder}\\b`));
+      expect(dockerfile).toMatch(new RegExp(`chown [^&\\n]*${folder}\\b`));
+      // Two containers of one service would write into the same folder: their hosts name them.
+      expect(compose.services[name]?.environment).not.toHaveProperty('NIGHTSHIFT_WORKER_NAME');
+    }
+    const { logs } = dataFolderAt('/data');
+    expect(mounts.get('control')).toContainEqual(['logs', logs]);
   });
 
   it('keeps secrets out of the file and the owner out of the workers', async () => {

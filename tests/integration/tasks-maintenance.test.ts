@@ -296,16 +296,19 @@ describe('weekly maintenance', () => {
     await rig.finish(step);
   });
 
-  it('archives old logs of the folder and says where there is none', async () => {
+  it('archives old logs of the folder and of those of workers in it, and says where there is none', async () => {
     const logs = join(rig.folder, 'logs');
     await mkdir(logs, { recursive: true });
     await writeFile(join(logs, 'scheduler.log.2'), 'long ago\n');
     await utimes(join(logs, 'scheduler.log.2'), new Date(0), new Date(rig.now.getTime() - 31 * DAY_MS));
+    await mkdir(join(logs, 'ml-2'));
+    await writeFile(join(logs, 'ml-2', 'scheduler.log'), 'of a worker on its own\n');
+    await utimes(join(logs, 'ml-2', 'scheduler.log'), new Date(0), new Date(rig.now.getTime() - 31 * DAY_MS));
     const step = await rig.begin({ task: 'weeklyMaintenance' });
     const { result } = await runActivity(maintenance, 'archiveLogs', step);
     expect(result).toMatchObject({
-      archive: 'logs_archive_20180208T050000Z.zip',
-      deletedOriginals: ['scheduler.log.2'],
+      archives: ['logs_archive_20180208T050000Z.zip', 'ml-2/logs_archive_20180208T050000Z.zip'],
+      deletedOriginals: ['scheduler.log.2', 'ml-2/scheduler.log'],
     });
     expect((await stat(join(logs, 'logs_archive_20180208T050000Z.zip'))).size).toBeGreaterThan(0);
     const withoutLogs = createMaintenanceActivities(rig.deps('maintenance'));

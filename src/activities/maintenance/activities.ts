@@ -6,7 +6,7 @@ import { classifyErrors } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
 import { cleanArtifacts } from './clean-artifacts.ts';
 import type { MaintenanceDeps } from './deps.ts';
-import { archiveOldLogs } from './log-archive.ts';
+import { archiveLogFolders } from './log-folders.ts';
 import { vacuumDatabase } from './vacuum.ts';
 
 /** Weekly maintenance: vacuum, artifacts, logs, retention. */
@@ -19,7 +19,7 @@ export function createMaintenanceActivities(deps: MaintenanceDeps): MaintenanceA
   });
 }
 
-/** Zips logs older than `retention.logZipDays`, proves the archive, then deletes the originals. */
+/** Zips logs older than `retention.logZipDays` in each folder, proves the archives, then deletes the originals. */
 async function archiveLogs(deps: MaintenanceDeps, step: TaskStep): Promise<TaskResult> {
   const { sql } = deps.db;
   const { retention } = await readRunConfig(sql, step);
@@ -30,7 +30,7 @@ async function archiveLogs(deps: MaintenanceDeps, step: TaskStep): Promise<TaskR
   const progress = currentProgress();
   return await progress.during(
     'logs',
-    archiveOldLogs({
+    archiveLogFolders({
       folder: deps.logFolder,
       now: deps.clock(),
       zipAfterDays: retention.logZipDays,

@@ -77,9 +77,11 @@ async function readOldLogs(options: LogArchiveOptions, names: string[]): Promise
   for (const [index, name] of logs.entries()) {
     options.onProgress?.(index, logs.length);
     const path = join(options.folder, name);
-    const { mtime, isFile } = await stat(path).then((info) => ({ mtime: info.mtime, isFile: info.isFile() }));
-    if (!isFile || options.now.getTime() - mtime.getTime() < options.zipAfterDays * DAY_MS) continue;
-    old.push({ name, bytes: await readFile(path), modifiedAt: mtime });
+    // Its writer may rotate meanwhile.
+    const info = await stat(path).catch(() => null);
+    if (info === null || !info.isFile()) continue;
+    if (options.now.getTime() - info.mtime.getTime() < options.zipAfterDays * DAY_MS) continue;
+    old.push({ name, bytes: await readFile(path), modifiedAt: info.mtime });
   }
   return old;
 }
