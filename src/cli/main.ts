@@ -15,6 +15,7 @@ import { quarantineCommand } from './commands/quarantine.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { reviewCommand } from './commands/review.ts';
 import { runTaskCommand } from './commands/run-task.ts';
+import { scheduleCommand } from './commands/schedule.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
@@ -34,6 +35,7 @@ export async function main(argv: string[]): Promise<void> {
     .addCommand(modelCommand())
     .addCommand(explainCommand())
     .addCommand(configCommand())
+    .addCommand(scheduleCommand())
     .addCommand(doctorCommand())
     .addCommand(backupCommand())
     .addCommand(restoreCommand());

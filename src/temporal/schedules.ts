@@ -254,10 +254,10 @@ async function arrived(client: Client, scheduleId: string, wanted: Schedule): Pr
       Number(schedule?.policies?.catchupWindow?.seconds ?? 0),
       schedule?.action?.startWorkflow?.workflowType?.name,
     ]);
-  for (let look = 0; look < 20; look += 1) {
+  for (let look = 0; look < 40; look += 1) {
     const found = await describe(client, scheduleId);
     if (key(found?.schedule) === key(wanted)) return true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return false;
 }

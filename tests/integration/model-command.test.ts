@@ -1,36 +1,22 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ArtifactStore, createArtifactStore, objectKey } from '../../src/artifacts/store.ts';
-import { main } from '../../src/cli/main.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
 import { promoteByGate } from '../../src/db/queries/promotions.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { findCurrentVersion, insertModelVersion } from '../../src/db/queries/training.ts';
-import { type Runtime, startRuntime } from '../../src/runtime/embedded.ts';
-import { createTestDatabase, type TestDatabase, testTemporal } from '../support/env.ts';
+import { type CommandLine, openCommandLine } from '../support/command-line.ts';
+import { createTestDatabase, type TestDatabase } from '../support/env.ts';
 
-const ROLES_IN_ENV = ['ingest', 'pipeline', 'ml', 'maintenance', 'api'] as const;
-
-let root: string;
 let database: TestDatabase;
-let runtime: Runtime;
+let line: CommandLine;
 let owner: Database;
 let artifacts: ArtifactStore;
 
-/** An instance whose database, Temporal server and artifact folder are those of one test: the history is append-only. */
+/** An instance of one test each: the history of promotions is append-only. */
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'nightshift-model-'));
   database = await createTestDatabase();
-  vi.stubEnv('DATABASE_URL', database.urls.owner);
-  for (const role of ROLES_IN_ENV) vi.stubEnv(`NIGHTSHIFT_DB_URL_${role.toUpperCase()}`, database.urls[role]);
-  vi.stubEnv('TEMPORAL_ADDRESS', testTemporal().address);
-  vi.stubEnv('TEMPORAL_NAMESPACE', testTemporal().namespace);
-  vi.stubEnv('ARTIFACT_URL', pathToFileURL(join(root, 'artifacts')).href);
-  runtime = await startRuntime({ dataDir: root, command: 'test', workers: { typescript: 0, ml: 0 } });
-  artifacts = createArtifactStore(runtime.artifactUrl);
+  line = await openCommandLine({ urls: database.urls });
+  artifacts = createArtifactStore(line.runtime.artifactUrl);
   owner = createDatabase(database.urls.owner, { max: 2 });
   await owner.sql`
     insert into market.sessions (session_date, open_at, close_at, early_close)
@@ -40,29 +26,11 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await owner.close();
-  await runtime.stop();
-  vi.unstubAllEnvs();
+  await line.close();
   await database.drop();
-  await rm(root, { recursive: true, force: true });
 });
 
-/** Runs one command line; what it said and its exit code. */
-async function cli(...args: string[]): Promise<{ code: unknown; words: string }> {
-  const said: string[] = [];
-  const keep = (text: unknown): void => void said.push(String(text));
-  const spies = [
-    vi.spyOn(console, 'log').mockImplementation(keep),
-    vi.spyOn(console, 'error').mockImplementation(keep),
-    vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0),
-  ];
-  try {
-    await main(['node', 'nightshift', 'model', ...args, '--data-dir', root]);
-    return { code: process.exitCode ?? 0, words: said.join('\n') };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-    process.exitCode = undefined;
-  }
-}
+const cli = (...args: string[]): Promise<{ code: unknown; words: string }> => line.run('model', ...args);
 const WHO = ['--by', 'Ann', '--why', 'looked at it'];
 
 /** A trained version with its artifacts; the gate makes an accepted one current from its session on. */
@@ -170,26 +138,30 @@ describe('nightshift model promote', () => {
     expect(await listAudit(owner.sql)).toEqual([]);
   });
 
-  it.each([
-    [['promote', 'X', ...WHO], /X is not known/],
-    [['promote', 'A', ...WHO], /A is current for tiny already/],
-    [['promote', 'A', '--universe', 'sample', ...WHO], /A is of universe tiny, not of sample/],
-    [['promote', 'A', '--why', 'x'], /required option '--by <name>'/],
-    [['promote', 'A', '--by', 'Ann'], /required option '--why <text>'/],
-    [['promote', ...WHO], /missing required argument 'version'/],
-    [['rollback', '--by', 'Ann'], /required option '--why <text>'/],
-    [['rollback', ...WHO], /no version was current before A, there is nothing to go back to/],
-    [['rollback', '--universe', 'sample', ...WHO], /sample has no version; there are some of tiny/],
-    [['list', '--universe', 'sample'], /sample has no version; there are some of tiny/],
-  ])('wrong use ends with 2 and says why: %j', async (args, why) => {
+  it('wrong use ends with 2, says why and changes nothing', async () => {
     await train('A', '2018-01-29');
-    const { code, words } = await cli(...args);
-    expect(code).toBe(2);
-    expect(words).toMatch(why);
+    for (const [args, why] of WRONG) {
+      const { code, words } = await cli(...args);
+      expect.soft(code, args.join(' ')).toBe(2);
+      expect.soft(words).toMatch(why);
+    }
     expect(await listAudit(owner.sql)).toEqual([]);
     expect(await currentAt('2018-02-05')).toBe('A');
   });
 });
+
+const WRONG: [string[], RegExp][] = [
+  [['promote', 'X', ...WHO], /X is not known/],
+  [['promote', 'A', ...WHO], /A is current for tiny already/],
+  [['promote', 'A', '--universe', 'sample', ...WHO], /A is of universe tiny, not of sample/],
+  [['promote', 'A', '--why', 'x'], /required option '--by <name>'/],
+  [['promote', 'A', '--by', 'Ann'], /required option '--why <text>'/],
+  [['promote', ...WHO], /missing required argument 'version'/],
+  [['rollback', '--by', 'Ann'], /required option '--why <text>'/],
+  [['rollback', ...WHO], /no version was current before A, there is nothing to go back to/],
+  [['rollback', '--universe', 'sample', ...WHO], /sample has no version; there are some of tiny/],
+  [['list', '--universe', 'sample'], /sample has no version; there are some of tiny/],
+];
 
 describe('nightshift model rollback', () => {
   it('goes back step by step and never to and fro', async () => {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { nextNominalStart } from '../../src/activities/planning/night-plan.ts';
 import { type ConfigFile, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
@@ -19,6 +19,7 @@ import {
   setSchedulePaused,
   triggerSchedule,
 } from '../../src/temporal/schedules.ts';
+import { openCommandLine } from '../support/command-line.ts';
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, useRig } from '../support/rig.ts';
@@ -26,10 +27,10 @@ import { eventually, useRig } from '../support/rig.ts';
 const NEW_YORK = 'America/New_York';
 const rigs = useRig();
 let house: House;
-beforeEach(async () => {
+const open = async (): Promise<void> => {
   house = await openHouse({ client: rigs.current.client });
-});
-afterEach(async () => {
+};
+const close = async (): Promise<void> => {
   for (const id of Object.values(SCHEDULE_IDS)) {
     await rigs.current.client.schedule
       .getHandle(id)
@@ -37,7 +38,7 @@ afterEach(async () => {
       .catch(() => undefined);
   }
   await house.close();
-});
+};
 
 const apply = (file: ConfigFile = parseConfigFile(testConfig()), enable = false): Promise<string[]> =>
   applySchedules({ client: rigs.current.client, sql: house.database.sql, file, by: 'Ann', enable });
@@ -85,6 +86,10 @@ function computedTimes(
 const YEAR = ['2027-01-01T05:00:00Z', '2028-01-01T04:59:59Z'] as const;
 
 describe('times of 2027, as the server computes them', () => {
+  // One pair of schedules that is changed from test to test.
+  beforeAll(open);
+  afterAll(close);
+
   it('start one night on each day, at 22:45 in New York, over both changes', async () => {
     const { client } = rigs.current;
     await apply();
@@ -167,6 +172,9 @@ describe('times of 2027, as the server computes them', () => {
 });
 
 describe('the state of a schedule', () => {
+  beforeEach(open);
+  afterEach(close);
+
   it('is paused until it is enabled on purpose, and applying twice changes nothing', async () => {
     const changes = await apply();
     expect(changes.slice(1)).toEqual(['nightly: created, paused', 'weekly-maintenance: created, paused']);
@@ -212,6 +220,38 @@ describe('the state of a schedule', () => {
     expect((await listAudit(house.database.sql)).map(({ actor, action }) => `${actor} ${action}`)).toContain(
       'Bob schedule.pause',
     );
+  });
+
+  it('is paused and unpaused by a command, also as `restore` leaves it', async () => {
+    const { client } = rigs.current;
+    const { sql } = house.database;
+    await apply(undefined, true);
+    const why = 'restored from a backup, the original may still run';
+    const paused = { client, sql, scheduleId: 'nightly', paused: true, by: 'nightshift restore', why };
+    await setSchedulePaused(paused);
+    await eventually('the pause', async () => (await stateOf('nightly')).paused);
+    const line = await openCommandLine({ urls: house.urls, namespace: rigs.current.namespace });
+    const nightshift = (...args: string[]) => line.run('schedule', ...args);
+    try {
+      const who = ['--by', 'Ann', '--why', 'the copy takes over'];
+      expect(await nightshift('unpause', ...who)).toEqual({
+        code: 0,
+        words:
+          'nightly is on: unpaused by Ann: the copy takes over\nweekly-maintenance is on already: enabled by Ann',
+      });
+      await eventually('it is on', async () => !(await stateOf('nightly')).paused);
+      expect(await nightshift('pause', 'weekly-maintenance', ...who)).toMatchObject({ code: 0 });
+      await eventually('it is paused', async () => (await stateOf('weekly-maintenance')).paused);
+      const acts = await listAudit(sql, { subject: 'nightly' });
+      expect(acts.map(({ actor, action }) => `${actor} ${action}`).slice(0, 2)).toEqual([
+        'Ann schedule.unpause',
+        'nightshift restore schedule.pause',
+      ]);
+      expect(await nightshift('pause', 'hourly', ...who)).toMatchObject({ code: 2 });
+      expect(await nightshift('pause', '--by', 'Ann')).toMatchObject({ code: 2 });
+    } finally {
+      await line.close();
+    }
   });
 
   it('loses neither a pause nor a change that come at the same time', async () => {
@@ -275,6 +315,9 @@ describe('the state of a schedule', () => {
 });
 
 describe('starts', () => {
+  beforeEach(open);
+  afterEach(close);
+
   it('take the session from the nominal instant, however late they come', async () => {
     const { client } = rigs.current;
     rigs.current.use({ ...createFakes().activities, ...house.runs });

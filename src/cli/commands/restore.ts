@@ -19,7 +19,7 @@ export function restoreCommand(): Command {
       if (report.paused.length === 0) return;
       console.log(
         `Paused here: ${report.paused.join(', ')}. The original may still run; when this copy takes over, ` +
-          'unpause them in the Temporal Web UI that `nightshift up` names.',
+          `let \`nightshift schedule unpause --by NAME --why TEXT --data-dir ${report.dataDir}\` follow \`nightshift up\`.`,
       );
     });
 }

@@ -71,29 +71,52 @@ function gateWords({ accepted, gateReason }: JsonObject): string {
 }
 
 function metricSection(report: RunReport, width: number): string[] {
-  const [first] = report.models;
-  if (first === undefined) return [];
+  if (report.models.length === 0) return [];
   const bare = width < INTERVALS_FROM;
   const cells = (metrics: JsonObject) => [
     estimate(metrics.auc, { bare }),
     estimate(metrics.ic),
     estimate(metrics.logLoss, { bare }),
   ];
-  const rows = report.models.map((model) => [`  ${model.name}`, ...cells(model.metrics), model.verdict]);
-  const baselines = Object.entries(first.baselines).map(([name, value]) => [
-    `  (${words(name)})`,
-    ...cells(isRecord(value) ? value : { logLoss: value }),
-    'baseline',
+  const baselineRows = ({ baselines }: Model) =>
+    Object.entries(baselines).map(([name, value]) => [
+      `  (${words(name)})`,
+      ...cells(isRecord(value) ? value : { logLoss: value }),
+    ]);
+  const groups = groupBy(report.models, (model) => JSON.stringify(baselineRows(model)));
+  const rows = groups.flatMap((group) => [
+    ...group.map((model) => [`  ${model.name}`, ...cells(model.metrics), model.verdict]),
+    ...baselineRows(group[0]).map((row) => [...row, 'baseline']),
   ]);
   const meta = report.models.find(({ name }) => name === 'meta');
   const prose = [
+    ...(groups.length < 2 ? [] : [groups.map(rowsWords).join('; ')]),
     ...(meta === undefined ? [] : [`In words: ${meta.verdictInWords}`, ...flaggedLine(meta)]),
     `Survivorship: ${report.survivorship}. ${SURVIVORSHIP[report.survivorship]}`,
   ];
   return section('Models, out of sample, 95 % intervals in brackets', [
-    ...formatTable([['  model', 'AUC', 'IC', 'log loss', 'verdict'], ...rows, ...baselines]),
+    ...formatTable([['  model', 'AUC', 'IC', 'log loss', 'verdict'], ...rows]),
     ...prose.flatMap((line) => wrap(line, width)),
   ]);
+}
+
+/** Models of the same key together, in the order in which each key came first. */
+function groupBy(models: readonly Model[], key: (model: Model) => string): [Model, ...Model[]][] {
+  const groups = new Map<string, [Model, ...Model[]]>();
+  for (const model of models) {
+    const group = groups.get(key(model));
+    if (group === undefined) groups.set(key(model), [model]);
+    else group.push(model);
+  }
+  return [...groups.values()];
+}
+
+/** On which rows a group of models stands, its baselines below it likewise. */
+function rowsWords([first, ...others]: [Model, ...Model[]]): string {
+  const last = others.at(-1);
+  const who = last === undefined ? first.name : `${first.name} to ${last.name}`;
+  const { rows, sessions } = first.metrics;
+  return `${who} and the baselines below: ${plain(rows)} rows of ${plain(sessions)} sessions`;
 }
 
 /** The same rows with the outcomes of doubtful bars: a large difference says that a verdict hangs on them. */

@@ -173,6 +173,58 @@ describe('renderReport of a real night', () => {
     expect(flat).toMatch(/With doubtful bars counted in, meta: AUC 0\.5136, IC 0\.0224 \[0\.0083, 0\.0373\]/);
   });
 
+  it('shows the baselines once where all models stand on the same rows', () => {
+    expect(lines.filter((line) => line.startsWith('  (mean logit) '))).toHaveLength(1);
+    expect(flat).not.toContain('and the baselines below');
+  });
+
+  it.each([80, 120])(
+    'shows other baselines beside the model whose rows are others, %i columns',
+    (columns) => {
+      const models = real.models.map((model) =>
+        model.name === 'meta'
+          ? { ...model, baselines: { meanLogit: { auc: 0.5099, ic: 0.0111, logLoss: 0.6935 } } }
+          : model,
+      );
+      const table = renderReport({ ...real, models }, { columns });
+      const rows = table.map((line) => line.trimStart().split(/ {2,}/)[0] ?? '');
+      const from = rows.indexOf('model');
+      expect(rows.slice(from + 1, from + 9)).toEqual([
+        'lightgbm',
+        'mlp',
+        '(base rate)',
+        '(mean logit)',
+        '(majority class)',
+        '(yesterday sign)',
+        'meta',
+        '(mean logit)',
+      ]);
+      expect(table[from + 4]).toMatch(/^ {2}\(mean logit\) +0\.5158 .*0\.0309.*0\.6928.* baseline$/);
+      expect(table[from + 8]).toMatch(/^ {2}\(mean logit\) +0\.5099 +0\.0111 +0\.6935 +baseline$/);
+      expect(table.join(' ').replaceAll(/\s+/g, ' ')).toContain(
+        'lightgbm to mlp and the baselines below: 137,544 rows of 276 sessions; meta and the baselines below: 75,082 rows of 151 sessions',
+      );
+      const body = table.slice(0, table.indexOf('Where to look'));
+      expect(body.filter((line) => line.length > columns)).toEqual([]);
+    },
+  );
+
+  it('says why nothing is said of a series, one line a reason, with the figures that are lacking', () => {
+    const undecided = [
+      { why: '3 of 20 sessions', series: ['volumeRank'] },
+      { why: '40 of 60 past windows', series: ['p_meta', 'p_mlp'] },
+      { why: 'constant in the baseline', series: ['isMonday', 'isFriday', 'isEarlyClose', 'monthEnd'] },
+    ];
+    const drift = { ...real.drift, notEnoughData: 7, undecided };
+    const told = renderReport({ ...real, drift });
+    expect(told).toContain('  not enough data for volumeRank: 3 of 20 sessions');
+    expect(told).toContain('  not enough data for p_meta, p_mlp: 40 of 60 past windows');
+    expect(told).toContain('  not enough data for isMonday and 3 more: constant in the baseline');
+    expect(renderReport({ ...real, drift: { ...real.drift, undecided: [] } }).join('\n')).not.toContain(
+      'not enough data for',
+    );
+  });
+
   it('shows the backtest beside its benchmarks, costs and deflation said', () => {
     expect(text).toContain('Backtest, walk-forward 2017-01-04 to 2018-02-07, 276 sessions');
     expect(text).toMatch(/ {2}meta +\+5\.4 % +-9\.5 % +-4\.45 \[-7\.03, -2\.44\] +0\.00 +10\.0 % +1\.7/);
