@@ -58,7 +58,8 @@ export function createRunActivities(house: RunDeps): RunActivities {
       if (run === null) return { lost: 0, downSeconds: 0, stored: null };
       if (run.state === 'succeeded') return { lost: 0, downSeconds: 0, stored: run.result ?? {} };
       const processes = processesOf(run.task);
-      const lost = await countLostAttempts(sql, { ...input, processes, toleranceMs: SILENCE_TOLERATED_MS });
+      const toleranceMs = deps.silenceToleratedMs ?? SILENCE_TOLERATED_MS;
+      const lost = await countLostAttempts(sql, { ...input, processes, toleranceMs });
       return { ...lost, stored: null };
     },
     finishNight: async (input) => {

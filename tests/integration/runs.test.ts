@@ -284,27 +284,35 @@ describe('attempts', () => {
     expect(attempts.map((attempt) => attempt.state)).toEqual(['timed_out', 'succeeded']);
   });
 
-  it.each([0, 1])(
-    'takes a task whose last row came before its time-out as done, %i retries left',
-    async (retries) => {
-      const timing = { timeout_minutes: 3 / 60, retry_on_failure: retries > 0, max_retries: retries };
-      await house.configure(testConfig({ tasks: { 2: timing } }));
-      const real = house.runs;
-      const rig = prepare({
-        finishAttempt: async (input) => {
-          await real.finishAttempt(input);
-          const { state } = await task('training');
-          if (state === 'succeeded' && input.fence.workflowId.startsWith('training/')) await sleep(4_000);
-        },
-      });
-      expect((await rig.night(NIGHT)).state).toBe('succeeded');
-      const training = await task('training');
-      expect(training).toMatchObject({ state: 'succeeded', attempts: 1, reviewDeadline: null });
-      expect(training.result).toEqual({ version: 'v1' });
-      const attempts = await attemptsOf(house.database.sql, [training.taskRunId]);
+  it('takes a task whose last row came before its time-out as done, without and with a retry left', async () => {
+    const timing = (retries: number) => ({
+      timeout_minutes: 3 / 60,
+      retry_on_failure: retries > 0,
+      max_retries: retries,
+    });
+    // Both time out side by side.
+    const tasks = { 2: timing(0), 4: timing(1) };
+    await house.configure(testConfig({ tasks, maxConcurrentJobs: 2 }));
+    const real = house.runs;
+    const slow = ['training', 'backtest'] as const;
+    const rig = prepare({
+      finishAttempt: async (input) => {
+        await real.finishAttempt(input);
+        const name = slow.find((one) => input.fence.workflowId.startsWith(`${one}/`));
+        if (name !== undefined && (await task(name)).state === 'succeeded') await sleep(4_000);
+      },
+    });
+    expect((await rig.night(NIGHT)).state).toBe('succeeded');
+    const results = { training: { version: 'v1' }, backtest: { sessions: 100 } };
+    for (const name of slow) {
+      const run = await task(name);
+      expect(run).toMatchObject({ state: 'succeeded', attempts: 1, reviewDeadline: null });
+      expect(run.result).toEqual(results[name]);
+      const attempts = await attemptsOf(house.database.sql, [run.taskRunId]);
       expect(attempts.map((attempt) => attempt.state)).toEqual(['succeeded']);
-    },
-  );
+      expect(run.maxAttempts).toBe(name === 'backtest' ? 2 : 1);
+    }
+  });
 
   it('runs a time-out that overlaps an outage of our own again, without a review', async () => {
     await house.configure(testConfig({ tasks: { 2: { timeout_minutes: 3 / 60 } } }));

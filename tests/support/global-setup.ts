@@ -25,6 +25,12 @@ const events: SupervisorEvents = {
 };
 const silent = (): void => undefined;
 
+/** One host has one clock: a timer or retry of some milliseconds need not wait until all clocks agree (a second). */
+const PROMPT_TIMERS = [
+  'history.timerProcessorMaxTimeShift="10ms"',
+  'history.timerProcessorMaxPollRPS=2000',
+].flatMap((setting) => ['--dynamic-config-value', setting]);
+
 /** One Temporal server and one Postgres for all tests that need them: the same programs the product starts. */
 export async function setup(project: TestProject): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), 'nightshift-test-'));
@@ -45,7 +51,13 @@ export async function teardown(): Promise<void> {
 }
 
 async function startTemporal(port: number, uiPort: number): Promise<void> {
-  const spec = await temporalSpec({ port, uiPort, databaseFile: null, onLine: silent });
+  const spec = await temporalSpec({
+    port,
+    uiPort,
+    databaseFile: null,
+    extraArgs: PROMPT_TIMERS,
+    onLine: silent,
+  });
   const server = new Supervised(spec, events);
   running.push(server);
   await server.start();

@@ -65,6 +65,7 @@ export async function openHouse(options: {
   client: Client;
   document?: unknown;
   now?: () => number;
+  silenceToleratedMs?: number;
 }): Promise<House> {
   const testDatabase: TestDatabase = await createTestDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'nightshift-house-'));
@@ -83,6 +84,7 @@ export async function openHouse(options: {
     configNamed: true,
     dataDir: folder,
     ...(options.now === undefined ? {} : { now: options.now }),
+    ...(options.silenceToleratedMs === undefined ? {} : { silenceToleratedMs: options.silenceToleratedMs }),
   };
   const house: House = {
     urls: testDatabase.urls,

@@ -24,4 +24,6 @@ export type RunDeps = {
   dataDir: string;
   /** Wall clock in ms. */
   now?: () => number;
+  /** How long a kind of worker may be silent before that is an outage; absent: SILENCE_TOLERATED_MS. */
+  silenceToleratedMs?: number;
 };
