@@ -220,6 +220,8 @@ class Instance {
     secrets: Secrets;
   }): Promise<void> {
     if (!input.addresses.embedded.postgres) return;
+    // Making a cluster takes a second: not after Ctrl-C.
+    if (this.givenUp) throw new StartInterruptedError();
     const spec = await postgresSpec({
       dataDir: this.folder.postgres,
       tempDir: this.folder.temp,
