@@ -13,8 +13,10 @@ import type { Runtime } from '../../src/runtime/embedded.ts';
 import { connectClient } from '../../src/temporal/connection.ts';
 import { temporalTarget } from '../../src/cli/app.ts';
 import { createTestDatabase, type TestDatabase } from '../support/env.ts';
+import { runHere } from '../support/cli.ts';
 import { testConfig } from '../support/house.ts';
 import { type InstanceProcess, startInstance } from '../support/instance.ts';
+import { copyFolder, sharedPreparedFolder } from '../support/prepared-folder.ts';
 
 const at = (hour: number) =>
   testConfig({
@@ -127,34 +129,9 @@ describe('an instance', () => {
       return [spec.calendars?.[0]?.hour?.[0]?.start, tasks.ingestion.hour];
     });
 
-  it('refuses a file that cannot run, with its name, before anything starts', async () => {
-    const path = join(folder, 'wrong.json');
-    const block = { universe: 'nowhere', universes: { sp500: { model: { blocks: 0 } } } };
-    await writeFile(path, JSON.stringify(testConfig({ nightshift: block })));
-    for (const args of [
-      ['config', 'check', path],
-      ['up', '--config', path],
-    ]) {
-      const instance = startInstance({ args });
-      expect(await instance.exited).toBe(2);
-      expect(instance.output()).toContain(`${path}: the configuration is not valid`);
-      expect(instance.output()).toContain('nightshift.universes.sp500.model.blocks: ');
-    }
-    await writeFile(path, JSON.stringify(testConfig({ nightshift: { universe: 'nowhere' } })));
-    const named = startInstance({ args: ['config', 'check', path] });
-    expect(await named.exited).toBe(2);
-    expect(named.output()).toContain('nightshift.universe: ');
-    // In Berlin 22:45 is 16:45 at the exchange: the session is not settled.
-    await writeFile(path, JSON.stringify(testConfig({ timezone: 'Europe/Berlin' })));
-    const early = startInstance({ args: ['config', 'check', path] });
-    expect(await early.exited).toBe(0);
-    expect(early.output()).toContain('it would have no session');
-    expect(early.output()).toMatch(/02:00 comes twice on \d{4}-10-\d\d: runs once, at 03:00/);
-  });
-
-  it('uses the settings for itself: what Temporal keeps, and the sizes of its log files', async () => {
-    const owner = await up('--config', await fileWith('first.json', 20));
-    const days = await inside(async (runtime) => {
+  /** How long Temporal keeps closed runs. */
+  const daysKept = () =>
+    inside(async (runtime) => {
       const temporal = connectClient(temporalTarget(runtime));
       const { connection, client } = temporal;
       const { namespace } = client.options;
@@ -162,25 +139,48 @@ describe('an instance', () => {
       await temporal.close();
       return Number(config?.workflowExecutionRetentionTtl?.seconds) / 86_400;
     });
-    expect(days).toBe(45);
-    await stop(owner);
-    const sizes = await readdir(join(dataDir(), 'logs'));
-    expect(sizes.filter((name) => name.startsWith('postgres.log'))).not.toEqual(['postgres.log']);
+
+  it('refuses a file that cannot run, with its name, before anything starts', async () => {
+    const path = join(folder, 'wrong.json');
+    const block = { universe: 'nowhere', universes: { sp500: { model: { blocks: 0 } } } };
+    await writeFile(path, JSON.stringify(testConfig({ nightshift: block })));
+    const instance = startInstance({ args: ['up', '--config', path] });
+    const started = { code: await instance.exited, output: instance.output() };
+    for (const { code, output } of [started, await runHere('config', 'check', path)]) {
+      expect(code).toBe(2);
+      expect(output).toContain(`${path}: the configuration is not valid`);
+      expect(output).toContain('nightshift.universes.sp500.model.blocks: ');
+    }
+    await writeFile(path, JSON.stringify(testConfig({ nightshift: { universe: 'nowhere' } })));
+    const named = await runHere('config', 'check', path);
+    expect(named.code).toBe(2);
+    expect(named.output).toContain('nightshift.universe: ');
+    // In Berlin 22:45 is 16:45 at the exchange: the session is not settled.
+    await writeFile(path, JSON.stringify(testConfig({ timezone: 'Europe/Berlin' })));
+    const early = await runHere('config', 'check', path);
+    expect(early.code).toBe(0);
+    expect(early.output).toContain('it would have no session');
+    expect(early.output).toMatch(/02:00 comes twice on \d{4}-10-\d\d: runs once, at 03:00/);
   });
 
-  it('keeps what `config apply` applied: a second `up`, a restart and `nightly --config` do not undo it', async () => {
+  it('uses the settings for itself, and keeps what `config apply` applied: a second `up`, a restart and `nightly --config` do not undo it', async () => {
+    await copyFolder(await sharedPreparedFolder(), dataDir());
     const first = await fileWith('first.json', 20);
     const second = await fileWith('second.json', 21);
     const own = await fileWith('own.json', 19);
     const owner = await up('--config', first);
     expect(owner.output()).toContain('nightly: created');
     expect(await hours()).toEqual([20, 20]);
-    expect(await finished('config', 'apply', second)).toContain('0: ');
+    expect(await daysKept()).toBe(45);
+    expect(await runHere('config', 'apply', second, '--data-dir', dataDir())).toMatchObject({ code: 0 });
     expect(await hours()).toEqual([21, 21]);
     // Attached: neither the file of the clone nor a named one is taken over.
     expect(await finished('up', '--config', first)).toContain('--config without effect');
     expect(await hours()).toEqual([21, 21]);
     await stop(owner);
+    // Files of a hundred bytes: each line of the servers began a new one.
+    const logs = await readdir(join(dataDir(), 'logs'));
+    expect(logs.filter((name) => name.startsWith('postgres.log'))).not.toEqual(['postgres.log']);
     const restarted = await up('--config', first);
     expect(await hours()).toEqual([21, 21]);
     await stop(restarted);

@@ -1,33 +1,28 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { Connection } from '@temporalio/client';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { projectRoot, venvPython } from '../../scripts/lib/paths.mjs';
-import { type Runtime, startRuntime } from '../../src/runtime/embedded.ts';
-import { testTemporal, uniqueName } from '../support/env.ts';
+import { TASK_QUEUES } from '../../src/contracts/wire/names.ts';
+import type { Runtime } from '../../src/runtime/embedded.ts';
+import { createTestDatabase, type TestDatabase, testTemporal, uniqueName } from '../support/env.ts';
+import { startNode } from '../support/instance.ts';
+import { RuntimeRig } from '../support/runtime-rig.ts';
 
 const run = promisify(execFile);
-let root: string;
+let rig: RuntimeRig;
 let outside: Runtime;
 
-/** Servers that belong to somebody else: another instance plays them. */
+/** A Postgres that belongs to somebody else: another instance plays it. The Temporal server is that of the test run. */
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'nightshift-external-'));
-  outside = await startRuntime({
-    dataDir: join(root, 'outside'),
-    command: 'test',
-    workers: { typescript: 0, ml: 0 },
-  });
+  rig = await RuntimeRig.create();
+  outside = await rig.start(await rig.prepared('outside'), { only: 'database' });
 });
-afterAll(async () => {
-  await outside.stop();
-  await rm(root, { recursive: true, force: true });
-});
+afterAll(() => rig.dispose());
 afterEach(() => vi.unstubAllEnvs());
 
 async function newDatabase(): Promise<string> {
@@ -47,20 +42,21 @@ async function roleAt(url: string): Promise<unknown> {
     await sql.end();
   }
 }
-const start = (name: string): Promise<Runtime> =>
-  startRuntime({ dataDir: join(root, name), command: 'test', workers: { typescript: 0, ml: 0 } });
 
 describe('external services', () => {
+  const { address } = testTemporal();
+  const start = (name: string): Promise<Runtime> => rig.start(rig.path(name));
+
   it('embeds nothing when the environment names them all, and finds the same logins on every machine', async () => {
     vi.stubEnv('DATABASE_URL', await newDatabase());
-    vi.stubEnv('TEMPORAL_ADDRESS', outside.temporal);
+    vi.stubEnv('TEMPORAL_ADDRESS', address);
     vi.stubEnv('TEMPORAL_NAMESPACE', 'default');
-    vi.stubEnv('ARTIFACT_URL', pathToFileURL(join(root, 'shared')).href);
+    vi.stubEnv('ARTIFACT_URL', pathToFileURL(rig.path('shared')).href);
     const first = await start('one');
     expect(await first.children()).toEqual([]);
     expect(first.embedded).toEqual({ postgres: false, temporal: false, artifacts: false });
-    expect(first).toMatchObject({ temporal: outside.temporal, namespace: 'default', temporalUi: null });
-    expect((await readdir(join(root, 'one'))).includes('postgres')).toBe(false);
+    expect(first).toMatchObject({ temporal: address, namespace: 'default', temporalUi: null });
+    expect((await readdir(rig.path('one'))).includes('postgres')).toBe(false);
     expect(await roleAt(first.urls.ingest)).toBe('nightshift_ingest');
     const second = await start('two');
     expect(second.urls).toEqual(first.urls);
@@ -71,7 +67,7 @@ describe('external services', () => {
   it('leaves the roles alone when each has its own variable, and says when one is missing', async () => {
     const database = await newDatabase();
     vi.stubEnv('DATABASE_URL', database);
-    vi.stubEnv('TEMPORAL_ADDRESS', outside.temporal);
+    vi.stubEnv('TEMPORAL_ADDRESS', address);
     for (const role of ['INGEST', 'PIPELINE', 'ML', 'MAINTENANCE']) {
       vi.stubEnv(`NIGHTSHIFT_DB_URL_${role}`, `postgres://someone:secret@127.0.0.1:1/${role}`);
     }
@@ -84,38 +80,69 @@ describe('external services', () => {
   });
 
   it('embeds only what is not named', async () => {
-    vi.stubEnv('TEMPORAL_ADDRESS', outside.temporal);
-    const runtime = await start('four');
+    vi.stubEnv('TEMPORAL_ADDRESS', address);
+    const runtime = await rig.start(await rig.prepared('four'));
     expect((await runtime.children()).map(({ name }) => name)).toEqual(['postgres']);
     await runtime.stop();
   });
 });
 
-describe('health of worker containers', () => {
-  it('is good while this host asks for work, in both languages', async () => {
-    const { address, namespace } = testTemporal();
-    const connection = await NativeConnection.connect({ address });
-    const taskQueue = uniqueName('health');
-    const worker = await Worker.create({
-      connection,
+describe('a worker on its own, as its container runs it', () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database.drop());
+
+  it('is healthy for the checks of both languages while it asks for work, and writes log files in its own folder', async () => {
+    const { address } = testTemporal();
+    const namespace = uniqueName('alone');
+    const connection = await Connection.connect({ address });
+    await connection.workflowService.registerNamespace({
       namespace,
-      taskQueue,
-      activities: { nothing: () => undefined },
+      workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
     });
-    const env = { ...process.env, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace };
-    const checks: [string, string][] = [
-      [process.execPath, join(projectRoot, 'deploy', 'worker-health.mjs')],
-      [venvPython(), join(projectRoot, 'deploy', 'ml_worker_health.py')],
-    ];
-    await worker.runUntil(async () => {
+    await connection.close();
+    const target = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace };
+    const { urls } = database;
+    const worker = startNode({
+      args: ['--enable-source-maps', join(projectRoot, 'dist', 'worker', 'main.js')],
+      env: {
+        ...target,
+        NIGHTSHIFT_DB_URL_INGEST: urls.ingest,
+        NIGHTSHIFT_DB_URL_PIPELINE: urls.pipeline,
+        NIGHTSHIFT_DB_URL_MAINTENANCE: urls.maintenance,
+        NIGHTSHIFT_DB_URL_API: urls.api,
+        ARTIFACT_URL: pathToFileURL(rig.path('shared')).href,
+        NIGHTSHIFT_DATA_DIR: rig.path('worker'),
+        NIGHTSHIFT_LOG_DIR: rig.path('logs'),
+        NIGHTSHIFT_WORKER_NAME: 'desk-1',
+      },
+    });
+    try {
+      await worker.printed('worker is ready');
+      const env = { ...process.env, ...target };
+      const checks: [string, string][] = [
+        [process.execPath, join(projectRoot, 'deploy', 'worker-health.mjs')],
+        [venvPython(), join(projectRoot, 'deploy', 'ml_worker_health.py')],
+      ];
       for (const [program, script] of checks) {
-        await vi.waitFor(() => run(program, [script, taskQueue], { env }), {
+        await vi.waitFor(() => run(program, [script, TASK_QUEUES.pipeline], { env }), {
           timeout: 60_000,
           interval: 500,
         });
         await expect(run(program, [script, uniqueName('nobody')], { env })).rejects.toThrow();
       }
-    });
-    await connection.close();
+    } finally {
+      worker.process.kill('SIGTERM');
+    }
+    expect(await worker.exited, worker.output()).toBe(0);
+    expect(await readdir(rig.path('logs'))).toEqual(['desk-1']);
+    const text = await readFile(join(rig.path('logs'), 'desk-1', 'scheduler.log'), 'utf8');
+    expect(text).toMatch(
+      /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] nightshift\.worker - INFO - worker is ready \{"queues":\["pipeline","market-data"\]\}$/m,
+    );
+    // As many lines as on standard output: the files have all of them.
+    expect(text.match(/^\[/gm)?.length).toBe(worker.output().match(/^\{/gm)?.length);
   });
 });

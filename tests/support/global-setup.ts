@@ -34,6 +34,7 @@ const PROMPT_TIMERS = [
 /** One Temporal server and one Postgres for all tests that need them: the same programs the product starts. */
 export async function setup(project: TestProject): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), 'nightshift-test-'));
+  project.provide('runFolder', folder);
   const [postgresPort = 0, temporalPort = 0, uiPort = 0] = await chooseFreePorts(3);
   const [postgresAddress] = await Promise.all([
     startPostgres(folder, postgresPort),

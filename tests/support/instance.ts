@@ -22,7 +22,12 @@ export type InstanceOptions = {
 /** Runs the built `nightshift` command as a process of its own, so that a test can kill it. */
 export function startInstance(options: InstanceOptions): InstanceProcess {
   const script = `import(${JSON.stringify(join(projectRoot, 'dist', 'cli', 'main.js'))}).then((cli) => cli.main(process.argv))`;
-  const child = spawn(process.execPath, ['-e', script, 'nightshift', ...options.args], {
+  return startNode({ ...options, args: ['-e', script, 'nightshift', ...options.args] });
+}
+
+/** Runs Node with these arguments in the project. */
+export function startNode(options: InstanceOptions): InstanceProcess {
+  const child = spawn(process.execPath, options.args, {
     cwd: projectRoot,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

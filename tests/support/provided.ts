@@ -11,5 +11,7 @@ declare module 'vitest' {
     temporalAddress: string;
     temporalUi: string;
     workflowBundlePath: string;
+    /** A folder of this test run, removed at its end. */
+    runFolder: string;
   }
 }
