@@ -1,5 +1,5 @@
 import type { Task } from '../wire/names.ts';
-import { DEFAULT_DATA, type NightshiftSettings } from './nightshift-settings.ts';
+import type { NightshiftSettings } from './nightshift-settings.ts';
 
 /** Every default of the product lives in this file. */
 export const DEFAULT_GLOBAL = {
@@ -10,6 +10,9 @@ export const DEFAULT_GLOBAL = {
   maxInstances: 1,
   misfireGraceTimeSeconds: 300,
 } as const;
+
+/** Also those of configurations that an earlier version stored without them. */
+export const DEFAULT_DATA = { maxGapSessions: 20, splitTolerance: 0.2, secondSourceRatio: 1.5 };
 
 export const DEFAULT_SETTINGS: NightshiftSettings = {
   universe: 'sample',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { MODELS, PROVIDERS, TASKS } from '../wire/names.ts';
+import { DEFAULT_DATA } from './config-defaults.ts';
 
 /** The `nightshift` block of the configuration, complete. A file gives parts; defaults fill the rest. */
 const count = z.number().int().positive();
@@ -15,9 +16,6 @@ const modelParameters = z.record(
   z.string(),
   z.union([z.number(), z.string(), z.boolean(), z.array(z.number())]),
 );
-
-/** Settings that configurations stored by an earlier version lack; these are theirs then. */
-export const DEFAULT_DATA = { maxGapSessions: 20, splitTolerance: 0.2, secondSourceRatio: 1.5 };
 
 export const settingsSchema = z.strictObject({
   universe: z.string().min(1),
