@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDriftActivities } from '../../src/activities/drift/activities.ts';
 import { writeParquet } from '../../src/artifacts/parquet.ts';
 import type { DriftActivities, TaskResult } from '../../src/contracts/activities.ts';
-import { MODELS } from '../../src/contracts/wire/names.ts';
 import { readDriftLog, findDriftAnchor, findRetrainingFlag } from '../../src/db/queries/drift.ts';
-import { insertPredictions, PROBABILITY_NAMES } from '../../src/db/queries/predictions.ts';
+import { PROBABILITY_NAMES } from '../../src/db/queries/predictions.ts';
 import { insertDataset, insertModelVersion, insertPromotion } from '../../src/db/queries/training.ts';
 import { manifestBytes } from '../../src/domain/dataset.ts';
 import { featureSetVersion } from '../../src/domain/features/registry.ts';
 import { createRng } from '../../src/domain/statistics/rng.ts';
+import { issuePredictions, storeOof, storeStack } from '../support/drift-inputs.ts';
 import { runActivity, TaskRig } from '../support/task-rig.ts';
 
 const SYMBOLS = Array.from({ length: 12 }, (_, i) => `S${String(i).padStart(2, '0')}`);
@@ -34,6 +34,16 @@ afterAll(async () => {
   await rig.stop();
 });
 
+/** Predictions of a range of sessions, as a scan would have left them. */
+async function issue(
+  from: number,
+  to: number,
+  set: { modelVersion: string; shift: number; universeVersion?: string },
+): Promise<void> {
+  const sessions = dates.slice(from, to + 1);
+  await issuePredictions(rig, { universeVersion: UNIVERSE_VERSION, ...set, sessions, symbols: SYMBOLS });
+}
+
 function columns(sessions: number): { name: string; values: Float32Array | Float64Array | Int32Array }[] {
   const rows = sessions * SYMBOLS.length;
   const rng = createRng(5);
@@ -57,14 +67,14 @@ function columns(sessions: number): { name: string; values: Float32Array | Float
 }
 
 /** The dataset of a session as training leaves it: the same market, cut at that session. */
-async function storeDataset(last: number): Promise<string> {
+async function storeDataset(last: number, universeVersion = UNIVERSE_VERSION): Promise<string> {
   const sessions = last + 1;
   const parquet = await rig.artifacts.put(await writeParquet(columns(sessions)));
   const manifest = {
     schemaVersion: 1 as const,
     sessionDate: dates[last] ?? '',
     universe: 'tiny',
-    universeVersion: UNIVERSE_VERSION,
+    universeVersion,
     featureSetVersion: featureSetVersion(),
     labelKind: 'excess' as const,
     horizonSessions: 1,
@@ -86,7 +96,7 @@ async function storeDataset(last: number): Promise<string> {
       parquetHash: parquet.hash,
       symbols: SYMBOLS.length,
       sessions,
-      inputHash: `input ${String(last)}`,
+      inputHash: `input ${String(last)} ${universeVersion}`,
       manifest: { ...manifest, parquetHash: parquet.hash },
       coverage: {},
     }),
@@ -94,8 +104,8 @@ async function storeDataset(last: number): Promise<string> {
   return hash;
 }
 
-async function night(last: number): Promise<TaskResult> {
-  const step = await rig.begin({ task: 'driftMonitoring', sessionDate: dates[last] ?? '' });
+async function night(last: number, universeVersion = UNIVERSE_VERSION): Promise<TaskResult> {
+  const step = await rig.begin({ task: 'driftMonitoring', sessionDate: dates[last] ?? '', universeVersion });
   const { result, heartbeats } = await runActivity(drift, 'runDrift', step);
   expect(heartbeats.length).toBeGreaterThan(0);
   await rig.finish(step, result);
@@ -117,10 +127,10 @@ async function fingerprint(): Promise<Record<string, string>> {
 
 const logOf = (last: number) =>
   readDriftLog(rig.db('pipeline').sql, { sessionDate: dates[last] ?? '', universe: 'tiny' });
-const anchorOf = (last: number) =>
+const anchorOf = (last: number, universeVersion = UNIVERSE_VERSION) =>
   findDriftAnchor(rig.db('pipeline').sql, {
     universe: 'tiny',
-    universeVersion: UNIVERSE_VERSION,
+    universeVersion,
     featureSetVersion: featureSetVersion(),
     sessionDate: dates[last] ?? '',
   });
@@ -221,8 +231,8 @@ describe('runDrift', () => {
   it('the anchor moves when a person promotes, not with the gate', async () => {
     const { sql } = rig.db('pipeline');
     const datasetHash = await storeDataset(516);
-    const oofHash = await storeOof(516);
-    const metaHash = await storeStack();
+    const oofHash = await storeOof(rig, { sessions: 516, symbols: SYMBOLS.length });
+    const metaHash = await storeStack(rig);
     const version = 'model-1';
     await sql.begin(async (tx) => {
       await insertModelVersion(tx, {
@@ -269,8 +279,9 @@ describe('runDrift', () => {
   });
 
   it('the first nights say how many sessions were issued, and how many are needed', async () => {
-    await issue(514, 516, { modelVersion: 'model-1', shift: 0.2 });
-    const result = await night(516);
+    await storeDataset(517);
+    await issue(515, 517, { modelVersion: 'model-1', shift: 0.2 });
+    const result = await night(517);
     expect(result).toMatchObject({
       issuedSessions: 3,
       notEnoughData: PROBABILITY_NAMES.length,
@@ -281,20 +292,77 @@ describe('runDrift', () => {
         },
       ],
     });
-    const words = (await logOf(516)).find(({ feature }) => feature === 'prediction:meta')?.details;
+    const words = (await logOf(517)).find(({ feature }) => feature === 'prediction:meta')?.details;
     expect(words).toMatchObject({ words: 'not enough data: 3 of 20 sessions issued' });
   });
 
+  it('nights filled in later change nothing of it, whatever they issued', async () => {
+    await issue(498, 514, { modelVersion: 'model-1', shift: 0.2 });
+    const prints = await fingerprint();
+    expect(await night(517)).toMatchObject({ issuedSessions: 3, notEnoughData: PROBABILITY_NAMES.length });
+    expect(await fingerprint()).toEqual(prints);
+    const [row] = await rig.db('pipeline').sql<{ bounded: boolean }[]>`
+      select bool_and(known_at < (select min(written_at) from turbomode.predictions
+        where session_date = ${dates[498] ?? ''})) as bounded
+      from turbomode.drift_log where session_date = ${dates[517] ?? ''}`;
+    expect(row?.bounded).toBe(true);
+  });
+
+  it('what it had not issued itself by then it may issue yet', async () => {
+    await storeDataset(518);
+    expect(await night(518)).toMatchObject({ issuedSessions: 0 });
+    await issue(518, 518, { modelVersion: 'model-1', shift: 0.2 });
+    expect(await night(518)).toMatchObject({ issuedSessions: 21 });
+  });
+
   it('compares predictions as first issued with out-of-fold ones', async () => {
-    await issue(490, 513, { modelVersion: 'model-1', shift: 0.2 });
-    const before = await night(516);
+    const before = await night(518);
     expect(before).toMatchObject({ issuedSessions: 21, status: 'alarm', notEnoughData: 0 });
     expect(before['alarms']).toBe(1 + PROBABILITY_NAMES.length);
     // Made again later by another version: not what was issued.
-    await issue(510, 516, { modelVersion: 'model-2', shift: 0 });
+    await issue(510, 518, { modelVersion: 'model-2', shift: 0 });
     const prints = await fingerprint();
-    await night(516);
+    await night(518);
     expect(await fingerprint()).toEqual(prints);
+  });
+
+  it('a changed list of members moves no baseline and forgets no prediction, and that is said', async () => {
+    const other = 'v2';
+    await storeDataset(519, other);
+    await issue(519, 519, { modelVersion: 'model-1', shift: 0.2, universeVersion: other });
+    const before = await anchorOf(518);
+    expect(before).toMatchObject({ kind: 'promotion', universeVersion: UNIVERSE_VERSION });
+    const result = await night(519, other);
+    expect(result).toMatchObject({
+      issuedSessions: 21,
+      notEnoughData: 0,
+      anchoredBaseline: {
+        first: before?.firstSession,
+        last: before?.lastSession,
+        setTonight: true,
+        why: expect.stringMatching(
+          /^the list of members changed: the anchor of .* keeps its sessions/,
+        ) as string,
+      },
+    });
+    expect(await anchorOf(519, other)).toMatchObject({
+      kind: 'carried',
+      universeVersion: other,
+      firstSession: before?.firstSession,
+      lastSession: before?.lastSession,
+    });
+    const stored = await rig.db('pipeline').sql`
+      select distinct universe_version, kind from turbomode.drift_baselines
+      where session_date = ${dates[519] ?? ''} order by kind`;
+    expect(stored).toEqual([
+      { universeVersion: other, kind: 'anchored' },
+      { universeVersion: other, kind: 'rolling' },
+    ]);
+    const prints = await fingerprint();
+    expect(await night(519, other)).toMatchObject({ anchoredBaseline: { setTonight: false, why: null } });
+    await night(518);
+    expect(await fingerprint()).toEqual(prints);
+    expect(await anchorOf(518)).toEqual(before);
   });
 
   it('an attempt that is no longer current writes nothing', async () => {
@@ -305,73 +373,3 @@ describe('runDrift', () => {
     expect(await fingerprint()).toEqual(before);
   });
 });
-
-/** Out-of-fold predictions of the sessions from 100 on, as `fitMeta` writes them. */
-async function storeOof(last: number): Promise<string> {
-  const rows = (last - 100) * SYMBOLS.length;
-  const rng = createRng(11);
-  const constant = (value: number) => new Float64Array(rows).fill(value);
-  const { hash } = await rig.artifacts.put(
-    await writeParquet([
-      {
-        name: 'sessionIndex',
-        values: Int32Array.from({ length: rows }, (_, row) => 100 + Math.floor(row / SYMBOLS.length)),
-      },
-      { name: 'symbolIndex', values: Int32Array.from({ length: rows }, (_, row) => row % SYMBOLS.length) },
-      { name: 'blockIndex', values: new Int32Array(rows) },
-      ...['target', 'forwardReturn', 'excessReturn', 'baseRate', 'majorityClass', 'yesterdaySign'].map(
-        (name) => ({ name, values: constant(0.5) }),
-      ),
-      ...PROBABILITY_NAMES.map((name) => ({
-        name: `p_${name}`,
-        values: constant(0).map(() => 0.5 + 0.05 * rng.normal()),
-      })),
-      { name: 'metaLogit', values: constant(0) },
-    ]),
-  );
-  return hash;
-}
-
-/** A stack as `fitMeta` stores it: the mean of the base models' log-odds. */
-async function storeStack(): Promise<string> {
-  const stack = {
-    coefficients: Object.fromEntries(MODELS.map((model) => [model, 1 / MODELS.length])),
-    intercept: 0,
-    calibrator: { a: 1, b: 0 },
-    usable: true,
-    reason: null,
-  };
-  return (await rig.artifacts.put(new TextEncoder().encode(JSON.stringify(stack)))).hash;
-}
-
-async function issue(from: number, to: number, set: { modelVersion: string; shift: number }): Promise<void> {
-  const rng = createRng(13);
-  for (let session = from; session <= to; session += 1) {
-    const rows = SYMBOLS.map((symbol) => ({
-      symbol,
-      probabilities: Object.fromEntries(
-        PROBABILITY_NAMES.map((name) => [name, 0.5 + set.shift + 0.05 * rng.normal()]),
-      ) as Record<(typeof PROBABILITY_NAMES)[number], number>,
-      metaLogit: 0,
-      baseRate: 0.5,
-    }));
-    await rig.db('pipeline').sql.begin((tx) =>
-      insertPredictions(tx, {
-        header: {
-          sessionDate: dates[session] ?? '',
-          universe: 'tiny',
-          universeVersion: UNIVERSE_VERSION,
-          modelVersion: set.modelVersion,
-          datasetHash: 'a'.repeat(64),
-          featureSetVersion: featureSetVersion(),
-          labelKind: 'excess',
-          horizonSessions: 1,
-          simulated: true,
-          taskRunId: 'test',
-        },
-        revision: 1,
-        rows,
-      }),
-    );
-  }
-}

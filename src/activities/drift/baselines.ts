@@ -3,6 +3,7 @@ import type { TaskStep } from '../../contracts/activities.ts';
 import type { DatasetManifest } from '../../contracts/schemas/ml.ts';
 import type { Queryable } from '../../db/client.ts';
 import {
+  type AnchorInForce,
   type DriftAnchor,
   type DriftBaselineRow,
   findDriftAnchor,
@@ -19,7 +20,7 @@ export type NightBaselines = {
   rolling: Baseline;
   /** The second baseline; null where its sessions have left the dataset. */
   anchored: Baseline | null;
-  /** To be written tonight: the first anchor, or the one that a promotion asks for. */
+  /** To be written tonight: the first anchor, the one that a promotion asks for, or the old one for other members. */
   newAnchor: DriftAnchor | null;
 };
 
@@ -37,7 +38,8 @@ export type BaselineInput = {
  * The two baselines of a night. Rolling: the current model's training sessions that end at least window + h
  * before S. Anchored: the rolling one of the night on which it was set; it moves by an audited act (a row of
  * `drift_anchors`) or when a person promotes or rolls back a model, not by the nightly gate, which would make it
- * roll as well. Null when no session is left.
+ * roll as well. Where members or features changed its sessions stay, and a row says that they were taken over.
+ * Null when no session is left.
  */
 export async function resolveBaselines(sql: Queryable, input: BaselineInput): Promise<NightBaselines | null> {
   const { step, manifest } = input;
@@ -53,8 +55,13 @@ export async function resolveBaselines(sql: Queryable, input: BaselineInput): Pr
     anchor !== null && promotion !== null && promotion.effectiveFromSession > anchor.effectiveFromSession;
   if (anchor !== null && !isPromoted) {
     const kept = rangeOf(input, { first: anchor.firstSession, last: anchor.lastSession });
-    const anchored = kept === null ? null : { ...kept, baselineId: anchor.baselineId };
-    return { rolling, anchored, newAnchor: null };
+    if (kept === null) return { rolling, anchored: null, newAnchor: null };
+    const changed = changeSince(anchor, key);
+    if (changed === null) {
+      return { rolling, anchored: { ...kept, baselineId: anchor.baselineId }, newAnchor: null };
+    }
+    const anchored = { ...kept, baselineId: idOf('anchored', input, kept) };
+    return { rolling, anchored, newAnchor: carriedAnchor(anchor, { step, anchored, changed }) };
   }
   const anchored = { ...range, baselineId: idOf('anchored', input, range) };
   const newAnchor: DriftAnchor = {
@@ -65,9 +72,38 @@ export async function resolveBaselines(sql: Queryable, input: BaselineInput): Pr
     decidedBy: isPromoted ? promotion.decidedBy : 'nightshift',
     why: isPromoted
       ? `version ${promotion.version} became current on ${promotion.effectiveFromSession}: ${promotion.why}`
-      : 'no anchored baseline was in force for this universe version and feature set',
+      : 'no anchored baseline was in force for this universe',
   };
   return { rolling, anchored, newAnchor };
+}
+
+/** What the anchor was measured for that is another now; null where nothing changed. */
+function changeSince(
+  anchor: AnchorInForce,
+  key: { universeVersion: string; featureSetVersion: string },
+): string | null {
+  const changed = [
+    ...(anchor.universeVersion === key.universeVersion ? [] : ['the list of members']),
+    ...(anchor.featureSetVersion === key.featureSetVersion ? [] : ['the feature set']),
+  ];
+  return changed.length === 0 ? null : changed.join(' and ');
+}
+
+/** The same sessions, measured anew for tonight's members and features: the baseline does not move. */
+function carriedAnchor(
+  anchor: AnchorInForce,
+  { step, anchored, changed }: { step: TaskStep; anchored: Baseline; changed: string },
+): DriftAnchor {
+  return {
+    universe: step.universe,
+    baselineId: anchored.baselineId,
+    effectiveFromSession: step.sessionDate,
+    kind: 'carried',
+    decidedBy: 'nightshift',
+    why:
+      `${changed} changed: the anchor of ${anchor.effectiveFromSession} keeps its sessions ` +
+      `${anchor.firstSession} to ${anchor.lastSession}`,
+  };
 }
 
 /** Sessions of the night's axis; what the dataset no longer holds is left out. */

@@ -16,15 +16,18 @@ export async function readPredictionSeries(
     manifest: DatasetManifest;
     version: StoredModelVersion | null;
     windowSessions: number;
+    /** Instant up to which predictions of earlier nights count. */
+    knownAt: string;
   },
 ): Promise<PredictionSeries[]> {
-  const { step, manifest, version, windowSessions } = night;
+  const { step, manifest, version, windowSessions, knownAt } = night;
   const { sessions, scoreSessionIndex } = manifest;
   const issued = await readIssuedPredictions(deps.db.sql, {
-    ...step,
+    universe: step.universe,
     // One session more than the window: last night's window is judged again.
     fromSession: sessions[Math.max(0, scoreSessionIndex - windowSessions)] ?? step.sessionDate,
     throughSession: step.sessionDate,
+    writtenThrough: knownAt,
   });
   const oof = version === null ? null : await readOutOfFold(deps, version);
   return predictionSeries({ axis: manifest, windowSessions, oof, issued });

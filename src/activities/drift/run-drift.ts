@@ -2,7 +2,7 @@ import type { TaskResult, TaskStep } from '../../contracts/activities.ts';
 import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
 import type { DatasetManifest } from '../../contracts/schemas/ml.ts';
 import type { Queryable } from '../../db/client.ts';
-import { findLastRaisedFlag, readPastExceedances } from '../../db/queries/drift.ts';
+import { findLastRaisedFlag, readDriftInstant, readPastExceedances } from '../../db/queries/drift.ts';
 import {
   findCurrentVersion,
   findDataset,
@@ -27,7 +27,8 @@ type NightDataset = { datasetHash: string; parquetHash: string; manifest: Datase
 
 /**
  * Compares the night's distributions with both baselines and writes the log, baselines and the retraining flag.
- * Reads nothing later than S, so that a night of the past says again what it said. Fails with ArtifactMissing
+ * Reads nothing later than S, and of earlier nights what was written when it first ran, so that a night of the past
+ * says again what it said. Fails with ArtifactMissing
  * where training and backtest of S left no dataset.
  */
 export async function runDrift(deps: ActivityDeps, step: TaskStep): Promise<TaskResult> {
@@ -50,14 +51,18 @@ export async function runDrift(deps: ActivityDeps, step: TaskStep): Promise<Task
     bins: config.drift.bins,
   });
   if (baselines === null) return tooShort(config, manifest);
+  const { featureSetVersion: features } = manifest;
+  const knownAt = await readDriftInstant(sql, { ...step, featureSetVersion: features });
+  const { windowSessions } = config.drift;
   const predictions = await progress.during(
     'predictions',
-    readPredictionSeries(deps, { step, manifest, version, windowSessions: config.drift.windowSessions }),
+    readPredictionSeries(deps, { step, manifest, version, windowSessions, knownAt }),
   );
-  const series = await judge(deps, progress, { step, config, dataset, baselines, predictions });
+  const series = await judge(deps, progress, { step, config, dataset, baselines, predictions, knownAt });
   const lastRaised = await findLastRaisedFlag(sql, {
     universe: step.universe,
     beforeSession: step.sessionDate,
+    writtenThrough: knownAt,
   });
   const lastIndex = lastRaised === null ? -1 : manifest.sessions.indexOf(lastRaised);
   const flag = decideFlag(series, {
@@ -67,7 +72,7 @@ export async function runDrift(deps: ActivityDeps, step: TaskStep): Promise<Task
   const modelVersion = version?.version ?? 'none';
   await progress.during(
     'store',
-    storeDrift(deps.db, { step, manifest, baselines, series, flag, modelVersion }),
+    storeDrift(deps.db, { step, manifest, baselines, series, flag, modelVersion, knownAt }),
   );
   const { sessions } = manifest;
   const { rolling, anchored, newAnchor } = baselines;
@@ -78,7 +83,7 @@ export async function runDrift(deps: ActivityDeps, step: TaskStep): Promise<Task
     reasons: flag.reasons,
     modelVersion,
     datasetHash: dataset.datasetHash,
-    windowSessions: config.drift.windowSessions,
+    windowSessions,
     baselineSessions: rolling.lastSession - rolling.firstSession + 1,
     baseline: { first: sessions[rolling.firstSession], last: sessions[rolling.lastSession] },
     anchoredBaseline:
@@ -88,6 +93,7 @@ export async function runDrift(deps: ActivityDeps, step: TaskStep): Promise<Task
             first: sessions[anchored.firstSession],
             last: sessions[anchored.lastSession],
             setTonight: newAnchor !== null,
+            why: newAnchor?.why ?? null,
           },
     issuedSessions: issuedSessions(predictions),
   };
@@ -137,6 +143,7 @@ async function judge(
     dataset: NightDataset;
     baselines: NightBaselines;
     predictions: PredictionSeries[];
+    knownAt: string;
   },
 ): Promise<JudgedSeries[]> {
   const { step, config, dataset, baselines } = input;
@@ -171,6 +178,7 @@ async function judge(
     ...step,
     featureSetVersion: manifest.featureSetVersion,
     sessions: pastSessions,
+    writtenThrough: input.knownAt,
   });
   const nights = { nights: consecutiveNights, pastSessions, past };
   return [

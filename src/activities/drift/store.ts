@@ -25,9 +25,10 @@ export async function storeDrift(
     series: readonly JudgedSeries[];
     flag: FlagDecision;
     modelVersion: string;
+    knownAt: string;
   },
 ): Promise<void> {
-  const { step, manifest, baselines, series, flag, modelVersion } = night;
+  const { step, manifest, baselines, series, flag, modelVersion, knownAt } = night;
   const { rolling, anchored, newAnchor } = baselines;
   const of = (kind: JudgedSeries['baselineKind']) => series.filter((one) => one.baselineKind === kind);
   await db.sql.begin(async (tx) => {
@@ -42,7 +43,7 @@ export async function storeDrift(
     if (newAnchor !== null) await insertDriftAnchor(tx, newAnchor);
     await mergeDriftLog(
       tx,
-      { ...step, featureSetVersion: manifest.featureSetVersion },
+      { ...step, featureSetVersion: manifest.featureSetVersion, knownAt },
       series.map((one) =>
         logRowOf(one, one.baselineKind === 'rolling' ? rolling.baselineId : (anchored?.baselineId ?? '')),
       ),

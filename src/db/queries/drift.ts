@@ -56,22 +56,34 @@ export type DriftAnchor = {
   why: string;
 };
 
-/** The anchor in force as of a session, and the sessions of its series together; null before the first one. */
+/** An anchor, the sessions of its series together, and the list of members and features they were measured for. */
+export type AnchorInForce = DriftAnchor & {
+  firstSession: string;
+  lastSession: string;
+  universeVersion: string;
+  featureSetVersion: string;
+};
+
+/**
+ * The anchor in force as of a session, for whichever members and features it was set: a changed list does not end it.
+ * Null before the first one.
+ */
 export async function findDriftAnchor(
   sql: Queryable,
   input: { universe: string; universeVersion: string; featureSetVersion: string; sessionDate: string },
-): Promise<(DriftAnchor & { firstSession: string; lastSession: string }) | null> {
-  const [row] = await sql<(DriftAnchor & { firstSession: string; lastSession: string })[]>`
+): Promise<AnchorInForce | null> {
+  const [row] = await sql<AnchorInForce[]>`
     select a.universe, a.baseline_id, a.effective_from_session, a.kind, a.decided_by, a.why,
-      b.first_session, b.last_session
+      b.first_session, b.last_session, b.universe_version, b.feature_set_version
     from turbomode.drift_anchors a
     join lateral (
-      select min(first_session) as first_session, max(last_session) as last_session
-      from turbomode.drift_baselines b
-      where b.baseline_id = a.baseline_id and b.universe_version = ${input.universeVersion}
-        and b.feature_set_version = ${input.featureSetVersion} having count(*) > 0) b on true
+      select min(first_session) as first_session, max(last_session) as last_session,
+        min(universe_version) as universe_version, min(feature_set_version) as feature_set_version
+      from turbomode.drift_baselines b where b.baseline_id = a.baseline_id having count(*) > 0) b on true
     where a.universe = ${input.universe} and a.effective_from_session <= ${input.sessionDate}
-    order by a.effective_from_session desc, a.anchor_id desc limit 1`;
+    order by a.effective_from_session desc,
+      (b.universe_version = ${input.universeVersion} and b.feature_set_version = ${input.featureSetVersion}) desc,
+      a.anchor_id desc limit 1`;
   return row ?? null;
 }
 
@@ -119,6 +131,8 @@ export type DriftLogHeader = {
   universeVersion: string;
   featureSetVersion: string;
   taskRunId: string;
+  /** Instant up to which earlier nights were read; a row keeps that of its first run. */
+  knownAt: string;
 };
 
 const MEASURES = [
@@ -173,6 +187,7 @@ export async function mergeDriftLog(
       status: { type: 'text', values: column((row) => row.status) },
       details: { type: 'jsonb', values: column((row) => jsonb(row.details)) },
       task_run_id: { type: 'constant', of: 'text', value: header.taskRunId },
+      known_at: { type: 'constant', of: 'timestamptz', value: Date.parse(header.knownAt) },
       // A row that is computed again holds again, whatever was marked since.
       invalid_reason: { type: 'text', values: rows.map(() => null) },
     },
@@ -193,9 +208,27 @@ export async function mergeDriftLog(
   });
 }
 
+/**
+ * The instant up to which a night's drift reads what earlier nights left: that of its first run, so that a night filled
+ * in afterwards does not change it; now, for one that never ran. Milliseconds, as it is stored.
+ */
+export async function readDriftInstant(
+  sql: Queryable,
+  key: { sessionDate: string; universe: string; universeVersion: string; featureSetVersion: string },
+): Promise<string> {
+  const [row] = await sql<{ instant: string }[]>`
+    select coalesce(min(coalesce(known_at, recorded_at)), date_trunc('milliseconds', clock_timestamp()))::text
+      as instant
+    from turbomode.drift_log
+    where session_date = ${key.sessionDate} and universe = ${key.universe}
+      and universe_version = ${key.universeVersion} and feature_set_version = ${key.featureSetVersion}`;
+  if (row === undefined) throw new Error('an aggregate without a row');
+  return row.instant;
+}
+
 export type PastExceedance = { sessionDate: string; baselineKind: BaselineKind; feature: string };
 
-/** Which features exceeded their bound in past nights, for the rule of consecutive nights. */
+/** Which features exceeded their bound in past nights, as written by an instant; for the rule of consecutive nights. */
 export async function readPastExceedances(
   sql: Queryable,
   input: {
@@ -203,6 +236,7 @@ export async function readPastExceedances(
     universeVersion: string;
     featureSetVersion: string;
     sessions: readonly string[];
+    writtenThrough: string;
   },
 ): Promise<PastExceedance[]> {
   if (input.sessions.length === 0) return [];
@@ -211,6 +245,7 @@ export async function readPastExceedances(
     where universe = ${input.universe} and universe_version = ${input.universeVersion}
       and feature_set_version = ${input.featureSetVersion}
       and session_date = any(${[...input.sessions]}::date[]) and exceeded
+      and recorded_at <= ${input.writtenThrough}
     order by session_date desc, baseline_kind, feature`;
 }
 
@@ -260,15 +295,15 @@ export async function findRetrainingFlag(
   return row ?? null;
 }
 
-/** Newest session before `beforeSession` on which the flag was raised; null if it never was. */
+/** Newest session before `beforeSession` on which the flag was raised, as written by an instant; null if it never was. */
 export async function findLastRaisedFlag(
   sql: Queryable,
-  input: { universe: string; beforeSession: string },
+  input: { universe: string; beforeSession: string; writtenThrough: string },
 ): Promise<string | null> {
   const [row] = await sql<{ sessionDate: string }[]>`
     select session_date from turbomode.retraining_flags
     where universe = ${input.universe} and session_date < ${input.beforeSession}
-      and jsonb_array_length(reasons) > 0
+      and jsonb_array_length(reasons) > 0 and recorded_at <= ${input.writtenThrough}
     order by session_date desc limit 1`;
   return row?.sessionDate ?? null;
 }
@@ -293,20 +328,24 @@ export type IssuedPrediction = {
   probabilities: Record<ProbabilityName, number | null>;
 };
 
-/** Predictions as they were first issued for each session of a range, whichever version made them. */
+/**
+ * Predictions as they were first issued for each session up to the night's, whichever version made them and for
+ * whichever list of members. Those of earlier nights count as far as they were written by an instant.
+ */
 export async function readIssuedPredictions(
   sql: Queryable,
-  input: { universe: string; universeVersion: string; fromSession: string; throughSession: string },
+  input: { universe: string; fromSession: string; throughSession: string; writtenThrough: string },
 ): Promise<IssuedPrediction[]> {
   const stored = await sql<(Record<string, unknown> & { sessionDate: string; symbol: string })[]>`
     with issued as (
-      select distinct on (session_date) session_date, model_version, revision
+      select distinct on (session_date) session_date, universe_version, model_version, revision
       from turbomode.predictions
-      where universe = ${input.universe} and universe_version = ${input.universeVersion}
-        and session_date between ${input.fromSession} and ${input.throughSession}
-      order by session_date, written_at, model_version, revision)
-    select p.* from turbomode.predictions p join issued using (session_date, model_version, revision)
-    where p.universe = ${input.universe} and p.universe_version = ${input.universeVersion}
+      where universe = ${input.universe} and session_date between ${input.fromSession} and ${input.throughSession}
+        and (session_date = ${input.throughSession} or written_at <= ${input.writtenThrough})
+      order by session_date, written_at, universe_version, model_version, revision)
+    select p.* from turbomode.predictions p
+    join issued using (session_date, universe_version, model_version, revision)
+    where p.universe = ${input.universe}
     order by p.session_date, p.symbol`;
   return stored.map((row) => ({
     sessionDate: row.sessionDate,
