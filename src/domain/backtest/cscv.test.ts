@@ -76,11 +76,11 @@ describe('what it says of strategies', () => {
 });
 
 describe('cscv', () => {
-  it('goes through all 12,870 halves of sixteen parts well within a second', () => {
+  it('goes through all 12,870 halves of sixteen parts well within a second of processor time', () => {
     const columns = noise({ seed: 4, series: 30, sessions: 288 });
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     expect(cscv(columns, 16).combinations).toBe(12_870);
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
   });
 
   it('a half without variation has a ratio of zero, or of infinity where it earned something', () => {

@@ -45,27 +45,33 @@ export function cscv(returns: readonly Float64Array[], subBlocks: number): Cscv 
   const sums = sumByBlock(returns, subBlocks);
   const inside = { sum: new Float64Array(series), square: new Float64Array(series) };
   const outside = { sum: new Float64Array(series), square: new Float64Array(series) };
-  const ratio = new Float64Array(series);
+  const ratios = { inside: new Float64Array(series), outside: new Float64Array(series) };
   const logits: number[] = [];
   const bestIn: number[] = [];
   const bestOut: number[] = [];
   let overfitted = 0;
   let losing = 0;
-  for (let mask = 0; mask < 2 ** subBlocks; mask += 1) {
+  // A split and its mirror are the same two halves: those without the last part stand for both.
+  for (let mask = 0; mask < 2 ** (subBlocks - 1); mask += 1) {
     if (bitCount(mask) !== half.blocks) continue;
     addBlocks(sums, mask, { subBlocks, inside, outside });
-    sharpes(inside, { centre: sums.centre, n: half.sessions, into: ratio });
-    const best = indexOfLargest(ratio);
-    bestIn.push(ratio[best] as number);
-    sharpes(outside, { centre: sums.centre, n: half.sessions, into: ratio });
-    const own = ratio[best] as number;
-    bestOut.push(own);
-    const { below, equal } = countBelow(ratio, own);
-    const rank = below + (equal + 1) / 2;
-    logits.push(Math.log(rank / (series + 1 - rank)));
-    // ω <= 1/2, in whole numbers.
-    if (2 * below + equal <= series) overfitted += 1;
-    if (own < 0) losing += 1;
+    sharpes(inside, { centre: sums.centre, n: half.sessions, into: ratios.inside });
+    sharpes(outside, { centre: sums.centre, n: half.sessions, into: ratios.outside });
+    for (const [chosen, other] of [
+      [ratios.inside, ratios.outside],
+      [ratios.outside, ratios.inside],
+    ] as const) {
+      const best = indexOfLargest(chosen);
+      const own = other[best] as number;
+      const { below, equal } = countBelow(other, own);
+      const rank = below + (equal + 1) / 2;
+      bestIn.push(chosen[best] as number);
+      bestOut.push(own);
+      logits.push(Math.log(rank / (series + 1 - rank)));
+      // ω <= 1/2, in whole numbers.
+      if (2 * below + equal <= series) overfitted += 1;
+      if (own < 0) losing += 1;
+    }
   }
   const combinations = logits.length;
   return {
