@@ -229,6 +229,34 @@ describe('a decision about a quarantined row', () => {
     });
   });
 
+  it('about a split or a ticker goes the same way, beside one about the bar of that date', async () => {
+    house.now = new Date(`${S3}T20:00:00Z`);
+    await house.sql`
+      insert into market.quarantine (symbol, session_date, subject, provider, price_basis, codes, reason, raw, available_at)
+      select 'SG', ${S2}, s.subject, 'first', 'as-traded', '{x}', 'why', '[]', now()
+      from unnest(array['split 2:1', 'gap']) as s(subject)`;
+    expect(await ask({ subject: 'split 2:1' })).toMatchObject({ status: 'released', decidedBy: 'Ann' });
+    expect(await ask({ subject: 'gap', decision: 'reject' })).toMatchObject({ status: 'rejected' });
+    expect(await refusal(ask({ subject: 'split 3:1' }))).toMatchObject({
+      message: expect.stringContaining(`no quarantined row: SG ${S2} split 3:1 first`) as string,
+    });
+    const events = await house.sql`
+      select kind, details ->> 'status' as status, task_run_id from ops.events
+      where subject = 'SG' and kind in ('split.released', 'gap.decided') order by event_id`;
+    expect(events).toEqual([
+      {
+        kind: 'split.released',
+        status: 'released',
+        taskRunId: `quarantine/SG/${S2}/split 2:1/first/release`,
+      },
+      { kind: 'gap.decided', status: 'rejected', taskRunId: `quarantine/SG/${S2}/gap/first/reject` },
+    ]);
+    expect(await pending()).toEqual(['SG', 'SH', 'SI']);
+    expect(await barsOf('SG')).toEqual([]);
+    expect(await ask({})).toMatchObject({ status: 'released' });
+    expect(await barsOf('SG')).toHaveLength(1);
+  });
+
   it('needs the role ingest', async () => {
     const sessions = async () => [];
     const wrong = createDecisionActivities({ db: house.db('pipeline'), sessions, clock: () => house.now });

@@ -6,6 +6,7 @@ import { type App, attachApp } from '../app.ts';
 import { UsageError } from '../exit-codes.ts';
 import { requireCount, requireDate } from '../options.ts';
 import { formatTable } from '../render/format.ts';
+import { type AskedRow, chooseRow } from './quarantine-row.ts';
 
 const STATUSES = ['pending', 'released', 'rejected', 'all'] as const;
 const LISTED = 200;
@@ -111,33 +112,9 @@ async function decide(
   }
 }
 
-/** The row that is meant: of several a person has to say which. */
-async function onlyRow(
-  app: App,
-  asked: { symbol: string; sessionDate: string; subject?: string; provider?: string },
-): Promise<{ subject: string; provider: string }> {
-  const { symbol, sessionDate, subject, provider } = asked;
-  if (subject !== undefined && provider !== undefined) return { subject, provider };
+/** The row that is meant, among those of that symbol and date. */
+async function onlyRow(app: App, asked: AskedRow): Promise<{ subject: string; provider: string }> {
+  const { symbol, sessionDate } = asked;
   const rows = await readQuarantine(app.database.sql, { symbols: [symbol], throughSession: sessionDate });
-  const found = rows.filter(
-    (row) =>
-      row.sessionDate === sessionDate &&
-      row.subject === (subject ?? row.subject) &&
-      row.provider === (provider ?? row.provider),
-  );
-  const [only] = found;
-  if (only === undefined) {
-    throw new UsageError(
-      `symbol: no quarantined row ${symbol} ${sessionDate} (\`nightshift quarantine list\`)`,
-    );
-  }
-  const subjects = new Set(found.map((row) => row.subject));
-  if (subjects.size > 1) {
-    throw new UsageError(`--subject: ${[...subjects].join(', ')} are there, name one`);
-  }
-  if (found.length > 1) {
-    const names = found.map((row) => row.provider).join(', ');
-    throw new UsageError(`--provider: rows of ${names} are there, name one`);
-  }
-  return only;
+  return chooseRow(rows, asked);
 }
