@@ -25,7 +25,7 @@ export default defineConfig({
         test: {
           ...SERVERS,
           name: 'integration',
-          include: ['tests/{workflow,replay,integration}/**/*.test.ts'],
+          include: ['tests/{workflow,replay,integration,browser}/**/*.test.ts'],
           exclude: TIMED,
           // They wait more than they compute; each file has its own databases, namespace and folders.
           maxWorkers: 2,
@@ -35,21 +35,11 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          ...SERVERS,
-          name: 'browser',
-          include: ['tests/browser/**/*.test.ts'],
-          fileParallelism: false,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        extends: true,
-        test: {
           ...SLOW,
           name: 'chaos',
           include: ['tests/chaos/**/*.test.ts'],
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -59,7 +49,7 @@ export default defineConfig({
           name: 'timed',
           include: TIMED,
           fileParallelism: false,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -16,7 +16,7 @@ const only = process.argv.slice(2);
  */
 const STAGES = [
   [
-    ['unit', 'integration', 'browser'],
+    ['unit', 'integration'],
     ['chaos', 'python'],
   ],
   [['timed']],

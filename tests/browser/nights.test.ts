@@ -115,7 +115,7 @@ describe('a task in the Web UI', () => {
     const workflowId = taskWorkflowId('driftMonitoring', sessionDate, 'tiny');
     const night = await scene.night({
       sessionDate,
-      config: testConfig({ tasks: { 5: { ...RETRIED, timeout_minutes: 6 / 60 } } }),
+      config: testConfig({ tasks: { 5: { ...RETRIED, timeout_minutes: 3 / 60 } } }),
       activities: {
         runDrift: async ({ fence }) => (fence.attempt > 1 ? { alarms: 0 } : Context.current().cancelled),
       },
@@ -136,7 +136,7 @@ describe('a task in the Web UI', () => {
     const sessionDate = '2018-02-01';
     const night = await scene.night({
       sessionDate,
-      config: testConfig({ tasks: { 5: { ...RETRIED, timeout_minutes: 2.5 / 60 } } }),
+      config: testConfig({ tasks: { 5: { ...RETRIED, timeout_minutes: 1.5 / 60 } } }),
       activities: { runDrift: () => Context.current().cancelled },
     });
     const facts = await scene.facts(night);

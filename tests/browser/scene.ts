@@ -20,6 +20,8 @@ const SEEN_MS = 90_000;
 /** A list that was asked for before the server had indexed the run stays as it is: then load it again. */
 const RELOAD_MS = 20_000;
 const FRAME_MS = 5_000;
+/** Reading a page costs the browser a layout: not so often that it draws later for it. */
+const LOOK_MS = 100;
 
 /** A night in the three places where people look. */
 export type Facts = { row: NightRow; runs: Map<Task, TaskRunRow>; report: RunReport };
@@ -123,7 +125,7 @@ export class Scene {
       }
       return false;
     };
-    await eventually('the page', look, SEEN_MS).catch(() => {
+    await eventually('the page', look, SEEN_MS, LOOK_MS).catch(() => {
       throw new Error(`not on the page: ${missing().map(String).join(' | ')}\nit shows:\n${shown}`);
     });
   }

@@ -92,7 +92,13 @@ export function useBrowser(): TestBrowser {
   let page: Page | undefined;
   beforeAll(async () => {
     browser = await chromium.launch({ headless: true, ...(await launchOptions()) });
-    context = await browser.newContext({ viewport: VIEWPORT, timezoneId: 'UTC', locale: 'en-US' });
+    context = await browser.newContext({
+      viewport: VIEWPORT,
+      timezoneId: 'UTC',
+      locale: 'en-US',
+      // What spins is drawn by the processor here.
+      reducedMotion: 'reduce',
+    });
     context.setDefaultTimeout(PAGE_MS);
     page = await context.newPage();
   });
