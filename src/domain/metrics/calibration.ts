@@ -7,21 +7,39 @@ interface Fit {
   readonly slope: number;
 }
 
-/** Gradient and Hessian of the log likelihood: u0, u1, h00, h01, h11. */
-type Moments = [number, number, number, number, number];
+/** Gradient and Hessian of the log likelihood: u0, u1, h00, h01, h11, a column of each. */
+type Moments = readonly [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array];
 
-function addMoments(moments: Moments, z: number, target: number, fit: Fit): void {
-  const p = 1 / (1 + Math.exp(-(fit.intercept + fit.slope * z)));
-  const weight = p * (1 - p);
-  moments[0] += target - p;
-  moments[1] += (target - p) * z;
-  moments[2] += weight;
-  moments[3] += weight * z;
-  moments[4] += weight * z * z;
+function emptyMoments(length: number): Moments {
+  const column = (): Float64Array => new Float64Array(length);
+  return [column(), column(), column(), column(), column()];
 }
 
-/** One Newton step; undefined where the Hessian is singular (constant predictions). */
-function newtonStep([u0, u1, h00, h01, h11]: Moments): Fit | undefined {
+/** Adds what a row contributes to the moments `at` some place of the columns. */
+function addMoments(
+  [u0, u1, h00, h01, h11]: Moments,
+  at: number,
+  { z, target, fit }: { z: number; target: number; fit: Fit },
+): void {
+  const p = 1 / (1 + Math.exp(-(fit.intercept + fit.slope * z)));
+  const residual = target - p;
+  const weight = p * (1 - p);
+  u0[at] = (u0[at] as number) + residual;
+  u1[at] = (u1[at] as number) + residual * z;
+  h00[at] = (h00[at] as number) + weight;
+  h01[at] = (h01[at] as number) + weight * z;
+  h11[at] = (h11[at] as number) + weight * z * z;
+}
+
+/** One Newton step from the moments `at` that place; undefined where the Hessian is singular (constant predictions). */
+function newtonStep(moments: Moments, at: number): Fit | undefined {
+  const [u0 = 0, u1 = 0, h00 = 0, h01 = 0, h11 = 0] = [
+    moments[0][at],
+    moments[1][at],
+    moments[2][at],
+    moments[3][at],
+    moments[4][at],
+  ];
   const determinant = h00 * h11 - h01 * h01;
   if (!(determinant > 1e-12 * h00 * h11)) return undefined;
   return { intercept: (h11 * u0 - h01 * u1) / determinant, slope: (h00 * u1 - h01 * u0) / determinant };
@@ -36,9 +54,11 @@ export function calibrationFit(target: Float64Array, probability: Float64Array):
   const z = probability.map(logit);
   let fit: Fit = { intercept: 0, slope: 1 };
   for (let iteration = 0; iteration < 100; iteration += 1) {
-    const moments: Moments = [0, 0, 0, 0, 0];
-    for (let i = 0; i < z.length; i += 1) addMoments(moments, z[i] as number, target[i] as number, fit);
-    const step = newtonStep(moments);
+    const moments = emptyMoments(1);
+    for (let i = 0; i < z.length; i += 1) {
+      addMoments(moments, 0, { z: z[i] as number, target: target[i] as number, fit });
+    }
+    const step = newtonStep(moments, 0);
     if (step === undefined) return failed;
     // A bounded step keeps Newton from overshooting where predictions lie far out.
     const scale = Math.min(1, 5 / Math.max(Math.abs(step.intercept), Math.abs(step.slope), 1e-300));
@@ -58,20 +78,17 @@ export function calibrationSlope(
   const { target, probability, sessionOfRow } = rows;
   const fit = calibrationFit(target, probability);
   if (!Number.isFinite(fit.slope) || bootstrap === null) return estimateFromReplicates(fit.slope, null);
-  const columns = Array.from({ length: 5 }, () => new Float64Array(sessions));
+  const moments = emptyMoments(sessions);
   for (let i = 0; i < target.length; i += 1) {
-    const moments: Moments = [0, 0, 0, 0, 0];
-    addMoments(moments, logit(probability[i] as number), target[i] as number, fit);
-    const session = sessionOfRow[i] as number;
-    for (const [k, column] of columns.entries()) {
-      column[session] = (column[session] as number) + (moments[k] as number);
-    }
+    const row = { z: logit(probability[i] as number), target: target[i] as number, fit };
+    addMoments(moments, sessionOfRow[i] as number, row);
   }
-  const sums = columns.map((column) => bootstrap.sums(column));
+  const [u0, u1, h00, h01, h11] = moments;
+  const sums = (column: Float64Array): Float64Array => bootstrap.sums(column);
+  const resampled: Moments = [sums(u0), sums(u1), sums(h00), sums(h01), sums(h11)];
   const replicates = new Float64Array(bootstrap.options.replicates);
   for (let b = 0; b < replicates.length; b += 1) {
-    const [u0 = 0, u1 = 0, h00 = 0, h01 = 0, h11 = 0] = sums.map((column) => column[b]);
-    replicates[b] = fit.slope + (newtonStep([u0, u1, h00, h01, h11])?.slope ?? Number.NaN);
+    replicates[b] = fit.slope + (newtonStep(resampled, b)?.slope ?? Number.NaN);
   }
   return estimateFromReplicates(fit.slope, { replicates, bootstrap });
 }

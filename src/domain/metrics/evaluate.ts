@@ -88,8 +88,9 @@ export function evaluatePredictions(
       Number.isFinite(probability[row]) &&
       (isLabel(panel.target[row]) || Number.isFinite(panel.forwardReturn[row])),
   );
-  const used = takeRows(panel, rows);
-  const p = takeNumbers(probability, rows);
+  const isWhole = rows.length === session.length;
+  const used = isWhole ? panel : takeRows(panel, rows);
+  const p = isWhole ? probability : takeNumbers(probability, rows);
   const groups = groupBySession(used.session);
   const setup = bootstrapSetup(options);
   const sessions = groups.sessions.length;
