@@ -15,7 +15,6 @@ import { storeSessions } from '../../src/db/queries/sessions.ts';
 import { insertUniverseList } from '../../src/db/queries/universes.ts';
 import type { Role } from '../../src/db/roles.ts';
 import { membersAsOf, universeVersionOf } from '../../src/domain/universe.ts';
-import { createArchiveProvider } from '../../src/providers/archive/archive-provider.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
 import { createProviderChain } from '../../src/providers/chain.ts';
 import type { MarketDataProvider } from '../../src/providers/port.ts';
@@ -23,9 +22,10 @@ import { readUniverse, UNIVERSES_FOLDER } from '../../src/providers/universe-fil
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createTestDatabase, type TestDatabase, uniqueName } from '../support/env.ts';
 import { beginStep, newTaskRun } from '../support/rows.ts';
+import { sharedArchive } from '../support/sample-archive.ts';
 
 /** One archive and one calendar for all tests of a file: their files are decoded once. */
-export const sampleArchive = createArchiveProvider({ directory: join(projectRoot, 'data/sample') });
+export const sampleArchive = sharedArchive(join(projectRoot, 'data/sample'));
 let calendar: ReturnType<typeof readSessionTable> | undefined;
 const sessions = () => (calendar ??= readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)));
 

@@ -25,22 +25,18 @@ const NIGHT_TABLES = [
   'equity_curves',
 ];
 
-type House = { rig: TaskRig; ml: MlBridge; night: TaskNight };
+type House = { rig: TaskRig; night: TaskNight };
 type Night = { trained: TaskResult; scanned: TaskResult; tested: TaskResult };
 
+let ml: MlBridge | undefined;
 let here: House;
 let universeVersion: string;
 const nights = new Map<string, Night>();
 
 async function open(): Promise<House> {
   const rig = await TaskRig.start({ settings: QUICK_SETTINGS });
-  const ml = startMlBridge(rig.artifacts.url);
-  return { rig, ml, night: new TaskNight(rig, ml) };
-}
-
-async function close({ rig, ml }: House): Promise<void> {
-  await ml.stop();
-  await rig.stop();
+  ml ??= startMlBridge(rig.artifacts.url);
+  return { rig, night: new TaskNight(rig, ml.on(rig.artifacts.url)) };
 }
 
 async function run(house: House, session: string, change = (given: Trained) => given): Promise<Night> {
@@ -91,7 +87,8 @@ beforeAll(async () => {
   nights.set(REFUSED, await run(here, REFUSED, spoiled));
 }, 600_000);
 afterAll(async () => {
-  await close(here);
+  await ml?.stop();
+  await here.rig.stop();
 });
 
 describe('a night that is filled in later', () => {
@@ -163,7 +160,7 @@ describe('a night that is filled in later', () => {
       expect(again.tested['backtestId']).toBe(newest.tested['backtestId']);
       expect(again.scanned).toMatchObject({ written: false });
     } finally {
-      await close(later);
+      await later.rig.stop();
     }
   }, 600_000);
 });

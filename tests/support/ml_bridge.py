@@ -10,6 +10,7 @@ from typing import Any
 
 def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "2")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Libraries print to stdout now and then; only answers may go there.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -20,10 +21,11 @@ def main() -> None:
     from nightshift_ml.hashing import code_hash, lock_hash, platform_id
     from nightshift_ml.jobs import JobContext, run_job
 
-    context = JobContext(ArtifactStore(sys.argv[1]))
+    contexts: dict[str, JobContext] = {}
 
-    def answer(name: str, payload: Any) -> Any:
+    def answer(store: str, name: str, payload: Any) -> Any:
         if name != "mlInfo":
+            context = contexts.get(store) or contexts.setdefault(store, JobContext(ArtifactStore(store)))
             return run_job(name, payload, context)
         return {
             "libraryVersions": library_versions(),
@@ -37,7 +39,7 @@ def main() -> None:
     for line in sys.stdin:
         message = json.loads(line)
         try:
-            reply = {"output": answer(message["name"], message["input"])}
+            reply = {"output": answer(message["store"], message["name"], message["input"])}
         except MlError as error:
             reply = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(reply, allow_nan=False) + "\n")

@@ -7,8 +7,8 @@ import { createCalendar } from '../../src/domain/calendar.ts';
 import { BAR_STATES } from '../../src/domain/labels.ts';
 import { BAR_DOUBTFUL, BAR_IMPOSSIBLE, BAR_OK } from '../../src/domain/validation/types.ts';
 import { validateBars } from '../../src/domain/validation/validate.ts';
-import { createArchiveProvider } from '../../src/providers/archive/archive-provider.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../../src/providers/calendar-file.ts';
+import { sharedArchive } from './sample-archive.ts';
 
 const FIRST = '2013-02-08';
 const LAST = '2018-02-07';
@@ -29,7 +29,7 @@ export async function readSamplePanel(input: { universe: string; root: URL }): P
   const { universe, root } = input;
   const table = await readSessionTable(new URL(XNYS_CALENDAR_FILE, root));
   const calendar = createCalendar({ exchange: 'XNYS', timeZone: XNYS_TIME_ZONE, sessions: table });
-  const archive = createArchiveProvider({ directory: fileURLToPath(new URL('data/sample', root)) });
+  const archive = sharedArchive(fileURLToPath(new URL('data/sample', root)));
   const { symbols: all } = await archive.coverage();
   const results = await archive.bars({ symbols: all ?? [], from: FIRST, to: LAST, asOfSession: LAST });
   const bars = results.flatMap((result) => (result.ok ? [result.value.bars] : []));

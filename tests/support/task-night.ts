@@ -14,11 +14,15 @@ import type {
 } from '../../src/contracts/activities.ts';
 import { insertUniverseList } from '../../src/db/queries/universes.ts';
 import { universeVersionOf } from '../../src/domain/universe.ts';
-import { createArchiveProvider } from '../../src/providers/archive/archive-provider.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
 import { createProviderChain } from '../../src/providers/chain.ts';
 import { readUniverse } from '../../src/providers/universe-file.ts';
+import { sharedArchive } from './sample-archive.ts';
 import { runActivity, type TaskRig } from './task-rig.ts';
+
+const SAMPLE = join(projectRoot, 'data', 'sample');
+/** One calendar for all nights of a file. */
+let calendar: ReturnType<typeof readSessionTable> | undefined;
 
 /** What `registerTraining` is given. */
 export type Trained = Awaited<ReturnType<TaskNight['trained']>>;
@@ -36,10 +40,9 @@ export class TaskNight {
   /** Brings the bundled data of a session in; returns the universe's version. */
   async ingest(sessionDate: string): Promise<string> {
     const { rig } = this;
-    const sample = join(projectRoot, 'data', 'sample');
     const definition = await readUniverse({
       nameOrFile: rig.config.universe,
-      bundledFolder: join(sample, 'universes'),
+      bundledFolder: join(SAMPLE, 'universes'),
     });
     const universeVersion = universeVersionOf(definition.symbols);
     await insertUniverseList(rig.db('pipeline').sql, {
@@ -49,11 +52,11 @@ export class TaskNight {
       survivorship: definition.survivorship,
       maxSessions: definition.maxSessions,
     });
-    const provider = createProviderChain({ providers: [createArchiveProvider({ directory: sample })] });
+    const provider = createProviderChain({ providers: [sharedArchive(SAMPLE)] });
     const ingestion = createIngestionActivities({
       db: rig.db('ingest'),
       provider: () => provider,
-      sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
+      sessions: () => (calendar ??= readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE))),
       readUniverse: async () => definition,
       clock: () => rig.now,
     });

@@ -8,6 +8,7 @@ import { writeArchiveFolder } from '../../../tests/support/archive-folder.ts';
 import { priceBasisKey, sessionDateOf } from '../../domain/bars.ts';
 import { ActionRequiredError, BadDataError } from '../errors.ts';
 import type { SymbolResult } from '../port.ts';
+import { sharedArchive } from '../../../tests/support/sample-archive.ts';
 import { createArchiveProvider } from './archive-provider.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../../data/sample', import.meta.url));
@@ -20,7 +21,7 @@ function valueOf<Value>(results: readonly SymbolResult<Value>[], symbol: string)
 }
 
 describe('the bundled archive', () => {
-  const archive = createArchiveProvider({ directory: SAMPLE });
+  const archive = sharedArchive(SAMPLE);
 
   it('keeps the contract of the port', async () => {
     await checkProviderContract({
