@@ -3,6 +3,11 @@ import { createBacktestActivities } from '../../src/activities/backtest/activiti
 import { createDriftActivities } from '../../src/activities/drift/activities.ts';
 import type { BacktestActivities, MetaFit, TaskResult } from '../../src/contracts/activities.ts';
 import { findBacktest, readBacktestMetrics } from '../../src/db/queries/backtests.ts';
+import {
+  insertPredictions,
+  PROBABILITY_NAMES,
+  type PredictionRow,
+} from '../../src/db/queries/predictions.ts';
 import { type MlBridge, startMlBridge } from '../support/ml-bridge.ts';
 import { TaskNight } from '../support/task-night.ts';
 import { runActivity, TaskRig } from '../support/task-rig.ts';
@@ -37,10 +42,25 @@ async function backtest(
   return result;
 }
 
+/** The stack as other code or other libraries would have left it. */
+const spoiled =
+  (name: string, digit = 'f') =>
+  async (meta: MetaFit): Promise<MetaFit> => {
+    const artifact: unknown = JSON.parse(Buffer.from(await rig.artifacts.get(meta.metaHash)).toString());
+    const changed = JSON.stringify({ ...(artifact as object), [name]: digit.repeat(64) });
+    return { ...meta, metaHash: (await rig.artifacts.put(Buffer.from(changed))).hash };
+  };
+
 /** Row versions: a row that was written again, even equal, makes another print. */
 async function fingerprint(): Promise<Record<string, string>> {
   const prints: Record<string, string> = {};
-  for (const table of ['matured_predictions', 'backtest_runs', 'backtest_metrics', 'equity_curves']) {
+  for (const table of [
+    'matured_predictions',
+    'backtest_runs',
+    'backtest_metrics',
+    'equity_curves',
+    'holdout_openings',
+  ]) {
     const [row] = await rig.db('owner').sql.unsafe<{ print: string }[]>(
       `select count(*) || ':' || coalesce(sum(hashtextextended(t::text || t.xmin::text, 0))::text, '') as print
          from turbomode.${table} t`,
@@ -130,6 +150,7 @@ describe('runBacktest', () => {
       'exposure',
       'leftOutDoubtful',
       'month',
+      'overfitting',
       'portfolio',
       'portfolioClosedLate',
       'portfolioWithFlagged',
@@ -162,6 +183,25 @@ describe('runBacktest', () => {
     const full = 0.001 * (costs('logisticRegression')?.n ?? 0);
     expect(costs('logisticRegression')?.value).toBeCloseTo(full, 3);
     expect(costs('lightgbm')?.value).toBeLessThan(full);
+  });
+
+  it('says how likely the best score is overfitted, in words, rows and figures', async () => {
+    const result = results.get(SECOND) ?? {};
+    expect(result['overfitting']).toMatchObject({
+      reason: null,
+      series: SCORED - 1,
+      earlierTrials: 0,
+      leftOut: [{ name: 'meta', why: 'never trades' }],
+      lastSession: SECOND,
+      words: expect.stringMatching(
+        /^Probability of backtest overfitting [01]\.\d\d: of [\d,]+ ways/,
+      ) as string,
+    });
+    const { probability, subBlocks, combinations } = result['overfitting'] as Record<string, number>;
+    expect(subBlocks).toBeGreaterThanOrEqual(8);
+    const rows = await readBacktestMetrics(rig.db('pipeline').sql, String(result['backtestId']));
+    const row = rows.find(({ dimension, metric }) => dimension === 'overfitting' && metric === 'probability');
+    expect(row).toMatchObject({ model: 'all', value: probability, n: combinations });
   });
 
   it('the equity curve ends at the net return', async () => {
@@ -202,15 +242,18 @@ describe('runBacktest', () => {
 
 describe('trials', () => {
   it('other code or other libraries of the models are one more', async () => {
-    const spoiled =
-      (name: string) =>
-      async (meta: MetaFit): Promise<MetaFit> => {
-        const artifact: unknown = JSON.parse(Buffer.from(await rig.artifacts.get(meta.metaHash)).toString());
-        const changed = JSON.stringify({ ...(artifact as object), [name]: 'f'.repeat(64) });
-        return { ...meta, metaHash: (await rig.artifacts.put(Buffer.from(changed))).hash };
-      };
-    expect(await backtest(SECOND)).toMatchObject({ trials: SCORED });
-    expect(await backtest(SECOND, spoiled('codeHash'))).toMatchObject({ trials: 2 * SCORED });
+    const first = await backtest(SECOND);
+    expect(first).toMatchObject({ trials: SCORED, overfitting: results.get(SECOND)?.['overfitting'] });
+    // Its returns are those of the trial before, read from the stored equity curves: no other choice.
+    expect(await backtest(SECOND, spoiled('codeHash'))).toMatchObject({
+      trials: 2 * SCORED,
+      overfitting: {
+        ...(first['overfitting'] as object),
+        duplicates: SCORED - 1,
+        earlierTrialsLeftOut: 1,
+        words: expect.stringContaining('9 more equal to one of them') as string,
+      },
+    });
     expect(await backtest(SECOND, spoiled('lockHash'))).toMatchObject({ trials: 3 * SCORED });
     expect(await backtest(SECOND)).toMatchObject({ trials: SCORED });
   });
@@ -251,5 +294,84 @@ describe('runDrift on the same night', () => {
       where session_date = ${SECOND} and baseline_kind = 'rolling'`;
     expect(row?.rows).toBe(50 + SCORED);
     expect(row?.psi).toBeGreaterThan(35);
+  });
+});
+
+describe('the quarter before, issued in time', () => {
+  /** Live predictions of every session of a range, as the scan would have left them. */
+  async function issue(from: string, to: string): Promise<void> {
+    const { sql } = rig.db('pipeline');
+    const dates = await sql<{ sessionDate: string }[]>`
+      select session_date from market.sessions where session_date between ${from} and ${to} order by 1`;
+    const [list] = await sql<{ members: string[] }[]>`
+      select members from market.universes where universe = 'tiny' and version = ${universeVersion}`;
+    for (const [day, { sessionDate }] of dates.entries()) {
+      const rows = (list?.members ?? []).map((symbol, index) => ({
+        symbol,
+        probabilities: Object.fromEntries(
+          PROBABILITY_NAMES.map((name) => [name, 0.46 + 0.01 * ((index + 3 * day) % 8)]),
+        ) as PredictionRow['probabilities'],
+        metaLogit: 0,
+        baseRate: 0.5,
+      }));
+      const header = {
+        sessionDate,
+        universe: 'tiny',
+        universeVersion,
+        modelVersion: 'live',
+        datasetHash: 'd'.repeat(64),
+        featureSetVersion: 'f'.repeat(64),
+        labelKind: 'excess',
+        horizonSessions: 1,
+        simulated: false,
+        taskRunId: 'scan',
+      };
+      await sql.begin((tx) => insertPredictions(tx, { header, revision: 1, rows }));
+    }
+  }
+
+  it('is opened by the first backtest that has all its outcomes, and no other one changes it', async () => {
+    await issue('2017-10-02', '2017-12-29');
+    await issue('2018-01-16', '2018-01-19');
+    const opened = await backtest(SECOND);
+    expect(opened['holdout']).toMatchObject({
+      opened: [
+        {
+          quarter: '2017-Q4',
+          openedSession: SECOND,
+          openedTonight: true,
+          sessions: 63,
+          calendarSessions: 63,
+          predictions: 504,
+          // All that were tried by then, not those its first run knew.
+          trials: 3 * SCORED,
+          // Eight symbols are too few for an IC.
+          verdict: 'no_edge',
+          ic: { value: null },
+        },
+      ],
+      closed: [{ quarter: '2018-Q1', sessions: 4, predictions: 32, why: 'the quarter is not over' }],
+    });
+    const { sql } = rig.db('pipeline');
+    const [row] = await sql<{ gain: number; direct: number }[]>`
+      select h.log_loss_gain as gain, o.direct from turbomode.holdout_openings h, lateral (
+        select ln(2.0) + avg(ln(case m.target_excess when 1 then p.p_meta else 1 - p.p_meta end)) as direct
+        from turbomode.predictions p join turbomode.matured_predictions m
+          using (session_date, universe, universe_version, model_version, revision, symbol)
+        where p.model_version = 'live' and p.session_date < '2018-01-01' and m.target_excess is not null) o`;
+    expect(row?.gain).toBeCloseTo(row?.direct ?? Number.NaN, 12);
+    // A new trial reads all that is written by now; what is not opened is not in its track record either.
+    const other = await backtest(SECOND, spoiled('codeHash', 'e'));
+    expect(other['trackSessions']).toEqual({ live: 63, simulated: 1 });
+    expect(other['holdout']).toEqual(opened['holdout']);
+    const before = await fingerprint();
+    const again = await backtest(SECOND);
+    expect(again['backtestId']).toBe(opened['backtestId']);
+    expect(again['holdout']).toEqual(opened['holdout']);
+    expect(await fingerprint()).toEqual(before);
+    const past = await backtest(FIRST);
+    expect(past['holdout']).toMatchObject({ opened: [] });
+    const after = await fingerprint();
+    expect(after['holdout_openings']).toBe(before['holdout_openings']);
   });
 });

@@ -27,8 +27,29 @@ export function metricRows({ report, withFlagged, track, leftOut }: WalkForward)
     ...leftOut.flatMap(({ block, rows, sessions }) =>
       tableRows(place('all', 'leftOutDoubtful', String(block)), { rows }, sessions),
     ),
+    ...overfittingRows(report),
     ...track.flatMap(({ name, bucket, metrics }) => metricsRows(place(name, 'track', bucket), metrics)),
   ];
+}
+
+/** One choice among all scores, so of none of them; a probability that is not defined is a row without a value. */
+function overfittingRows({ overfitting }: BacktestReport): BacktestMetric[] {
+  const { probability, medianLogit, probabilityOfLoss, sharpeWhereChosen, sharpeElsewhere } = overfitting;
+  return tableRows(
+    place('all', 'overfitting'),
+    {
+      probability,
+      medianLogit,
+      probabilityOfLoss,
+      sharpeWhereChosen,
+      sharpeElsewhere,
+      series: overfitting.series,
+      earlierTrials: overfitting.earlierTrials,
+      sessions: overfitting.sessions,
+      subBlocks: overfitting.subBlocks,
+    },
+    overfitting.combinations,
+  );
 }
 
 function modelRows(model: BacktestModel, report: BacktestReport): BacktestMetric[] {

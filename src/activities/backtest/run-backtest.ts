@@ -12,9 +12,12 @@ import {
   readBacktestInstant,
   readIssuedTrack,
   readTrialKeys,
+  readTrialReturns,
 } from '../../db/queries/backtests.ts';
+import { type HoldoutOpening, insertHoldoutOpening } from '../../db/queries/holdouts.ts';
 import { readInstruments } from '../../db/queries/reference.ts';
 import { findDataset } from '../../db/queries/training.ts';
+import type { EarlierTrial } from '../../domain/backtest/overfitting.ts';
 import type { Performance } from '../../domain/backtest/performance.ts';
 import type { BacktestModel } from '../../domain/backtest/report.ts';
 import { runJob } from '../compute/run-job.ts';
@@ -26,6 +29,14 @@ import type { ActivityDeps } from '../deps.ts';
 import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
 import { readJson } from '../training/shap-run.ts';
+import { earlierTrials } from './earlier-trials.ts';
+import {
+  holdoutResult,
+  type NightHoldouts,
+  openingRows,
+  readHoldouts,
+  withoutClosedQuarters,
+} from './holdout.ts';
 import { equityRows, metricRows } from './metric-rows.ts';
 import { trackColumns } from './track.ts';
 import type { TrackColumns, WalkForward } from './walk-forward.ts';
@@ -36,7 +47,7 @@ const metaCodeSchema = z.object({ codeHash: z.string(), lockHash: z.string() });
 type Input = Parameters<BacktestActivities['runBacktest']>[0];
 
 /** Raise it when the walk-forward computes something else from the same input: its results are then stored anew. */
-const BACKTEST_CODE_VERSION = 2;
+const BACKTEST_CODE_VERSION = 3;
 
 /**
  * Walks forward over the out-of-fold predictions with costs, for every model and both ways to combine them, and
@@ -56,9 +67,14 @@ export async function runBacktest(deps: ActivityDeps, input: Input): Promise<Tas
   const trialKey = sha256(canonicalJson(variant));
   const knownAt = await readBacktestInstant(sql, { ...input, trialKey });
   const asOf = { throughSession: input.sessionDate, writtenThrough: knownAt };
-  const track = trackColumns(await readIssuedTrack(sql, { ...manifest, ...asOf }), manifest.labelKind);
-  const tried = await readTrialKeys(sql, { universe: input.universe, ...asOf });
-  const trialCount = new Set([...tried, trialKey]).size * SCORED.length;
+  const holdouts = await readHoldouts(sql, { ...input, ...asOf, calendar });
+  const issued = await readIssuedTrack(sql, { ...manifest, ...asOf });
+  const track = trackColumns(withoutClosedQuarters(issued, holdouts), manifest.labelKind);
+  const { universe } = input;
+  const trialCount = await countTrials(sql, { universe, trialKey, ...asOf });
+  const earlier = earlierTrials(
+    await readTrialReturns(sql, { universe, ...asOf, exceptTrial: trialKey, series: SCORED }),
+  );
   const walked = await runJob(
     'walkForward',
     {
@@ -70,10 +86,12 @@ export async function runBacktest(deps: ActivityDeps, input: Input): Promise<Tas
       quantile: config.signal.quantile,
       costs: config.backtest,
       trialCount,
+      earlierTrials: earlier,
       seed: config.model.seed,
       replicates: config.model.bootstrapSamples,
       metaUnusable: input.meta.usable ? null : `the stack's calibration slope is ${input.meta.slope}`,
       track,
+      holdouts: holdouts.due,
     },
     { progress },
   );
@@ -89,14 +107,31 @@ export async function runBacktest(deps: ActivityDeps, input: Input): Promise<Tas
       panel: hashPanel(panel),
       sectors: sectorOfSymbol,
       track: hashTrack(track),
+      earlierTrials: hashEarlier(earlier),
     }),
   );
-  const result = resultOf({ backtestId, input, walked });
+  const openings = openingRows(holdouts.due, {
+    judged: walked.holdouts,
+    night: input,
+    trials: await countTrials(sql, { universe, trialKey, ...EVER }),
+  });
+  const result = resultOf({ backtestId, input, walked, holdouts, openings });
   await progress.during(
     'store',
-    store(deps, { backtestId, knownAt, input, manifest, parameters, walked, result }),
+    store(deps, { backtestId, knownAt, input, manifest, parameters, walked, result, openings }),
   );
   return result;
+}
+
+/** An opening is told once: it counts every trial there has been by then. */
+const EVER = { throughSession: 'infinity', writtenThrough: 'infinity' };
+
+/** Variants tried for a universe, this one included, times the scores of each. */
+async function countTrials(
+  sql: Queryable,
+  { trialKey, ...asOf }: Parameters<typeof readTrialKeys>[1] & { trialKey: string },
+): Promise<number> {
+  return new Set([...(await readTrialKeys(sql, asOf)), trialKey]).size * SCORED.length;
 }
 
 async function readManifest(sql: Queryable, datasetHash: string): Promise<DatasetManifest> {
@@ -156,12 +191,29 @@ function hashTrack(track: readonly TrackColumns[]): string {
   return hash.digest('hex');
 }
 
+function hashEarlier(trials: readonly EarlierTrial[]): string {
+  const hash = createHash('sha256');
+  for (const { trial, series } of trials) {
+    for (const { name, sessions, net } of series) {
+      hash.update(canonicalJson([trial, name, sessions]));
+      hash.update(new Uint8Array(net.buffer, net.byteOffset, net.byteLength));
+    }
+  }
+  return hash.digest('hex');
+}
+
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function resultOf(context: { backtestId: string; input: Input; walked: WalkForward }): TaskResult {
-  const { backtestId, input, walked } = context;
+function resultOf(context: {
+  backtestId: string;
+  input: Input;
+  walked: WalkForward;
+  holdouts: NightHoldouts;
+  openings: readonly HoldoutOpening[];
+}): TaskResult {
+  const { backtestId, input, walked, holdouts, openings } = context;
   const { report, withFlagged, track } = walked;
   return {
     backtestId,
@@ -188,6 +240,8 @@ function resultOf(context: { backtestId: string; input: Input; walked: WalkForwa
     costBpsPerSide: report.costBpsPerSide,
     borrowBpsPerYear: report.borrowBpsPerYear,
     trials: report.trials.count,
+    overfitting: report.overfitting,
+    holdout: holdoutResult(input, holdouts, openings),
     survivorship: report.survivorship,
     notes: report.notes,
     leftOutDoubtful: walked.leftOut,
@@ -234,9 +288,10 @@ async function store(
     parameters: unknown;
     walked: WalkForward;
     result: TaskResult;
+    openings: readonly HoldoutOpening[];
   },
 ): Promise<void> {
-  const { backtestId, knownAt, input, manifest, parameters, walked, result } = context;
+  const { backtestId, knownAt, input, manifest, parameters, walked, result, openings } = context;
   const { taskRunId, sessionDate, universe, universeVersion } = input;
   await deps.db.sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, input.fence);
@@ -258,5 +313,6 @@ async function store(
     });
     await insertBacktestMetrics(tx, { backtestId, metrics: metricRows(walked) });
     await insertEquityCurves(tx, { backtestId, points: equityRows(walked.report) });
+    for (const opening of openings) await insertHoldoutOpening(tx, opening);
   });
 }

@@ -36,6 +36,7 @@ function columnsOf(
   };
 }
 
-function positions(values: readonly string[]): Map<string, number> {
+/** Position of each different value in ascending order. */
+export function positions(values: readonly string[]): Map<string, number> {
   return new Map([...new Set(values)].sort().map((value, index) => [value, index]));
 }

@@ -1,4 +1,6 @@
 import { runBacktest, type BacktestReport } from '../../domain/backtest/report.ts';
+import { judgeHoldouts, type HoldoutFigures, type HoldoutRows } from '../../domain/backtest/holdout.ts';
+import type { EarlierTrial } from '../../domain/backtest/overfitting.ts';
 import { summarise, type Performance } from '../../domain/backtest/performance.ts';
 import { planLongShort } from '../../domain/backtest/plan.ts';
 import { simulate, type TradingCosts } from '../../domain/backtest/simulate.ts';
@@ -35,11 +37,14 @@ export type WalkForwardInput = {
   quantile: number;
   costs: TradingCosts;
   trialCount: number;
+  earlierTrials: EarlierTrial[];
   seed: number;
   replicates: number;
   /** Why the meta-learner must not be used; null when it may. */
   metaUnusable: string | null;
   track: TrackColumns[];
+  /** Quarters of live predictions that this night opens. */
+  holdouts: { quarter: string; rows: HoldoutRows; horizonSessions: number }[];
 };
 
 /** The same predictions against outcomes and fills that count doubtful bars. */
@@ -50,6 +55,7 @@ export type WalkForward = {
   withFlagged: FlaggedModel[];
   track: TrackModel[];
   leftOut: LeftOut[];
+  holdouts: { quarter: string; figures: HoldoutFigures }[];
 };
 
 /** The walk-forward of one night, clean and with doubtful bars, beside the track record; a job for a thread. */
@@ -74,6 +80,7 @@ export async function walkForward(input: WalkForwardInput, report: Report): Prom
     quantile: input.quantile,
     costs: input.costs,
     trialCount: input.trialCount,
+    earlierTrials: input.earlierTrials,
     seed: input.seed,
     replicates: input.replicates,
     // A list of unknown origin is taken for today's.
@@ -84,7 +91,8 @@ export async function walkForward(input: WalkForwardInput, report: Report): Prom
   report('track record', 3, 4);
   const leftOut = countLeftOut(oof.panel, input.panel);
   const notes = [...backtest.notes, leftOutInWords(leftOut)];
-  return { report: { ...backtest, notes }, withFlagged, track: evaluateTrack(input), leftOut };
+  const holdouts = judgeHoldouts(input.holdouts, input);
+  return { report: { ...backtest, notes }, withFlagged, track: evaluateTrack(input), leftOut, holdouts };
 }
 
 function metricOptions(input: WalkForwardInput): MetricOptions & { blockLength: number; seed: number } {

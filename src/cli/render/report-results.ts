@@ -14,6 +14,7 @@ import {
 } from './values.ts';
 
 type Signal = RunReport['signals'][number];
+type Backtest = NonNullable<RunReport['backtest']>;
 
 const MAX_RANKED = 8;
 const MAX_PER_SIDE = 5;
@@ -123,6 +124,8 @@ export function backtestSection(report: RunReport, width: number): string[] {
       `${plain(backtest.borrowBpsPerYear)} bp a year to borrow; ${plain(backtest.trials)} trials counted. ` +
       'Deflated: probability that the Sharpe is more than luck over that many trials',
     ...baseLine(models),
+    ...(backtest.overfitting === undefined ? [] : [backtest.overfitting.words]),
+    ...holdoutLines(backtest.holdout),
     ...recordsOf(backtest.benchmarks).map(({ name, words }) => `(${plain(name)}): ${plain(words)}`),
     `earlier predictions: ${plain(backtest.matured)} matured tonight, ${plain(backtest.pending)} wait for their outcome` +
       (track.length === 0 ? '' : `; sessions in the track record: ${track.join(', ')}`),
@@ -132,6 +135,19 @@ export function backtestSection(report: RunReport, width: number): string[] {
     ...formatTable([head, ...rows, ...benchmarks], [1, 2, 6]),
     ...prose.flatMap((line) => wrap(line, width)),
   ]);
+}
+
+/** Quarters that were opened tonight, or else the newest one; what stays closed, or why there is nothing to open. */
+function holdoutLines(holdout: Backtest['holdout']): string[] {
+  if (holdout === undefined) return [];
+  const tonight = holdout.opened.filter(({ openedTonight }) => openedTonight);
+  const shown = tonight.length > 0 ? tonight : holdout.opened.slice(-1);
+  const closed = holdout.closed.map(
+    ({ quarter, sessions, predictions, why: reason }) =>
+      `Holdout ${quarter}: closed, ${reason}; ${plural(predictions, 'prediction')} of ${plural(sessions, 'session')} so far`,
+  );
+  const none = 'Holdout: none, no prediction was issued before its outcome existed';
+  return shown.length + closed.length === 0 ? [none] : [...shown.map(({ words }) => words), ...closed];
 }
 
 function sharpe({ sharpe: value, sharpeLow, sharpeHigh }: JsonObject): string {
@@ -177,6 +193,7 @@ export function driftSection(report: RunReport, width: number): string[] {
   return section('Drift', [
     ...wrap(`${plain(status)}: ${counts.join(', ')}`, width),
     ...undecidedLines(report.drift).flatMap((line) => wrap(line, width)),
+    ...anchorLines(report.drift).flatMap((line) => wrap(line, width)),
     ...flagLines(report.drift).flatMap((line) => wrap(line, width)),
     ...formatTable(rows),
   ]);
@@ -190,6 +207,14 @@ function undecidedLines({ undecided }: JsonObject): string[] {
     const who = more === '' ? names.join(', ') : `${names[0] ?? ''}${more}`;
     return `not enough data for ${who}: ${plain(why)}`;
   });
+}
+
+/** An anchored baseline does not move unsaid. */
+function anchorLines({ anchoredBaseline }: JsonObject): string[] {
+  if (!isRecord(anchoredBaseline) || anchoredBaseline.setTonight !== true) return [];
+  const { first, last, why: reason } = anchoredBaseline;
+  const because = typeof reason === 'string' ? `: ${reason}` : '';
+  return [`anchored baseline set tonight, ${plain(first)} to ${plain(last)}${because}`];
 }
 
 function flagLines({ retrainingFlag, suppressedBy, reasons }: JsonObject): string[] {

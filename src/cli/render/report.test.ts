@@ -235,6 +235,76 @@ describe('renderReport of a real night', () => {
     expect(flat).toContain('returns lack dividends');
   });
 
+  it('says how likely the choice of the best is overfitted, and what the quarters issued in time were worth', () => {
+    const overfitting = {
+      probability: 0.41,
+      reason: null,
+      words: 'Probability of backtest overfitting 0.41: of 12,870 ways to choose.',
+      series: 10,
+      earlierTrials: 0,
+      earlierTrialsLeftOut: 0,
+      duplicates: 0,
+      leftOut: [],
+      firstSession: '2017-01-09',
+      lastSession: '2018-02-07',
+      sessions: 272,
+      subBlocks: 16,
+      combinations: 12_870,
+      medianLogit: 0.2,
+      probabilityOfLoss: 0.6,
+      sharpeWhereChosen: 1.2,
+      sharpeElsewhere: -0.4,
+    };
+    const opening = (quarter: string, openedTonight: boolean) => ({
+      quarter,
+      openedSession: '2018-01-02',
+      openedTonight,
+      sessions: 61,
+      calendarSessions: 63,
+      predictions: 30_805,
+      withoutOutcome: 0,
+      ic: { value: 0.01, low: -0.01, high: 0.03 },
+      logLoss: 0.692,
+      baseRateLogLoss: 0.6932,
+      logLossGain: { value: 0.0001, low: null, high: null },
+      verdict: 'no_edge' as const,
+      trials: 40,
+      words: `Holdout ${quarter}, opened once.`,
+    });
+    const closed = [{ quarter: '2018-Q1', sessions: 1, predictions: 505, why: 'the quarter is not over' }];
+    const shown = (holdout: object) =>
+      renderReport(runReportSchema.parse({ ...real, backtest: { ...real.backtest, overfitting, holdout } }))
+        .join('\n')
+        .replaceAll(/\s+/g, ' ');
+    const tonight = shown({ opened: [opening('2017-Q3', false), opening('2017-Q4', true)], closed });
+    expect(tonight).toContain('Probability of backtest overfitting 0.41: of 12,870 ways to choose.');
+    expect(tonight).toContain('Holdout 2017-Q4, opened once.');
+    expect(tonight).not.toContain('2017-Q3');
+    expect(tonight).toContain(
+      'Holdout 2018-Q1: closed, the quarter is not over; 505 predictions of 1 session so far',
+    );
+    expect(shown({ opened: [opening('2017-Q3', false)], closed: [] })).toContain('Holdout 2017-Q3, opened');
+    expect(shown({ opened: [], closed: [] })).toContain(
+      'no prediction was issued before its outcome existed',
+    );
+    expect(flat).not.toContain('Holdout');
+  });
+
+  it('says when the anchored baseline was set tonight, and why', () => {
+    const anchored = (setTonight: boolean) =>
+      renderReport({
+        ...real,
+        drift: {
+          ...real.drift,
+          anchoredBaseline: { first: '2015-01-02', last: '2017-12-01', setTonight, why: 'members changed' },
+        },
+      }).join('\n');
+    expect(anchored(true)).toContain(
+      'anchored baseline set tonight, 2015-01-02 to 2017-12-01: members changed',
+    );
+    expect(anchored(false)).not.toContain('anchored baseline');
+  });
+
   it('leaves the backtest out where there is none', () => {
     expect(renderReport({ ...real, backtest: null }).join('\n')).not.toContain('Backtest');
   });

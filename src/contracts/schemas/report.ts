@@ -92,6 +92,76 @@ export const reportSignalSchema = z.looseObject({
   dataCutoff: z.string(),
 });
 
+const intervalSchema = z.strictObject({
+  value: z.number().nullable(),
+  low: z.number().nullable(),
+  high: z.number().nullable(),
+});
+
+export const reportOverfittingSchema = z.looseObject({
+  probability: z
+    .number()
+    .min(0)
+    .max(1)
+    .nullable()
+    .describe('Share of splits in which the best score of one half is at or below the median of the other.'),
+  reason: z.string().nullable().describe('Why there is no probability; null where there is one.'),
+  words: z.string(),
+  series: z.int().min(0).describe('Different return series compared.'),
+  earlierTrials: z.int().min(0).describe('Earlier trials that some of them are of.'),
+  earlierTrialsLeftOut: z.int().min(0),
+  duplicates: z.int().min(0),
+  leftOut: z.array(z.strictObject({ name: z.string(), why: z.string() })),
+  firstSession: dateSchema.nullable(),
+  lastSession: dateSchema.nullable(),
+  sessions: z.int().min(0),
+  subBlocks: z.int().nullable(),
+  combinations: z.int().nullable(),
+  medianLogit: z.number().nullable(),
+  probabilityOfLoss: z.number().nullable(),
+  sharpeWhereChosen: z.number().nullable(),
+  sharpeElsewhere: z.number().nullable(),
+});
+
+export const reportHoldoutSchema = z.looseObject({
+  opened: z
+    .array(
+      z.looseObject({
+        quarter: z.string().regex(/^\d{4}-Q[1-4]$/),
+        openedSession: dateSchema,
+        openedTonight: z.boolean(),
+        sessions: z.int().min(1),
+        calendarSessions: z.int().min(1),
+        predictions: z.int().min(1),
+        withoutOutcome: z.int().min(0),
+        ic: intervalSchema,
+        logLoss: z.number().nullable(),
+        baseRateLogLoss: z.number().nullable(),
+        logLossGain: intervalSchema,
+        verdict: z.enum(['edge', 'no_edge']),
+        trials: z.int().min(1),
+        words: z.string(),
+      }),
+    )
+    .describe('Quarters of predictions issued before their outcome, each opened once.'),
+  closed: z
+    .array(
+      z.looseObject({
+        quarter: z.string(),
+        sessions: z.int().min(1),
+        predictions: z.int().min(1),
+        why: z.string(),
+      }),
+    )
+    .describe('Quarters that nobody has looked at yet, and why not.'),
+});
+
+/** What the backtest says; older nights lack what came later. */
+export const reportBacktestSchema = z.looseObject({
+  overfitting: reportOverfittingSchema.optional(),
+  holdout: reportHoldoutSchema.optional(),
+});
+
 export const runReportSchema = z.strictObject({
   schemaVersion: z.literal(1),
   sessionDate: dateSchema,
@@ -113,10 +183,12 @@ export const runReportSchema = z.strictObject({
   coverage: jsonObjectSchema.nullable(),
   models: z.array(reportModelSchema),
   signals: z.array(reportSignalSchema),
-  backtest: jsonObjectSchema
+  backtest: reportBacktestSchema
     .nullable()
     .optional()
-    .describe('Result of the backtest: models, benchmarks, matured predictions, notes.'),
+    .describe(
+      'Result of the backtest: models, benchmarks, overfitting, holdouts, matured predictions, notes.',
+    ),
   drift: jsonObjectSchema.nullable(),
   sizes: reportSizesSchema.optional(),
   urls: z

@@ -39,7 +39,7 @@ export async function insertBacktestRun(tx: Tx, run: BacktestRun): Promise<boole
 
 export type BacktestMetric = {
   model: string;
-  /** `all`, `allWithFlagged`, `month`, `sector`, `decile`, `portfolio`, `portfolioClosedLate`, `leftOutDoubtful`, `track`. */
+  /** `all`, `allWithFlagged`, `month`, `sector`, `decile`, `portfolio`, `portfolioClosedLate`, `leftOutDoubtful`, `overfitting`, `track`. */
   dimension: string;
   bucket: string;
   metric: string;
@@ -161,6 +161,44 @@ export async function readTrialKeys(
       and recorded_at <= ${input.writtenThrough} and parameters ->> 'trialKey' is not null
     order by 1`;
   return rows.map((row) => row.trialKey);
+}
+
+/** Earlier trials whose returns are read at most: each brings up to ten series. */
+const MOST_EARLIER_TRIALS = 50;
+
+export type StoredReturns = { trialKey: string; series: string; sessions: string[]; net: number[] };
+
+/**
+ * Net session returns that other trials of a universe left by a session and instant, of each its newest night; newest
+ * trial first, in the order of sessions.
+ */
+export async function readTrialReturns(
+  sql: Queryable,
+  input: {
+    universe: string;
+    throughSession: string;
+    writtenThrough: string;
+    exceptTrial: string;
+    series: readonly string[];
+  },
+): Promise<StoredReturns[]> {
+  return await sql<StoredReturns[]>`
+    with runs as (
+      select distinct on (trial_key) *
+      from (select backtest_id, parameters ->> 'trialKey' as trial_key, session_date, recorded_at
+        from turbomode.backtest_runs
+        where universe = ${input.universe} and session_date <= ${input.throughSession}
+          and recorded_at <= ${input.writtenThrough}) r
+      where trial_key <> ${input.exceptTrial}
+      order by trial_key, session_date desc, recorded_at, backtest_id),
+    newest as (
+      select * from runs order by session_date desc, recorded_at desc, backtest_id limit ${MOST_EARLIER_TRIALS})
+    select n.trial_key, e.series, array_agg(e.session_date::text order by e.session_date) as sessions,
+      array_agg(e.net_return order by e.session_date) as net
+    from newest n join turbomode.equity_curves e using (backtest_id)
+    where e.series = any(${[...input.series]}) and e.net_return is not null
+    group by n.session_date, n.recorded_at, n.backtest_id, n.trial_key, e.series
+    order by n.session_date desc, n.recorded_at desc, n.backtest_id, e.series`;
 }
 
 /** Stored predictions up to a session by what is known of their outcome then. */

@@ -5,6 +5,7 @@ import { standardDeviation } from '../statistics/quantile.ts';
 import { buyAndHold } from './benchmarks.ts';
 import { topDecileExposure, type Characteristics, type TopDecileExposure } from './exposure.ts';
 import { equityCurve, sharpePerSession, summarise, type Performance, type Trials } from './performance.ts';
+import { estimateOverfitting, type EarlierTrial, type Overfitting } from './overfitting.ts';
 import { planLongShort, planUniverse } from './plan.ts';
 import { simulate, type DailyBooks, type PriceGrid, type Simulation, type TradingCosts } from './simulate.ts';
 import { decileMetrics, sliceBy, type DecileMetrics, type SliceMetrics } from './slices.ts';
@@ -21,6 +22,8 @@ export interface BacktestInput extends Omit<EvaluationInput, 'metrics'> {
   readonly costs?: TradingCosts;
   /** Variants tried in all so far; default the number of models here. */
   readonly trialCount?: number;
+  /** Net returns of other variants, newest first. */
+  readonly earlierTrials?: readonly EarlierTrial[];
   readonly seed?: number;
   readonly replicates?: number;
   readonly minSymbolsForIc?: number;
@@ -68,6 +71,7 @@ export interface BacktestReport {
   readonly firstSession: string | null;
   readonly lastSession: string | null;
   readonly trials: Trials;
+  readonly overfitting: Overfitting;
   readonly models: readonly BacktestModel[];
   readonly baselines: Readonly<Record<string, ProbabilityMetrics>>;
   readonly benchmarks: readonly Benchmark[];
@@ -131,6 +135,15 @@ export function runBacktest(input: BacktestInput): BacktestReport {
       }),
     };
   });
+  const overfitting = estimateOverfitting({
+    own: books.map(({ name, simulation: { daily } }) => ({
+      name,
+      sessions: input.sessions.slice(daily.firstSession, daily.firstSession + daily.net.length),
+      net: daily.net,
+    })),
+    earlier: input.earlierTrials ?? [],
+    horizonSessions,
+  });
   const reference = makeBenchmarks(input, { bootstrap, settings });
   const span = spanOf(books.map(({ simulation }) => simulation.daily));
   return {
@@ -143,6 +156,7 @@ export function runBacktest(input: BacktestInput): BacktestReport {
     firstSession: span === null ? null : (input.sessions[span.first] ?? null),
     lastSession: span === null ? null : (input.sessions[span.last] ?? null),
     trials,
+    overfitting,
     models,
     baselines: evaluation.baselines,
     benchmarks: reference.benchmarks,
