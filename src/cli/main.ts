@@ -55,12 +55,13 @@ function overrideExit(command: Command): void {
 /** One line for a person; commander has printed its own already. */
 function explainFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  console.error(`nightshift: ${textOf(error)}`);
-  if (error instanceof StartInterruptedError) return EXIT.interrupted;
-  const refused = [UsageError, ReviewRefusedError, DecisionRefusedError, RunRefusedError].some(
+  const refused = [ReviewRefusedError, DecisionRefusedError, RunRefusedError].some(
     (kind) => error instanceof kind,
   );
-  return refused ? EXIT.usage : EXIT.failed;
+  // A refusal is said in full; its cause is only how it came to us.
+  console.error(`nightshift: ${refused && error instanceof Error ? error.message : textOf(error)}`);
+  if (error instanceof StartInterruptedError) return EXIT.interrupted;
+  return refused || error instanceof UsageError ? EXIT.usage : EXIT.failed;
 }
 
 /** The message, with that of its cause where that says something else. */

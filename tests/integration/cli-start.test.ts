@@ -1,45 +1,51 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isForConsole } from '../../src/cli/commands/up.ts';
 import { readChildren } from '../../src/runtime/children-file.ts';
 import { attachRuntime } from '../../src/runtime/attach.ts';
 import { dataFolderAt } from '../../src/runtime/data-folder.ts';
 import { lockOwner } from '../../src/runtime/folder-lock.ts';
 import { isRunning } from '../../src/runtime/process-identity.ts';
+import { runHere } from '../support/cli.ts';
 import { type CommandRun, runCommand } from '../support/command.ts';
+import { copyFolder, sharedPreparedFolder } from '../support/prepared-folder.ts';
 
 let dataDir: string;
-const runs: CommandRun[] = [];
 
-beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'nightshift-start-'));
-});
-afterEach(async () => {
-  for (const run of runs.splice(0)) {
-    run.signal('SIGINT');
-    await run.exited;
-  }
-  await rm(dataDir, { recursive: true, force: true });
-});
-
-function start(...args: string[]): CommandRun {
-  const run = runCommand([...args, '--data-dir', dataDir]);
-  runs.push(run);
-  return run;
-}
+/** Waits until a start has got as far as this file of its folder. */
+const hasWritten = (file: string): Promise<void> =>
+  vi.waitFor(async () => expect(await readdir(dataDir)).toContain(file), { timeout: 60_000, interval: 5 });
 
 describe('Ctrl-C during the start', () => {
+  const runs: CommandRun[] = [];
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'nightshift-start-'));
+  });
+  afterEach(async () => {
+    for (const run of runs.splice(0)) {
+      run.signal('SIGINT');
+      await run.exited;
+    }
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
   it.each([
     ['before a server runs', 'lock.json'],
     ['while the servers start', 'children.json'],
   ])('ends it with 130 and leaves no process, %s', async (_when, file) => {
-    const run = start('nightly', '--session', '2018-02-05', '--universe', 'tiny');
-    await vi.waitFor(async () => expect(await readdir(dataDir)).toContain(file), {
-      timeout: 60_000,
-      interval: 5,
-    });
+    const run = runCommand([
+      'nightly',
+      '--session',
+      '2018-02-05',
+      '--universe',
+      'tiny',
+      '--data-dir',
+      dataDir,
+    ]);
+    runs.push(run);
+    await hasWritten(file);
     const seen = await readChildren(dataFolderAt(dataDir).children);
     run.signal('SIGINT');
     expect(await run.exited, run.output()).toBe(130);
@@ -51,17 +57,33 @@ describe('Ctrl-C during the start', () => {
     for (const { identity } of left) expect(await isRunning(identity)).toBe(false);
     expect((await readChildren(dataFolderAt(dataDir).children)).length).toBe(0);
   });
+});
 
-  it('the next start on that folder works, and `up` prints addresses and log lines', async () => {
-    const first = start('up');
-    await vi.waitFor(async () => expect(await readdir(dataDir)).toContain('children.json'), {
-      timeout: 60_000,
-      interval: 5,
-    });
+/** Without model workers: loading their libraries is not what is looked at. */
+describe('`up` after a start that was interrupted', () => {
+  let first: CommandRun;
+  let second: CommandRun;
+  const here = (...args: string[]) => runHere(...args, '--data-dir', dataDir);
+
+  beforeAll(async () => {
+    ({ path: dataDir } = await copyFolder(await sharedPreparedFolder()));
+    await rm(dataFolderAt(dataDir).children);
+    first = runCommand(['up', '--data-dir', dataDir]);
+    await hasWritten('children.json');
     first.signal('SIGINT');
     expect(await first.exited, first.output()).toBe(130);
-    const second = start('up');
+    second = runCommand(['up', '--ml-workers', '0', '--data-dir', dataDir]);
     await second.printed('Running. Ctrl-C stops it.');
+  });
+  afterAll(async () => {
+    for (const run of [first, second]) {
+      run?.signal('SIGINT');
+      await run?.exited;
+    }
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('works, and prints addresses and log lines', async () => {
     for (const name of [
       'Temporal Web UI  http',
       'Temporal         127',
@@ -75,8 +97,67 @@ describe('Ctrl-C during the start', () => {
     // The servers' quiet lines stay in their files.
     expect(second.output()).toMatch(/^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] \S+ - INFO - /m);
     expect(second.output()).not.toMatch(/ postgres - INFO - /);
+  });
+
+  it('carries out corrections of the calendar, on the clock of the exchange', async () => {
+    expect((await here('calendar', 'list')).output).toBe('no overrides: the calendar file holds');
+    const storm = ['2018-02-01', '--close', '13:00', '--by', 'Ann', '--why', 'storm'];
+    const overridden = await here('calendar', 'override', ...storm);
+    expect(overridden.output).toMatch(
+      /^2018-02-01 hours, 09:30 to 13:00 New York time; by Ann at \S+: storm$/,
+    );
+    expect(overridden.code).toBe(0);
+    const closed = ['2018-02-05', '--closed', '--by', 'Ann', '--why', 'mourning'];
+    expect((await here('calendar', 'override', ...closed)).output).toMatch(/^2018-02-05 closed; by Ann at /);
+    const removed = await here('calendar', 'remove', '2018-02-05', '--by', 'Bob', '--why', 'wrong day');
+    expect(removed.output).toMatch(/^2018-02-05 override removed, 09:30 to 16:00 New York time; by Bob at /);
+    expect((await here('calendar', 'list')).output.split('\n').slice(1)).toEqual([
+      expect.stringMatching(/^2018-02-01 +early_close +13:00 +Ann +storm$/),
+    ]);
+    const all = await here('calendar', 'list', '--all');
+    expect(all.output).toMatch(
+      /^2018-02-05 +closed \(removed\) +Ann +mourning \(removed by Bob: wrong day\)$/m,
+    );
+    const senseless = await here('calendar', 'override', ...storm.with(2, '25:00'));
+    expect(senseless).toEqual({
+      code: 2,
+      output: 'nightshift: close: 25:00 is not a time like 09:30',
+    });
+  });
+
+  it('carries out what a person decides about impossible rows', async () => {
+    const universe = join(dataDir, 'realty.txt');
+    await writeFile(universe, 'O\nXOM\n');
+    const asked = ['--universe', universe, '--session', '2018-02-06', '--by', 'Ann'];
+    const run = await here('run-task', 'ingestion', ...asked);
+    expect(run, run.output).toMatchObject({ code: 0, output: expect.stringContaining('"quarantined": 4') });
+    const listed = await here('quarantine', 'list');
+    expect(listed.output).toMatch(/^O +2014-08-27 +archive +pending +1 +44\.675 44\.7 44\.66 44\.5272 /m);
+
+    const release = ['release', 'O', '2014-08-27', '--by', 'Ann', '--why', 'seen elsewhere too'];
+    const released = await here('quarantine', ...release);
+    expect(released.output).toMatch(/^O 2014-08-27 \(archive\) released by Ann at \S+: seen elsewhere too$/);
+    expect(released.code).toBe(0);
+    const reject = ['O', '2014-11-06', '--by', 'Bob', '--why', 'no price'];
+    const rejected = await here('quarantine', 'reject', ...reject);
+    expect(rejected.output).toMatch(/^O 2014-11-06 \(archive\) rejected by Bob at \S+: no price$/);
+    expect(rejected.code).toBe(0);
+    // Again it is the same answer; the opposite is refused, and by whom it was decided is said.
+    expect(await here('quarantine', ...release)).toEqual(released);
+    const opposite = await here('quarantine', 'reject', ...release.slice(1));
+    expect(opposite.code).toBe(2);
+    expect(opposite.output).toMatch(
+      /^nightshift: O 2014-08-27 archive was released by Ann at \S+: seen elsewhere too; a decision is not undone$/,
+    );
+    const all = await here('quarantine', 'list', '--status', 'all', '--symbol', 'O');
+    expect(all.output).toMatch(/^O +2014-08-27 +archive +released .*; released by Ann: seen elsewhere too$/m);
+    expect(all.output).toMatch(/^O +2014-11-06 +archive +rejected .*; rejected by Bob: no price$/m);
+    expect((await here('quarantine', 'list')).output).not.toMatch(/2014/);
+  });
+
+  it('ends with 0 at Ctrl-C', async () => {
     second.signal('SIGINT');
-    expect(await second.exited).toBe(0);
+    expect(await second.exited, second.output()).toBe(0);
   });
 });
 

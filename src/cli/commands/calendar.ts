@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import type { SessionOverrideInput } from '../../contracts/decisions.ts';
 import { listSessionOverrides, type SessionOverrideRow } from '../../db/queries/sessions.ts';
+import { localClock } from '../../domain/schedule-times.ts';
+import { XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
 import { overrideSession } from '../../temporal/decisions.ts';
 import { attachApp } from '../app.ts';
 import { UsageError } from '../exit-codes.ts';
@@ -53,7 +55,8 @@ async function change(session: string, wanted: Wanted, options: Act): Promise<vo
   try {
     const { by, why } = options;
     const result = await overrideSession(app.client, { sessionDate, ...wanted, by, why });
-    const hours = result.openAt === null ? '' : `, ${result.openAt} to ${result.closeAt}`;
+    const { openAt, closeAt } = result;
+    const hours = openAt === null ? '' : `, ${newYork(openAt)} to ${newYork(closeAt)} New York time`;
     const state = result.state === 'removed' ? 'override removed' : result.state;
     console.log(
       `${sessionDate} ${state}${hours}; by ${result.decidedBy} at ${result.decidedAt}: ${result.why}`,
@@ -79,13 +82,18 @@ async function list(options: { all?: boolean; dataDir?: string }): Promise<void>
   }
 }
 
+/** Hours are given and shown on the exchange's clock; '' where the calendar's own hold. */
+function newYork(instant: string | null): string {
+  return instant === null ? '' : localClock(Date.parse(instant), XNYS_TIME_ZONE);
+}
+
 function lineOf(row: SessionOverrideRow): string[] {
   const removed = row.removedAt === null ? '' : ` (removed by ${row.removedBy}: ${row.removeReason})`;
   return [
     row.sessionDate,
-    row.removedAt === null ? row.kind : 'removed',
-    row.openAt ?? '',
-    row.closeAt ?? '',
+    row.removedAt === null ? row.kind : `${row.kind} (removed)`,
+    newYork(row.openAt),
+    newYork(row.closeAt),
     row.decidedBy,
     `${row.reason}${removed}`,
   ];
