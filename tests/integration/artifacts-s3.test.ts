@@ -1,30 +1,43 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { venvPython } from '../../scripts/lib/paths.mjs';
-import { ArtifactMissingError, type ArtifactStore, createArtifactStore } from '../../src/artifacts/store.ts';
+import {
+  ArtifactMissingError,
+  type ArtifactStore,
+  createArtifactStore,
+  objectKey,
+} from '../../src/artifacts/store.ts';
 import { chooseFreePorts } from '../../src/runtime/ports.ts';
 
 const connection = { region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
 let server: ChildProcess;
+let ended: Promise<void>;
 let endpoint: string;
+let client: S3Client;
+/** Keys the server lists in one answer. Amazon's 1,000 are as many requests to fill. */
+const PAGE_KEYS = 50;
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A local S3 server (moto, from the test dependencies of ml/). */
 beforeAll(async () => {
   const [port = 0] = await chooseFreePorts(1);
   endpoint = `http://127.0.0.1:${port}`;
+  client = new S3Client({ ...connection, endpoint, forcePathStyle: true });
   server = spawn(venvPython(), ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], {
     stdio: 'ignore',
+    env: { ...process.env, MOTO_S3_DEFAULT_MAX_KEYS: String(PAGE_KEYS) },
   });
-  await vi.waitFor(() => fetch(endpoint), { timeout: 60_000, interval: 100 });
-  const client = new S3Client({ ...connection, endpoint, forcePathStyle: true });
+  ended = new Promise((resolve) => server.once('exit', () => resolve()));
+  await Promise.race([
+    vi.waitFor(() => fetch(endpoint), { timeout: 60_000, interval: 100 }),
+    ended.then(() => Promise.reject(new Error('the S3 server ended'))),
+  ]);
   await client.send(new CreateBucketCommand({ Bucket: 'nights' }));
-  client.destroy();
 }, 90_000);
 
 afterAll(async () => {
-  const ended = new Promise((resolve) => server.once('exit', resolve));
+  client.destroy();
   server.kill();
   await ended;
 });
@@ -55,17 +68,25 @@ describe('artifact store on S3', () => {
 
   it('does not write an object that is there', async () => {
     const store = open('s3://nights/desk/two');
+    const { hash } = await store.put(bytes('same'));
+    // Other bytes under its key: a second write would bring the right ones back.
+    const Key = `desk/two/${objectKey(hash)}`;
+    await client.send(new PutObjectCommand({ Bucket: 'nights', Key, Body: 'marked' }));
+    const before = await store.list('objects/');
+    expect(before).toHaveLength(1);
     await store.put(bytes('same'));
-    const [first] = await store.list('objects/');
-    await new Promise((resolve) => setTimeout(resolve, 1100));
-    await store.put(bytes('same'));
-    expect(await store.list('objects/')).toEqual([first]);
+    expect(await store.list('objects/')).toEqual(before);
+    expect(Buffer.from((await store.getNamed(objectKey(hash))) ?? []).toString()).toBe('marked');
   });
 
   it('keeps prefixes of one bucket apart and lists past one page', async () => {
     const store = open('s3://nights/many');
-    await Promise.all(Array.from({ length: 1005 }, (_, index) => store.putRef('n', String(index), index)));
-    expect(await store.list('refs/n/')).toHaveLength(1005);
+    const count = 2 * PAGE_KEYS + 5;
+    await Promise.all(Array.from({ length: count }, (_, index) => store.putRef('n', String(index), index)));
+    const query = new ListObjectsV2Command({ Bucket: 'nights', Prefix: 'many/refs/n/' });
+    expect(await client.send(query)).toMatchObject({ KeyCount: PAGE_KEYS, IsTruncated: true });
+    expect(new Set((await store.list('refs/n/')).map(({ key }) => key)).size).toBe(count);
+    expect(await store.list('refs/n/')).toHaveLength(count);
     expect(await open('s3://nights/man').list('')).toEqual([]);
   });
 
