@@ -94,7 +94,8 @@ describe('a reported split', () => {
     expect(await live.house.sql`select 1 from ops.events where kind = 'split.unconfirmed'`).toHaveLength(1);
 
     live.house.now = new Date(`${S4}T20:00:00Z`);
-    const decide = live.house.decisions.decideQuarantine;
+    const decide = (input: Parameters<typeof live.house.decisions.decideQuarantine>[0]) =>
+      live.house.decisions.decideQuarantine(input);
     const release = { ...review, subject: 'split 2:1', why: 'the exchange says so' };
     await decide({ ...release, decision: 'release' });
     expect(await decide({ ...release, decision: 'release', by: 'Bob' })).toMatchObject({ decidedBy: 'Ann' });

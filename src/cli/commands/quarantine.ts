@@ -3,7 +3,6 @@ import type { QuarantineDecision } from '../../contracts/decisions.ts';
 import { type QuarantineRow, type QuarantineStatus, readQuarantine } from '../../db/queries/quarantine.ts';
 import { decideQuarantine } from '../../temporal/decisions.ts';
 import { type App, attachApp } from '../app.ts';
-import { UsageError } from '../exit-codes.ts';
 import { requireCount, requireDate } from '../options.ts';
 import { formatTable } from '../render/format.ts';
 import { type AskedRow, chooseRow } from './quarantine-row.ts';
