@@ -27,6 +27,18 @@ describe('epoch days', () => {
     );
   });
 
+  it('are those of Date, in leap years and centuries too', () => {
+    for (let day = -354_300; day <= 2_932_896; day += day > -30_000 && day < 60_000 ? 1 : 271) {
+      const date = new Date(day * 86_400_000).toISOString().slice(0, 10);
+      if (sessionDateOf(day) !== date) throw new Error(`${day}: ${sessionDateOf(day)}, not ${date}`);
+      if (epochDayOf(date) !== day) throw new Error(`${date}: ${epochDayOf(date)}, not ${day}`);
+    }
+    expect(() => sessionDateOf(Number.NaN)).toThrow(RangeError);
+    for (const date of ['1900-02-29', '2000-13-01', '2000-00-10', '2000-01-00', '2001-04-31']) {
+      expect(() => epochDayOf(date)).toThrow(RangeError);
+    }
+  });
+
   it.each(['2015-02-30', '2015-2-3', '20150203', '2015-02-03T00:00:00Z', '', 'today'])(
     'refuse %j',
     (date) => {
