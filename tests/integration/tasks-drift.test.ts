@@ -228,6 +228,14 @@ describe('runDrift', () => {
     expect(await fingerprint()).toEqual(before);
   });
 
+  it('a flag that a night filled in later raises does not hold back one that has run', async () => {
+    await storeDataset(507);
+    expect(await night(507)).toMatchObject({ retrainingFlag: true });
+    const before = await fingerprint();
+    expect(await night(510)).toMatchObject({ retrainingFlag: true, suppressedBy: null });
+    expect(await fingerprint()).toEqual(before);
+  });
+
   it('the anchor moves when a person promotes, not with the gate', async () => {
     const { sql } = rig.db('pipeline');
     const datasetHash = await storeDataset(516);
