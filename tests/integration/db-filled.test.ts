@@ -1,0 +1,77 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator';
+import postgres from 'postgres';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createDatabase, type Database } from '../../src/db/client.ts';
+import { migrate, MIGRATIONS_FOLDER } from '../../src/db/migrate.ts';
+import { readCorporateActions, readFundamentals } from '../../src/db/queries/reference.ts';
+import { createTestDatabase, type TestDatabase } from '../support/env.ts';
+
+/** The last migration before actions and statements had versions, and reviews stood in quarantine. */
+const LAST_BEFORE = 5;
+
+let database: TestDatabase;
+let folder: string;
+let owner: Database;
+
+beforeAll(async () => {
+  database = await createTestDatabase('template0');
+  folder = await mkdtemp(join(tmpdir(), 'nightshift-migrations-'));
+  await cp(MIGRATIONS_FOLDER, folder, { recursive: true });
+  const path = join(folder, 'meta', '_journal.json');
+  const journal = JSON.parse(await readFile(path, 'utf8')) as { entries: { idx: number }[] };
+  const entries = journal.entries.filter(({ idx }) => idx <= LAST_BEFORE);
+  await writeFile(path, JSON.stringify({ ...journal, entries }));
+  const sql = postgres(database.urls.owner, { max: 1, onnotice: () => undefined });
+  await runMigrations(drizzle(sql), { migrationsFolder: folder });
+  await sql.end();
+  owner = createDatabase(database.urls.owner, { max: 1 });
+});
+afterAll(async () => {
+  await owner.close();
+  await database.drop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+it('what an older version stored is there after the migration, as first versions and as bars in quarantine', async () => {
+  const { sql } = owner;
+  await sql`insert into market.splits (symbol, ex_date, new_shares, old_shares, provider, available_on)
+    values ('AAPL', '2014-06-09', 7, 1, 'archive', '2014-06-09')`;
+  await sql`insert into market.dividends (symbol, ex_date, amount, basis, provider, available_on)
+    values ('AAPL', '2014-05-08', 3.29, 'asTraded', 'archive', '2014-05-08')`;
+  await sql`insert into market.fundamentals (symbol, period_end, kind, provider, available_on, metrics, content_hash)
+    values ('AAPL', '2013-09-28', 'annual', 'archive', '2013-12-27', '{"revenue":1}', 'h')`;
+  await sql`insert into market.quarantine (symbol, session_date, provider, price_basis, codes, reason, raw, status,
+      decided_by, decided_at, decision_reason, available_at)
+    values ('SG', '2018-01-30', 'first', 'as-traded', '{ohlcOrder}', 'why', '[]', 'rejected', 'Ann', now(), 'x', now())`;
+  await migrate({ ownerUrl: database.urls.owner });
+  const asOf = { symbols: ['AAPL'], throughSession: '2018-02-07' };
+  expect((await readCorporateActions(sql, asOf)).get('AAPL')).toEqual({
+    splits: [
+      { symbol: 'AAPL', exDate: '2014-06-09', newShares: 7, oldShares: 1, asked: [], confirmedBy: [] },
+    ],
+    dividends: [{ symbol: 'AAPL', exDate: '2014-05-08', cashAmount: 3.29, currency: 'USD' }],
+  });
+  expect(await readFundamentals(sql, asOf)).toMatchObject([
+    { metrics: { revenue: 1 }, availableOn: '2013-12-27' },
+  ]);
+  const versions =
+    await sql`select revision from market.splits union all select revision from market.dividends
+    union all select revision from market.fundamentals`;
+  expect(versions).toEqual([{ revision: 0 }, { revision: 0 }, { revision: 0 }]);
+  // A question about the same symbol and date stands beside the decided bar.
+  await sql`insert into market.quarantine (symbol, session_date, subject, provider, price_basis, codes, reason, raw,
+      available_at)
+    values ('SG', '2018-01-30', 'gap', 'first', 'as-traded', '{longGap}', 'why', '[]', now())`;
+  const rows = await sql`select subject, status from market.quarantine order by subject`;
+  expect(rows).toEqual([
+    { subject: 'bar', status: 'rejected' },
+    { subject: 'gap', status: 'pending' },
+  ]);
+  await expect(
+    sql`update market.quarantine set subject = 'else' where subject = 'gap'`,
+  ).rejects.toMatchObject({ code: '23514' });
+});
