@@ -3,10 +3,20 @@
  *
  * `node bench/run.mjs night [--universe sp500] [--rounds 5] [--json FILE]`. Every round runs the real command on an
  * empty data folder, then the script on the dataset that night made, with an empty fold cache of its own. Both must
- * arrive at the same fitted stack before a time is printed. CPU seconds are those of the model processes.
+ * arrive at the same fitted stack before a time is printed. CPU seconds are those of the model processes. With
+ * `--json` each round is kept as it ends, and a later start of the same commit goes on from there.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,6 +34,20 @@ const GOAL_CPU_RATIO = 1.1;
 
 const manifestSchema = z.object({ parquetHash: z.string(), blocks: z.array(z.unknown()) });
 
+const usageSchema = z.object({ wallSeconds: z.number(), cpuSeconds: z.number(), peakMiB: z.number() });
+const roundSchema = z.object({
+  night: usageSchema,
+  script: usageSchema,
+  taskSeconds: z.record(z.string(), z.number()),
+});
+const fileSchema = z.object({
+  commit: z.string(),
+  universe: z.string(),
+  cores: z.number(),
+  rounds: z.array(roundSchema),
+});
+
+type Round = z.infer<typeof roundSchema>;
 type Usage = { cpuSeconds: number; peakMiB: number };
 type NightRound = Usage & { wallSeconds: number; report: RunReport; metaSlope: number; datasetHash: string };
 type ScriptRound = Usage & { wallSeconds: number; metaSlope: number };
@@ -130,10 +154,23 @@ function planOf(datasetHash: string, blocks: number): Record<string, unknown> {
   const jobs = MODELS.map((model) => ({ ...common, model, parameters: parameters[model], device }));
   return {
     datasetHash,
+    threads,
     folds: jobs.flatMap((job) => Array.from({ length: blocks }, (_, blockIndex) => ({ ...job, blockIndex }))),
     finals: jobs,
     meta: { ...common, parameters: { ridgeC: meta.ridgeC } },
     explain: { ...common, device },
+  };
+}
+
+/** As the worker sets them for its processes: another number of threads adds up in another order. */
+function threadSettings(threads: number): Record<string, string> {
+  const one = ['OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'VECLIB_MAXIMUM_THREADS'];
+  return {
+    ...Object.fromEntries(one.map((name) => [name, '1'])),
+    OMP_NUM_THREADS: String(threads),
+    OMP_WAIT_POLICY: 'PASSIVE',
+    POLARS_MAX_THREADS: String(threads),
+    PYTHONHASHSEED: '0',
   };
 }
 
@@ -150,6 +187,7 @@ function runScript(dataDir: string, plan: Record<string, unknown>, objects: stri
     const script = join(projectRoot, 'bench', 'night_reference.py');
     const run = spawnSync(venvPython(), [script, planPath], {
       encoding: 'utf8',
+      env: { ...process.env, ...threadSettings(Number(plan['threads'])) },
       stdio: ['ignore', 'pipe', 'inherit'],
       maxBuffer: 1 << 26,
     });
@@ -168,47 +206,71 @@ function median(numbers: number[]): number {
     : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-const rounds: { night: NightRound; script: ScriptRound }[] = [];
-for (let round = 1; round <= Number(values.rounds); round += 1) {
+async function runRound(): Promise<Round> {
   const folder = mkdtempSync(join(tmpdir(), 'nightshift-bench-'));
   try {
     const dataDir = join(folder, 'data');
-    const night = await runNight(dataDir);
-    const { datasetHash } = night;
+    const { report, metaSlope, datasetHash, ...night } = await runNight(dataDir);
     const manifestPath = join(dataDir, 'artifacts', 'objects', datasetHash.slice(0, 2), datasetHash);
     const manifest = manifestSchema.parse(JSON.parse(readFileSync(manifestPath, 'utf8')));
     const plan = planOf(datasetHash, manifest.blocks.length);
     const script = runScript(dataDir, plan, [datasetHash, manifest.parquetHash]);
-    if (script.metaSlope !== night.metaSlope)
-      throw new Error('night and script disagree on the fitted stack');
-    rounds.push({ night, script });
-    console.log(
-      `round ${round}: night ${night.wallSeconds.toFixed(1)} s (model processes ${night.cpuSeconds.toFixed(1)} CPU s, ` +
-        `peak ${night.peakMiB.toFixed(0)} MiB), script ${script.wallSeconds.toFixed(1)} s (${script.cpuSeconds.toFixed(1)} CPU s)`,
-    );
+    if (script.metaSlope !== metaSlope) {
+      throw new Error(
+        `night and script disagree on the fitted stack: slope ${metaSlope} and ${script.metaSlope}`,
+      );
+    }
+    const seconds = report.tasks.map(({ task, durationMs }) => [task, (durationMs ?? 0) / 1000]);
+    return roundSchema.parse({ night, script, taskSeconds: Object.fromEntries(seconds) });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-const tasks = rounds[0]?.night.report.tasks ?? [];
-console.log(`\nuniverse ${values.universe}, ${cpus().length} cores, medians of ${rounds.length}`);
-for (const { task } of tasks) {
-  const seconds = rounds.map(
-    ({ night }) => (night.report.tasks.find((entry) => entry.task === task)?.durationMs ?? 0) / 1000,
-  );
-  console.log(`  ${task.padEnd(16)} ${median(seconds).toFixed(1)} s`);
+function currentCommit(): string {
+  const git = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: projectRoot, encoding: 'utf8' });
+  return git.status === 0 ? git.stdout.trim() : 'unknown';
 }
-const ratio = median(rounds.map(({ night, script }) => night.cpuSeconds / script.cpuSeconds));
-console.log(`  night wall       ${median(rounds.map(({ night }) => night.wallSeconds)).toFixed(1)} s`);
-console.log(`  script wall      ${median(rounds.map(({ script }) => script.wallSeconds)).toFixed(1)} s`);
-console.log(`  peak memory      ${median(rounds.map(({ night }) => night.peakMiB)).toFixed(0)} MiB`);
+
+/** Rounds of an earlier start. Throws when they are of another commit, universe or machine. */
+function roundsBefore(
+  path: string | undefined,
+  about: { commit: string; universe: string; cores: number },
+): Round[] {
+  if (path === undefined || !existsSync(path)) return [];
+  const { rounds, ...of } = fileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  if (JSON.stringify(of) !== JSON.stringify(about)) {
+    throw new Error(`${path} holds rounds of ${JSON.stringify(of)}: name another file`);
+  }
+  return rounds;
+}
+
+const about = { commit: currentCommit(), universe: values.universe, cores: cpus().length };
+const rounds = roundsBefore(values.json, about);
+for (const [index, { night, script }] of rounds.entries()) say(index, night, script);
+while (rounds.length < Number(values.rounds)) {
+  const round = await runRound();
+  rounds.push(round);
+  say(rounds.length - 1, round.night, round.script);
+  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify({ ...about, rounds }, null, 2));
+}
+
+function say(index: number, night: Round['night'], script: Round['script']): void {
+  console.log(
+    `round ${index + 1}: night ${night.wallSeconds.toFixed(1)} s (model processes ${night.cpuSeconds.toFixed(1)} CPU s, ` +
+      `peak ${night.peakMiB.toFixed(0)} MiB), script ${script.wallSeconds.toFixed(1)} s (${script.cpuSeconds.toFixed(1)} CPU s)`,
+  );
+}
+
+const medianOf = (pick: (round: Round) => number): number => median(rounds.map(pick));
+console.log(`\nuniverse ${values.universe}, ${about.cores} cores, medians of ${rounds.length}`);
+for (const task of Object.keys(rounds[0]?.taskSeconds ?? {})) {
+  console.log(`  ${task.padEnd(16)} ${medianOf(({ taskSeconds }) => taskSeconds[task] ?? 0).toFixed(1)} s`);
+}
+const ratio = medianOf(({ night, script }) => night.cpuSeconds / script.cpuSeconds);
+console.log(`  night wall       ${medianOf(({ night }) => night.wallSeconds).toFixed(1)} s`);
+console.log(`  script wall      ${medianOf(({ script }) => script.wallSeconds).toFixed(1)} s`);
+console.log(`  peak memory      ${medianOf(({ night }) => night.peakMiB).toFixed(0)} MiB`);
 console.log(
   `  CPU of the models, night over script: ${ratio.toFixed(2)} (goal at most ${GOAL_CPU_RATIO.toFixed(2)})`,
 );
-if (values.json !== undefined) {
-  writeFileSync(
-    values.json,
-    JSON.stringify({ universe: values.universe, cores: cpus().length, ratio, rounds }, null, 2),
-  );
-}

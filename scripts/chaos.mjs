@@ -18,6 +18,6 @@ const { status } = spawnSync(process.execPath, args, {
   stdio: 'inherit',
   env: { ...process.env, NIGHTSHIFT_CHAOS: 'all', NIGHTSHIFT_CHAOS_TABLE: table },
 });
-console.log('\n| killed | during | night | wall | attempts |\n|---|---|---|---|---|');
+console.log('\n| killed | night | wall | attempts |\n|---|---|---|---|');
 console.log(readFileSync(table, 'utf8'));
 process.exitCode = status ?? 1;
