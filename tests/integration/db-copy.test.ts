@@ -115,15 +115,13 @@ describe('copyIn', () => {
     });
   });
 
-  it.each([3, 200_000])(
-    'tells of a duplicate key among %i rows instead of waiting for ever',
-    async (rows) => {
-      const ids = Array.from({ length: rows }, (_, index) => (index === rows - 1 ? 0 : index));
-      const error = await insert(ids).catch((caught: unknown) => caught);
-      expect(databaseErrorCode(error)).toBe('23505');
-      await insert([1]);
-    },
-  );
+  // The second is larger than all buffers on the way: some 10 MB.
+  it.each([3, 50_000])('tells of a duplicate key among %i rows instead of waiting for ever', async (rows) => {
+    const ids = Array.from({ length: rows }, (_, index) => (index === rows - 1 ? 0 : index));
+    const error = await insert(ids).catch((caught: unknown) => caught);
+    expect(databaseErrorCode(error)).toBe('23505');
+    await insert([1]);
+  });
 
   it('tells of a table that is not there, and of columns of unequal length', async () => {
     const missing = db.sql.begin((tx) =>
