@@ -179,7 +179,13 @@ describe('nightly --from --to', () => {
     const { code, output, first, second } = afterwards;
     expect(code, output).toBe(0);
     expect(nightsPrinted(output)).toEqual(FIRST_TWO);
+    // The third night brings the outcomes of what the second predicted.
+    const ofThird = `turbomode.matured_predictions ${FIRST_TWO.at(-1)}`;
+    expect(second.get(ofThird)).toEqual([]);
+    second.delete(ofThird);
+    first.delete(ofThird);
     expect(changedSessions(first, second)).toEqual([]);
+    expect(second.get(`turbomode.matured_predictions ${FIRST_TWO[0]}`)).toHaveLength(8);
     for (const session of FIRST_TWO) {
       for (const table of ['turbomode.predictions', 'turbomode.signals', 'turbomode.drift_log']) {
         expect(first.get(`${table} ${session}`)?.length, `${table} of ${session}`).toBeGreaterThanOrEqual(8);
