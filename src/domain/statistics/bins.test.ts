@@ -25,7 +25,14 @@ describe('counting into bins', () => {
     const values = Float64Array.from([
       ...near,
       ...draw(300, () => 3 * rng.normal()),
-      ...[0, -0, 1e300, -1e300, Infinity, -Infinity, Number.NaN, Number.NaN],
+      0,
+      -0,
+      1e300,
+      -1e300,
+      Infinity,
+      -Infinity,
+      Number.NaN,
+      Number.NaN,
     ]);
     const counts = new Int32Array(edges.length + 2);
     countIntoBins(counts, { values, from: 0, to: values.length }, prepareBinSearch(edges));
