@@ -29,6 +29,8 @@ export default defineConfig({
           exclude: TIMED,
           // They wait more than they compute; each file has its own databases, namespace and folders.
           maxWorkers: 2,
+          // Loading the SDK and our own modules anew was a sixth of the time of a file.
+          isolate: false,
           sequence: { groupOrder: 1 },
         },
       },
