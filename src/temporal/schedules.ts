@@ -32,6 +32,7 @@ const UPDATE_TRIES = 5;
 /** `temporal.api.enums.v1.ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP`. */
 const SKIP = 1;
 const FAILED_PRECONDITION = 9;
+const ALREADY_EXISTS = 6;
 
 type Schedule = temporal.api.schedule.v1.ISchedule;
 type Calendar = temporal.api.schedule.v1.IStructuredCalendarSpec;
@@ -120,8 +121,10 @@ export async function applySchedules(options: {
     const lifts = enable === true && before.paused === true && before.notes === NOT_YET_ENABLED;
     const state = lifts ? { ...before, paused: false, notes: `enabled by ${by}` } : before;
     if (current === null) {
-      await create(client, scheduleId, wanted(state));
-      changes.push(`${scheduleId}: created${state.paused === true ? ', paused' : ''}`);
+      if (await create(client, scheduleId, wanted(state)))
+        changes.push(`${scheduleId}: created${state.paused === true ? ', paused' : ''}`);
+      // Another start was faster, maybe with another file.
+      else await update(client, { scheduleId, wanted, lifts, by });
     } else if (lifts || stored?.specHash !== specHash) {
       await update(client, { scheduleId, wanted, lifts, by });
       changes.push(`${scheduleId}: ${lifts ? 'enabled' : 'updated'}`);
@@ -177,15 +180,18 @@ async function describe(client: Client, scheduleId: string): Promise<Described |
   }
 }
 
-async function create(client: Client, scheduleId: string, schedule: Schedule): Promise<void> {
+/** False when somebody else created it meanwhile. */
+async function create(client: Client, scheduleId: string, schedule: Schedule): Promise<boolean> {
   const { namespace, identity } = client.options;
-  await client.workflowService.createSchedule({
-    namespace,
-    scheduleId,
-    schedule,
-    identity,
-    requestId: randomUUID(),
-  });
+  const requestId = randomUUID();
+  try {
+    await client.workflowService.createSchedule({ namespace, scheduleId, schedule, identity, requestId });
+    return true;
+  } catch (error) {
+    const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
+    if (code === ALREADY_EXISTS) return false;
+    throw error;
+  }
 }
 
 async function remove(client: Client, scheduleId: string): Promise<boolean> {

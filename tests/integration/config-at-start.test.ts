@@ -78,6 +78,17 @@ describe('the file at start', () => {
     expect(await hourNow()).toBe(22);
   });
 
+  it('is in force for both of two that start at once, and taken over by one', async () => {
+    const path = await fileWith('a.json', 20);
+    const start = async () => {
+      const { adopted } = await adoptFileAtStart(sql, { path, named: false });
+      return { adopted, hour: await hourNow() };
+    };
+    const both = await Promise.all([start(), start()]);
+    expect(both.map(({ hour }) => hour)).toEqual([20, 20]);
+    expect(both.filter(({ adopted }) => adopted)).toHaveLength(1);
+  });
+
   it('is not what a run of its own configuration makes current', async () => {
     const path = await fileWith('a.json', 20);
     await adoptFileAtStart(sql, { path, named: false });
@@ -89,20 +100,15 @@ describe('the file at start', () => {
 
 describe('an instance', () => {
   const dataDir = () => join(folder, 'data');
-  const run = (...args: string[]): InstanceProcess => {
-    const instance = startInstance({ args: [...args, '--data-dir', dataDir()] });
-    instances.push(instance);
-    return instance;
-  };
   const up = async (...args: string[]): Promise<InstanceProcess> => {
-    const instance = run('up', '--no-workers', ...args);
+    const instance = startInstance({ args: ['up', '--no-workers', ...args, '--data-dir', dataDir()] });
+    instances.push(instance);
     await instance.printed('Running.');
     return instance;
   };
   const finished = async (...args: string[]): Promise<string> => {
-    const instance = run(...args);
-    const code = await instance.exited;
-    return `${code}: ${instance.output()}`;
+    const { code, output } = await runHere(...args, '--data-dir', dataDir());
+    return `${code}: ${output}`;
   };
   const stop = async (instance: InstanceProcess): Promise<void> => {
     instance.process.kill('SIGTERM');
@@ -144,9 +150,11 @@ describe('an instance', () => {
     const path = join(folder, 'wrong.json');
     const block = { universe: 'nowhere', universes: { sp500: { model: { blocks: 0 } } } };
     await writeFile(path, JSON.stringify(testConfig({ nightshift: block })));
-    const instance = startInstance({ args: ['up', '--config', path] });
-    const started = { code: await instance.exited, output: instance.output() };
-    for (const { code, output } of [started, await runHere('config', 'check', path)]) {
+    for (const args of [
+      ['up', '--config', path],
+      ['config', 'check', path],
+    ]) {
+      const { code, output } = await runHere(...args);
       expect(code).toBe(2);
       expect(output).toContain(`${path}: the configuration is not valid`);
       expect(output).toContain('nightshift.universes.sp500.model.blocks: ');
@@ -172,7 +180,7 @@ describe('an instance', () => {
     expect(owner.output()).toContain('nightly: created');
     expect(await hours()).toEqual([20, 20]);
     expect(await daysKept()).toBe(45);
-    expect(await runHere('config', 'apply', second, '--data-dir', dataDir())).toMatchObject({ code: 0 });
+    expect(await finished('config', 'apply', second)).toContain('0: ');
     expect(await hours()).toEqual([21, 21]);
     // Attached: neither the file of the clone nor a named one is taken over.
     expect(await finished('up', '--config', first)).toContain('--config without effect');

@@ -11,13 +11,15 @@ import { ensureSchedules, temporalTarget } from '../../src/cli/app.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { insertConfig } from '../../src/db/queries/configs.ts';
 import { claimNight } from '../../src/db/queries/nights.ts';
-import { attachRuntime } from '../../src/runtime/attach.ts';
+import { attachRuntime, stopRunning } from '../../src/runtime/attach.ts';
 import { currentVersion, dataFolderAt, ensurePorts } from '../../src/runtime/data-folder.ts';
 import type { Runtime } from '../../src/runtime/embedded.ts';
 import { isRoot } from '../../src/runtime/postgres-user.ts';
 import { connectClient } from '../../src/temporal/connection.ts';
 import { describeSchedules, setSchedulePaused } from '../../src/temporal/schedules.ts';
-import { query, RuntimeRig } from '../support/runtime-rig.ts';
+import { runHere } from '../support/cli.ts';
+import { childrenOf } from '../support/instance.ts';
+import { expectGone, query, RuntimeRig } from '../support/runtime-rig.ts';
 
 const run = promisify(execFile);
 let rig: RuntimeRig;
@@ -65,9 +67,9 @@ describe('refusals', () => {
     await mkdir(dataDir);
     await run('mount', ['-t', 'tmpfs', '-o', 'size=800m', 'tmpfs', dataDir]);
     try {
-      const command = rig.run(['nightly', '--universe', 'tiny', '--data-dir', dataDir]);
-      expect(await command.exited).toBe(1);
-      expect(command.output()).toMatch(
+      const { code, output } = await runHere('nightly', '--universe', 'tiny', '--data-dir', dataDir);
+      expect(code).toBe(1);
+      expect(output).toMatch(
         new RegExp(
           `only 0\\.\\d\\d GiB free on the disk of ${dataDir}: a night needs 2 GiB\\. Free some space, or use --data-dir`,
         ),
@@ -98,13 +100,16 @@ describe('an upgrade of Temporal', () => {
   const versionOf = async (dataDir: string): Promise<unknown> =>
     JSON.parse(await readFile(join(dataDir, 'version.json'), 'utf8'));
 
-  it('asks no question when no run is open; does not lose open runs, unless told to, and brings the schedules along', async () => {
+  it('asks no question when no run is open; does not lose open runs, unless told to, and brings the schedules along; is stopped from outside', async () => {
     const dataDir = await rig.prepared();
     await makeOld(dataDir);
     const first = await rig.start(dataDir);
     expect(await versionOf(dataDir)).toEqual(await currentVersion());
 
-    await ensureSchedules({ runtime: first, enable: true });
+    // Two that start together find no schedule, and both make them.
+    const applied = () => ensureSchedules({ runtime: first, enable: true });
+    const lines = (await Promise.all([applied(), applied()])).flat();
+    expect(lines.filter((line) => line === 'nightly: created')).toHaveLength(1);
     const night = {
       workflowId: 'nightly/2018-02-06/tiny',
       runId: 'r1',
@@ -133,9 +138,9 @@ describe('an upgrade of Temporal', () => {
     await first.stop();
     await makeOld(dataDir);
 
-    const command = rig.run(['nightly', '--universe', 'tiny', '--data-dir', dataDir]);
-    expect(await command.exited).toBe(1);
-    expect(command.output()).toContain(
+    const { code, output } = await runHere('nightly', '--universe', 'tiny', '--data-dir', dataDir);
+    expect(code).toBe(1);
+    expect(output).toContain(
       `nightshift: ${dataDir} was used with Temporal 1.30.4; this version brings 1.31.2, which starts empty, ` +
         'and 1 run is still open (nightly/2018-02-06/tiny). Let Nightshift 0.1.0 finish, or give up what is ' +
         `open: \`nightshift up --abandon-runs --data-dir ${dataDir}\`.`,
@@ -160,6 +165,14 @@ describe('an upgrade of Temporal', () => {
       expect.arrayContaining(['temporal-1.30.4.db', 'temporal-1.31.2.db']),
     );
     expect(await versionOf(dataDir)).toEqual(await currentVersion());
+
+    // Any process may stop it, once.
+    const children = await childrenOf(dataDir);
+    expect(await stopRunning(dataDir)).toBe(instance.process.pid);
+    expect(await instance.exited).toBe(0);
+    await expectGone(Object.values(children));
+    expect(await attachRuntime(dataDir)).toBeNull();
+    expect(await stopRunning(dataDir)).toBeNull();
   });
 });
 

@@ -58,9 +58,11 @@ export async function adoptFileAtStart(sql: Sql, { path, named }: FileAtStart): 
   if (typeof file === 'string') return { problem: file, adopted: false, keeps: null };
   const config = { configHash: configHash(file), body: file };
   const appliedBy = labelOf(path);
-  const { changed } = await applyConfig(sql, { name: FILE_AT_START, config, appliedBy });
-  const adopted = changed && (await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy })).changed;
-  return { problem: null, adopted, keeps: null };
+  if (last?.configHash === config.configHash) return { problem: null, adopted: false, keeps: null };
+  // In this order: whoever finds the file noted, in a second start or after a crash, finds it in force.
+  const { changed } = await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy });
+  await applyConfig(sql, { name: FILE_AT_START, config, appliedBy });
+  return { problem: null, adopted: changed, keeps: null };
 }
 
 /** Notes that a person applied this state of the file: the next start finds nothing new in it. */
