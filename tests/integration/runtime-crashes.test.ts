@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { attachRuntime, stopRunning } from '../../src/runtime/attach.ts';
+import { attachRuntime } from '../../src/runtime/attach.ts';
 import type { Runtime } from '../../src/runtime/embedded.ts';
 import { lockOwner } from '../../src/runtime/folder-lock.ts';
 import { identify } from '../../src/runtime/process-identity.ts';
@@ -22,10 +22,32 @@ beforeAll(async () => {
 });
 afterAll(() => rig.dispose());
 
+describe('one instance a folder', () => {
+  it('lets exactly one of two that start together own the folder; who comes later attaches to it', async () => {
+    const both = [rig.up(dataDir), rig.up(dataDir)];
+    await Promise.any(both.map((one) => one.printed('Running. Ctrl-C stops it.')));
+    const [owner, second] = both.toSorted((a, b) => Number(isOwner(b)) - Number(isOwner(a)));
+    if (owner === undefined || second === undefined) throw new Error('two were started');
+    const attached = await rig.open(dataDir);
+    expect(attached.owned).toBe(false);
+    expect(await query(attached.urls.api, 'select current_user as role')).toEqual([
+      { role: 'nightshift_api' },
+    ]);
+    expect((await attached.children()).map(({ name }) => name).sort()).toEqual(['postgres', 'temporal']);
+    expect(await second.exited, second.output()).toBe(0);
+    expect(second.output()).toContain('Already running');
+    expect(isOwner(second)).toBe(false);
+    await attached.stop();
+    expect(await temporalAnswers(attached.temporal)).toBe(true);
+    const later = await rig.open(dataDir);
+    expect(later.temporal).toBe(attached.temporal);
+    expect(owner.output()).not.toContain('Already running');
+    instance = owner;
+  });
+});
+
 describe('crashes', () => {
   it('takes every child along when the parent is killed, tells who is attached, and starts again on the same folder', async () => {
-    instance = rig.up(dataDir);
-    await instance.printed('Running.');
     const children = await childrenOf(dataDir);
     expect(Object.keys(children).sort()).toEqual(['postgres', 'temporal']);
     const attached = await attachRuntime(dataDir);
@@ -92,36 +114,6 @@ describe('crashes', () => {
     expect(await query(runtime.urls.owner, 'select 1 as one')).toEqual([{ one: 1 }]);
     await expectGone(Object.values(children));
     await runtime.stop();
-  });
-});
-
-describe('one instance a folder', () => {
-  it('lets exactly one of two that start together own the folder; who comes later attaches to it, or stops it', async () => {
-    const both = [rig.up(dataDir), rig.up(dataDir)];
-    await Promise.any(both.map((one) => one.printed('Running. Ctrl-C stops it.')));
-    const [owner, second] = both.toSorted((a, b) => Number(isOwner(b)) - Number(isOwner(a)));
-    if (owner === undefined || second === undefined) throw new Error('two were started');
-    const attached = await rig.open(dataDir);
-    expect(attached.owned).toBe(false);
-    expect(await query(attached.urls.api, 'select current_user as role')).toEqual([
-      { role: 'nightshift_api' },
-    ]);
-    expect((await attached.children()).map(({ name }) => name).sort()).toEqual(['postgres', 'temporal']);
-    expect(await second.exited).toBe(0);
-    expect(second.output()).toContain('Already running');
-    expect(isOwner(second)).toBe(false);
-    await attached.stop();
-    expect(await temporalAnswers(attached.temporal)).toBe(true);
-    const later = await rig.open(dataDir);
-    expect(later.temporal).toBe(attached.temporal);
-    expect(owner.output()).not.toContain('Already running');
-
-    const children = await childrenOf(dataDir);
-    expect(await stopRunning(dataDir)).toBe(owner.process.pid);
-    expect(await owner.exited).toBe(0);
-    await expectGone(Object.values(children));
-    expect(await attachRuntime(dataDir)).toBeNull();
-    expect(await stopRunning(dataDir)).toBeNull();
   });
 });
 
