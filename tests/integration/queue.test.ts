@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -162,7 +163,7 @@ describe('slots', () => {
   });
 
   it('are freed by holders that were terminated', async () => {
-    const rig = prepare({ planIngestion: () => new Promise(() => undefined) });
+    const rig = prepare({ planIngestion: () => Context.current().cancelled });
     const lost = await rig.startNight({ universe: 'tiny', sessionDate: S });
     await eventually(
       'it holds the slot',
@@ -174,10 +175,16 @@ describe('slots', () => {
   });
 
   it('are asked for again when nobody is left who would wake a queue', async () => {
-    const rig = prepare({ planIngestion: () => new Promise(() => undefined) });
+    let hangs = false;
+    const rig = prepare({
+      planIngestion: () => {
+        hangs = true;
+        return Context.current().cancelled;
+      },
+    });
     rig.slotRows = house.database.sql;
     const lost = await rig.startNight({ universe: 'tiny', sessionDate: S });
-    await eventually('it runs', async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0]);
+    await eventually('it runs', () => hangs);
     prepare();
     const night = rig.night({ universe: 'tiny', sessionDate: '2018-02-06' });
     await eventually(
