@@ -102,6 +102,8 @@ export type TaskTransition = {
   reason?: string | null;
   reviewDeadline?: string | null;
   result?: TaskResult | null;
+  /** Rises with each transition of a task run: one that comes late, after a newer one, changes nothing. */
+  order?: number;
 };
 
 /** A run that the queue knows: which task, and the starter to whom the grant goes. */

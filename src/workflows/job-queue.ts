@@ -25,7 +25,6 @@ import {
   type SlotRelease,
   type SlotRequest,
 } from '../contracts/wire/messages.ts';
-import { localOptions } from './lib/activity-options.ts';
 import { serialLocalActivities } from './lib/local-activities.ts';
 import { slotGrantedSignal } from './lib/slots.ts';
 import { manualRunAttributes } from './lib/search-attributes.ts';
@@ -74,7 +73,7 @@ export async function jobQueue(carried?: QueueState): Promise<void> {
 
 class Queue {
   readonly state: QueueState;
-  readonly #care = serialLocalActivities<QueueActivities>(localOptions('queueCare'));
+  readonly #care = serialLocalActivities<QueueActivities>('queueCare');
   #noted = true;
   #inFlight = 0;
   #caredAtMs = 0;

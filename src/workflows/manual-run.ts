@@ -8,7 +8,6 @@ import {
 
 import type { ManualPlan, RunActivities } from '../contracts/activities.ts';
 import type { Task, TaskState } from '../contracts/wire/names.ts';
-import { localOptions } from './lib/activity-options.ts';
 import { serialLocalActivities } from './lib/local-activities.ts';
 import { Board } from './lib/board.ts';
 import { endingInFailure } from './lib/failure.ts';
@@ -38,7 +37,7 @@ export async function maintenanceRun(): Promise<SingleRunResult> {
 async function runSingle(makePlan: (rows: RunActivities) => Promise<ManualPlan>): Promise<SingleRunResult> {
   const slots = createSlotDesk();
   const reviews = createReviewDesk();
-  const rows = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  const rows = serialLocalActivities<RunActivities>('bookkeeping');
   const planned = await makePlan(rows);
   if (planned.outcome === 'refused') throw ApplicationFailure.nonRetryable(planned.reason, 'RunRefused');
   const { plan, input, limits, nextStart } = planned;

@@ -10,7 +10,6 @@ import type { NightInput, NightPlan, NightResult, RunActivities, TaskPlan } from
 import type { NightState, Task, TaskState } from '../contracts/wire/names.ts';
 import type { ReviewInput } from '../contracts/wire/messages.ts';
 import { type DagState, latestRestart, nextStep, overallState } from '../domain/dag.ts';
-import { localOptions } from './lib/activity-options.ts';
 import { serialLocalActivities } from './lib/local-activities.ts';
 import { Board } from './lib/board.ts';
 import { endingInFailure } from './lib/failure.ts';
@@ -31,7 +30,7 @@ async function runNight(input: NightInput): Promise<NightResult> {
   const slots = createSlotDesk();
   const reviews = createReviewDesk();
   const { workflowId, runId } = workflowInfo();
-  const rows = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  const rows = serialLocalActivities<RunActivities>('bookkeeping');
   const plan = await rows.planNight({ ...input, workflowId, runId, nominalInstant: nominalInstant() });
   const { sessionDate, universe } = plan;
   tagRun({ sessionDate, universe, trigger: input.trigger });
@@ -92,7 +91,7 @@ type NightOptions = {
 /** The running night: states of its tasks and the scope in which their starters live. */
 class Night {
   readonly #options: NightOptions;
-  readonly #rows = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  readonly #rows = serialLocalActivities<RunActivities>('bookkeeping');
   readonly #states: Partial<Record<Task, DagState>> = {};
   readonly #starters = new CancellationScope();
   #changes = 0;

@@ -110,6 +110,19 @@ describe('transitions', () => {
     expect(row?.completedAt).not.toBeNull();
   });
 
+  it('of two with an order the later one stays, whichever comes last', async () => {
+    const run = newTaskRun();
+    await insertTaskRuns(db.sql, [run]);
+    const waits = { taskRunId: run.taskRunId, state: 'waiting', reason: 'for a slot', order: 11 } as const;
+    await transitionTaskRuns(db.sql, [waits]);
+    await transitionTaskRuns(db.sql, [{ taskRunId: run.taskRunId, state: 'running', order: 12 }]);
+    expect(await transitionTaskRuns(db.sql, [waits])).toEqual({ refused: [run.taskRunId] });
+    expect(await findTaskRun(db.sql, run.taskRunId)).toMatchObject({ state: 'running' });
+    // An end without an order is a person's or the reconciler's: it counts.
+    await transitionTaskRuns(db.sql, [{ taskRunId: run.taskRunId, state: 'cancelled', reason: 'gone' }]);
+    expect(await findTaskRun(db.sql, run.taskRunId)).toMatchObject({ state: 'cancelled' });
+  });
+
   it('the newest run of a task counts, and any success satisfies a dependency', async () => {
     const universe = uniqueName('u');
     await insertTaskRuns(db.sql, [newTaskRun({ universe, task: 'ingestion', state: 'succeeded' })]);

@@ -1,31 +1,26 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { expect, it } from 'vitest';
 
 import { NIGHT_TASKS, nightWorkflowId } from '../../src/contracts/wire/names.ts';
-import { type AllActivities, createFakes, nightPlan, SESSION, statesOf } from '../support/fakes.ts';
+import { createFakes, nightPlan, SESSION, statesOf } from '../support/fakes.ts';
 import { eventually, useRig } from '../support/rig.ts';
 
 const rigs = useRig();
 
-/** Some rows take longer than what is asked for after them. */
-function slow(
-  activities: AllActivities,
-  delaysMs: Partial<Record<keyof AllActivities, number>>,
-): AllActivities {
-  const entries = Object.entries(activities).map(([name, run]) => {
-    const delayMs = Object.entries(delaysMs).find(([slowed]) => slowed === name)?.[1] ?? 0;
-    const later = async (input: never) => {
-      if (delayMs > 0) await delay(delayMs);
-      return run(input);
-    };
-    return [name, later];
-  });
-  return { ...activities, ...Object.fromEntries(entries) };
-}
-
-it('a decision whose row takes long replays with what came after it', async () => {
+it.each([
+  // Longer than the server's patience with one workflow task.
+  ['hangs', async (askedBefore: number) => askedBefore > 0 || (await sleep('30 seconds'))],
+  [
+    'finds no database for a while',
+    async (_: number, sinceMs: number) => {
+      if (sinceMs < 4_000) throw ApplicationFailure.retryable('no answer', 'DatabaseUnavailable');
+    },
+  ],
+])('a decision whose row %s goes on as an ordinary activity, and replays', async (_words, trouble) => {
   let failures = 0;
+  let asked = 0;
+  let askedAtMs = 0;
   const { activities, book } = createFakes({
     planNight: async (input) => nightPlan(input, { training: { reviewWindowMs: 3_600_000 } }),
     registerTraining: async () => {
@@ -35,21 +30,26 @@ it('a decision whose row takes long replays with what came after it', async () =
     },
   });
   const rig = rigs.current;
-  // Longer than the server's patience with one workflow task: the decision's row spans several of them.
-  rig.use(slow(activities, { recordReview: 3_500 }));
-  const handle = await rig.startNight({}, { workflowTaskTimeout: '3 seconds' });
+  rig.use({
+    ...activities,
+    recordReview: async (input) => {
+      if (asked === 0) askedAtMs = Date.now();
+      asked += 1;
+      await trouble(asked - 1, Date.now() - askedAtMs);
+      await activities.recordReview(input);
+    },
+  });
+  const handle = await rig.startNight();
   await eventually('it waits', () => statesOf(book, 'training').includes('awaiting_review'));
-  await eventually('the backtest is done', () =>
-    book.attempts.some(
-      (attempt) => attempt.fence.taskRunId === 'backtest-run' && attempt.end === 'succeeded',
-    ),
-  );
   await rig.decide(handle, { taskRunId: 'training-run', decision: 'retry', by: 'Ann', why: 'test' });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-  const events = (await handle.fetchHistory()).events ?? [];
-  const decidedAt = events.findIndex((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
-  const tasksAfter = events.slice(decidedAt).filter((event) => event.workflowTaskStartedEventAttributes);
-  expect(tasksAfter.length).toBeGreaterThan(1);
+  expect(book.reviews.map(({ decision }) => decision)).toEqual(['retry']);
+  expect(asked).toBeGreaterThan(1);
+  const { events } = await handle.fetchHistory();
+  const scheduled = (events ?? []).flatMap(
+    ({ activityTaskScheduledEventAttributes: event }) => event?.activityType?.name ?? [],
+  );
+  expect(scheduled).toEqual(['recordReview']);
   expect(await rig.replayAll()).toBeGreaterThan(0);
 });
 

@@ -65,7 +65,8 @@ export async function insertTaskRuns(sql: Queryable, runs: readonly NewTaskRun[]
  * Applies transitions in order, in one transaction. States only go forward
  * (pending → waiting → running → awaiting_review → an end); the way back to pending or waiting is open
  * from running (the starter begins anew) and from awaiting_review (a review said retry). An ended task
- * run stays ended. Returns the ids whose transition was refused for that reason.
+ * run stays ended, and of two transitions with an order the later one stays. Returns the ids whose transition was
+ * refused for that.
  */
 export async function transitionTaskRuns(
   sql: Sql,
@@ -82,7 +83,7 @@ export async function transitionTaskRuns(
 }
 
 async function applyTransition(tx: Queryable, transition: TaskTransition): Promise<boolean> {
-  const { taskRunId, state } = transition;
+  const { taskRunId, state, order = null } = transition;
   const open = OPEN_STATES.some((candidate) => candidate === state);
   // An attempt that the starter gave up may write nothing more.
   const keepsFence = state === 'running';
@@ -94,8 +95,10 @@ async function applyTransition(tx: Queryable, transition: TaskTransition): Promi
       result = ${transition.result === undefined ? tx`result` : resultJson(tx, transition.result)},
       current_run_id = ${keepsFence ? tx`current_run_id` : null},
       started_at = ${state === 'running' ? tx`coalesce(started_at, now())` : tx`started_at`},
-      completed_at = ${open ? null : tx`coalesce(completed_at, now())`}
+      completed_at = ${open ? null : tx`coalesce(completed_at, now())`},
+      transition_order = coalesce(${order}::bigint, transition_order)
     where task_run_id = ${taskRunId}
+      and (${order}::bigint is null or transition_order < ${order}::bigint)
       and (state = any(${[...OPEN_STATES]}) or state = ${state})
     returning 1`;
   if (rows.length > 0 && !keepsFence) await closeOpenAttempts(tx, taskRunId, state);

@@ -86,6 +86,8 @@ export const taskRuns = ops.table(
     currentRunId: text('current_run_id'),
     /** Highest fence number seen (turn × 1000 + the execution's own attempt): it only rises. */
     fenceAttempt: integer('fence_attempt').notNull().default(0),
+    /** Order of the starter's last transition: an older one that comes late is refused. */
+    transitionOrder: bigint('transition_order', { mode: 'number' }).notNull().default(0),
     /** Attempts begun in all. */
     attempts: integer('attempts').notNull().default(0),
     maxAttempts: integer('max_attempts').notNull(),

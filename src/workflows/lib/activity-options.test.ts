@@ -2,18 +2,28 @@ import { compileRetryPolicy } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 
 import { NON_RETRYABLE_TYPES } from '../../contracts/wire/failures.ts';
-import { activityOptions, localOptions, PRESETS, type Preset, type PresetName } from './activity-options.ts';
+import {
+  activityOptions,
+  PRESETS,
+  type Preset,
+  type PresetName,
+  rowsOptions,
+  type RowsPresetName,
+} from './activity-options.ts';
 
 const MINUTE = 60_000;
 /** The documents' timeouts of the six tasks. */
 const timeouts = [30, 120, 60, 90, 45, 30].map((minutes) => minutes * MINUTE);
 const names = Object.keys(PRESETS).filter((name): name is PresetName => name in PRESETS);
+const isOfRows = (name: PresetName): name is RowsPresetName => PRESETS[name].kind === 'local';
+/** The share of a workflow task's 10 s after which the worker asks for another. */
+const PATIENCE_OF_A_TASK_MS = 8_000;
 
 describe.each(names)('preset %s', (name) => {
   const preset: Preset = PRESETS[name];
   // A second too: tests and impatient people set short timeouts.
   it.each([...timeouts, 1000])('bounds every activity of a task of %i ms', (timeout) => {
-    const options = preset.kind === 'local' ? localOptions(name, timeout) : activityOptions(name, timeout);
+    const options = isOfRows(name) ? rowsOptions(name, timeout).patient : activityOptions(name, timeout);
     expect(options.startToCloseTimeout).toBeGreaterThan(0);
     expect(options.scheduleToCloseTimeout).toBeGreaterThanOrEqual(options.startToCloseTimeout);
     expect(options.scheduleToCloseTimeout).toBeLessThanOrEqual(timeout);
@@ -21,7 +31,11 @@ describe.each(names)('preset %s', (name) => {
     expect(() => compileRetryPolicy(options.retry)).not.toThrow();
     const heartbeat = 'heartbeatTimeout' in options ? options.heartbeatTimeout : undefined;
     if (options.startToCloseTimeout > MINUTE) expect(heartbeat).toBeLessThanOrEqual(MINUTE);
-    if (preset.kind === 'local') expect(options.startToCloseTimeout).toBeLessThanOrEqual(MINUTE / 2);
+    if (!isOfRows(name)) return;
+    expect(options.startToCloseTimeout).toBeLessThanOrEqual(MINUTE / 2);
+    const { quick } = rowsOptions(name, timeout);
+    expect(quick.scheduleToCloseTimeout).toBeLessThanOrEqual(Math.min(timeout, PATIENCE_OF_A_TASK_MS / 2));
+    expect(quick).not.toHaveProperty('startToCloseTimeout');
   });
 
   it('ends some day, by attempts or by time', () => {

@@ -8,7 +8,6 @@ import type {
   TaskResult,
   TaskStep,
 } from '../../contracts/activities.ts';
-import { localOptions } from './activity-options.ts';
 import { serialLocalActivities } from './local-activities.ts';
 import { describeFailure, topLevelFailure } from './failure.ts';
 
@@ -35,7 +34,8 @@ export async function runAttempt(
     attempt: input.turn * ATTEMPTS_PER_TURN + attempt,
   };
   const rows = serialLocalActivities<Pick<RunActivities, 'beginAttempt' | 'finishAttempt'>>(
-    localOptions('attemptRows', input.timeoutMs),
+    'attemptRows',
+    input.timeoutMs,
   );
   const scope = CancellationScope.current();
   try {

@@ -8,7 +8,6 @@ import {
 
 import type { RunActivities } from '../../contracts/activities.ts';
 import { DECIDE_REVIEW, type ReviewInput, type ReviewState } from '../../contracts/wire/messages.ts';
-import { localOptions } from './activity-options.ts';
 import { serialLocalActivities } from './local-activities.ts';
 import { tagReview } from './search-attributes.ts';
 
@@ -33,7 +32,7 @@ export type ReviewDesk = {
  * written to its row by whoever waits. Registers its handler at once: call it before the first await.
  */
 export function createReviewDesk(): ReviewDesk {
-  const { recordReview } = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  const { recordReview } = serialLocalActivities<RunActivities>('bookkeeping');
   const waiting = new Map<string, { decided: ReviewInput | undefined }>();
   const decidedBefore = new Map<string, ReviewInput>();
 

@@ -10,7 +10,6 @@ import {
 import type { SlotActivities, SlotLimits } from '../../contracts/activities.ts';
 import type { Task } from '../../contracts/wire/names.ts';
 import { SLOT_GRANTED, type SlotGrant } from '../../contracts/wire/messages.ts';
-import { localOptions } from './activity-options.ts';
 import { serialLocalActivities } from './local-activities.ts';
 
 export const slotGrantedSignal = defineSignal<[SlotGrant]>(SLOT_GRANTED);
@@ -33,7 +32,7 @@ export type SlotDesk = {
 
 /** A workflow's side of the queue. Registers its handler at once: call it before the first await. */
 export function createSlotDesk(): SlotDesk {
-  const { requestSlot, releaseSlot } = serialLocalActivities<SlotActivities>(localOptions('slots'));
+  const { requestSlot, releaseSlot } = serialLocalActivities<SlotActivities>('slots');
   const { workflowId, runId } = workflowInfo();
   const wanted = new Set<string>();
   const granted = new Set<string>();

@@ -13,7 +13,6 @@ import type {
 import type { FailureType } from '../../contracts/wire/failures.ts';
 import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
 import { type ReviewInput, WAITS_FOR_SLOT } from '../../contracts/wire/messages.ts';
-import { localOptions } from './activity-options.ts';
 import { serialLocalActivities } from './local-activities.ts';
 import type { StateDetails } from './board.ts';
 import { describeFailure, isRunTimeout } from './failure.ts';
@@ -55,11 +54,12 @@ export type StartOptions = {
  */
 export async function startTask(options: StartOptions): Promise<TaskOutcome> {
   const { plan, onState } = options;
-  const rows = serialLocalActivities<RunActivities>(localOptions('bookkeeping'));
+  const rows = serialLocalActivities<RunActivities>('bookkeeping');
   const enter = async (state: TaskState, reason: string | null, reviewDeadline?: string): Promise<void> => {
     const deadline = reviewDeadline === undefined ? {} : { reviewDeadline };
     onState(state, reason, deadline);
-    await rows.recordTasks({ transitions: [{ taskRunId: plan.taskRunId, state, reason, ...deadline }] });
+    const transition = { taskRunId: plan.taskRunId, state, reason, order: nextOrder(), ...deadline };
+    await rows.recordTasks({ transitions: [transition] });
   };
   const fail = async (reason: string, abort: ReviewInput | null = null): Promise<TaskOutcome> => {
     await enter('failed', reason);
@@ -222,4 +222,13 @@ async function review(context: {
     deadlineMs,
     announce: () => enter('awaiting_review', problem, new Date(deadlineMs).toISOString()),
   });
+}
+
+/** Transitions so far; module state is a workflow's own. */
+let transitions = 0;
+
+/** Higher than every order before it, also than those of a run from which this one was reset. */
+function nextOrder(): number {
+  transitions += 1;
+  return Date.now() * 1000 + transitions;
 }

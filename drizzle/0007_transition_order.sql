@@ -1,0 +1,1 @@
+ALTER TABLE "ops"."task_runs" ADD COLUMN "transition_order" bigint DEFAULT 0 NOT NULL;
