@@ -1,7 +1,7 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
 import { mergeRows } from '../merge.ts';
-import { heldOutcomes, probabilitiesOf, type TrackRow } from './predictions.ts';
+import { heldOutcomes, type StoredTrackRow, type TrackRow, trackRowOf } from './predictions.ts';
 
 export type BacktestRun = {
   /** Hash of inputs and parameters: the same backtest is stored once. */
@@ -234,7 +234,7 @@ export async function readIssuedTrack(
     horizonSessions: number;
   },
 ): Promise<TrackRow[]> {
-  const stored = await sql<(Record<string, unknown> & TrackRow)[]>`
+  const stored = await sql<StoredTrackRow[]>`
     with issued as (
       select distinct on (session_date) session_date, universe_version, model_version, revision
       from turbomode.predictions
@@ -247,16 +247,5 @@ export async function readIssuedTrack(
     join turbomode.predictions p
       using (session_date, universe, universe_version, model_version, revision, symbol)
     order by p.session_date, p.symbol`;
-  return stored.map((row) => ({
-    sessionDate: row.sessionDate,
-    symbol: row.symbol,
-    modelVersion: row.modelVersion,
-    simulated: row.simulated,
-    probabilities: probabilitiesOf(row),
-    baseRate: row.baseRate,
-    forwardReturn: row.forwardReturn,
-    excessReturn: row.excessReturn,
-    targetDirection: row.targetDirection,
-    targetExcess: row.targetExcess,
-  }));
+  return stored.map(trackRowOf);
 }

@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
-import { heldOutcomes, probabilitiesOf, type TrackRow } from './predictions.ts';
+import { heldOutcomes, type StoredTrackRow, type TrackRow, trackRowOf } from './predictions.ts';
 
 /** What a quarter of live predictions was worth, as it was said once. */
 export type HoldoutOpening = {
@@ -105,7 +105,7 @@ export async function readLiveRows(
   input: { universe: string; sessionDate: string; first: string; last: string },
 ): Promise<LiveRow[]> {
   const { universe, sessionDate } = input;
-  const stored = await sql<(Record<string, unknown> & LiveRow)[]>`
+  const stored = await sql<(StoredTrackRow & Pick<LiveRow, 'labelKind' | 'horizonSessions'>)[]>`
     select p.*, m.forward_return, m.excess_return, m.target_direction, m.target_excess
     from ${heldOutcomes(sql, { universe, throughSession: sessionDate })} m
     join ${liveSets(sql, input)} s using (session_date, universe_version, model_version, revision)
@@ -114,16 +114,7 @@ export async function readLiveRows(
     where p.session_date between ${input.first} and ${input.last}
     order by p.session_date, p.symbol`;
   return stored.map((row) => ({
-    sessionDate: row.sessionDate,
-    symbol: row.symbol,
-    modelVersion: row.modelVersion,
-    simulated: row.simulated,
-    probabilities: probabilitiesOf(row),
-    baseRate: row.baseRate,
-    forwardReturn: row.forwardReturn,
-    excessReturn: row.excessReturn,
-    targetDirection: row.targetDirection,
-    targetExcess: row.targetExcess,
+    ...trackRowOf(row),
     labelKind: row.labelKind,
     horizonSessions: row.horizonSessions,
   }));

@@ -381,3 +381,22 @@ export type TrackRow = {
   targetDirection: number | null;
   targetExcess: number | null;
 };
+
+/** A row of `turbomode.predictions` joined with its outcome. */
+export type StoredTrackRow = Record<string, unknown> & Omit<TrackRow, 'probabilities'>;
+
+/** The prediction and its outcome, without the columns nobody judges by. */
+export function trackRowOf(row: StoredTrackRow): TrackRow {
+  return {
+    sessionDate: row.sessionDate,
+    symbol: row.symbol,
+    modelVersion: row.modelVersion,
+    simulated: row.simulated,
+    probabilities: probabilitiesOf(row),
+    baseRate: row.baseRate,
+    forwardReturn: row.forwardReturn,
+    excessReturn: row.excessReturn,
+    targetDirection: row.targetDirection,
+    targetExcess: row.targetExcess,
+  };
+}
