@@ -1,29 +1,36 @@
-import postgres from 'postgres';
+import type { Connection } from './connection.ts';
+import { loginOf } from './login.ts';
+import { ConnectionPool } from './pool.ts';
+import { type Queryable, queryableOn, type Target } from './query.ts';
+import type { Json } from './statement.ts';
+import { transact, type Tx } from './transaction.ts';
 
-/**
- * Types on our side of the connection: `bigint` is a number (ids and counts stay far below 2^53),
- * `date` the exchange's own `YYYY-MM-DD`, `timestamptz` an ISO instant in UTC.
- */
-const TYPES = {
-  bigint: { to: 20, from: [20], serialize: (value: number) => String(value), parse: Number },
-  date: { to: 1082, from: [1082], serialize: (value: string) => value, parse: (raw: string) => raw },
-  instant: {
-    to: 1184,
-    from: [1184],
-    serialize: (value: string) => value,
-    parse: (raw: string) => new Date(raw).toISOString(),
-  },
+export type { Queryable } from './query.ts';
+export type { Json } from './statement.ts';
+export type { Tx } from './transaction.ts';
+
+/** How long `close` waits for what runs. */
+const CLOSE_GRACE_MS = 5000;
+
+/** What happens in a transaction. */
+type Work<T> = (tx: Tx) => T;
+
+/** A connection for somebody alone, until `release`. */
+export type Reserved = Queryable & { release(): void };
+
+/** A pool of connections: each statement runs on whichever is free. */
+export type Sql = Queryable & {
+  /**
+   * Runs `work` in a transaction, with `options` as behind BEGIN. Rejects with the first error in it, and at once
+   * when its connection is lost: its statements then never run anywhere else.
+   */
+  begin: {
+    <T>(work: Work<T>): Promise<Awaited<T>>;
+    <T>(options: string, work: Work<T>): Promise<Awaited<T>>;
+  };
+  reserve(): Promise<Reserved>;
+  end(): Promise<void>;
 };
-
-type SqlTypes = { bigint: number; date: string; instant: string };
-/** A pool of connections. */
-export type Sql = postgres.Sql<SqlTypes>;
-/** An open transaction. */
-export type Tx = postgres.TransactionSql<SqlTypes>;
-/** What a query function needs: it runs alone or inside somebody's transaction. */
-export type Queryable = Sql | Tx;
-/** A value for a `jsonb` column. */
-export type Json = postgres.JSONValue;
 
 export type Database = { readonly sql: Sql; close(): Promise<void> };
 
@@ -38,18 +45,47 @@ export type DatabaseOptions = {
 
 /** Opens a pool on `url`; nothing connects before the first query. Errors of Postgres keep their SQLSTATE in `code`. */
 export function createDatabase(url: string, options: DatabaseOptions = {}): Database {
-  const sql = postgres(url, {
-    max: options.max ?? 4,
-    connect_timeout: (options.connectTimeoutMs ?? 10_000) / 1000,
-    idle_timeout: (options.idleTimeoutMs ?? 60_000) / 1000,
-    types: TYPES,
-    // Rows are camelCase on our side; keys inside jsonb stay as they were written.
-    transform: { column: { from: postgres.toCamel, to: postgres.fromCamel } },
-    connection: { application_name: options.applicationName ?? 'nightshift' },
-    // NOTICE lines (such as "relation already exists, skipping") are not for our logs.
-    onnotice: () => undefined,
+  const login = loginOf(url, {
+    applicationName: options.applicationName ?? 'nightshift',
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
   });
-  return { sql, close: () => sql.end({ timeout: 5 }) };
+  const pool = new ConnectionPool(login, {
+    max: options.max ?? 4,
+    idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
+  });
+  const close = (): Promise<void> => pool.close(CLOSE_GRACE_MS);
+  const once = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
+    const connection = await pool.acquire();
+    try {
+      return await work(connection);
+    } finally {
+      connection.release();
+    }
+  };
+  function begin<T>(work: Work<T>): Promise<Awaited<T>>;
+  function begin<T>(beginOptions: string, work: Work<T>): Promise<Awaited<T>>;
+  async function begin<T>(first: string | Work<T>, second?: Work<T>): Promise<Awaited<T>> {
+    const [beginOptions, work] = typeof first === 'string' ? [first, second] : ['', first];
+    if (work === undefined) throw new TypeError('begin needs a function');
+    return await once((connection) => transact(connection, beginOptions, work));
+  }
+  const target: Target = {
+    query: async (build) => {
+      const statement = build();
+      return await once((connection) => connection.query(statement));
+    },
+    exclusive: (task) => once((connection) => connection.exclusive(task)),
+  };
+  const reserve = async (): Promise<Reserved> => {
+    const connection = await pool.acquire();
+    const queryable = queryableOn({
+      query: async (build) => await connection.query(build()),
+      exclusive: (task) => connection.exclusive(task),
+    });
+    return Object.assign(queryable, { release: () => connection.release() });
+  };
+  const sql = Object.assign(queryableOn(target), { begin, reserve, end: close });
+  return { sql, close };
 }
 
 /** Marks a plain value as `jsonb`. Throws TypeError for what JSON cannot hold, NaN included. */

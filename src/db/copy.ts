@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import type { Duplex, Writable } from 'node:stream';
 import type { Queryable, Tx } from './client.ts';
+import { receiveCopy, type Send, sendCopy } from './copy-stream.ts';
 import {
   columnWriter,
   type ColumnWriter,
@@ -32,27 +31,17 @@ export async function copyIn(input: {
   const writers = Object.entries(input.columns).map(([name, column]) =>
     columnWriter(name, column, input.rows),
   );
-  const copy = openCopyIn(input.tx, `copy ${input.table} (${names.join(', ')}) from stdin (format binary)`);
-  const stream = await copy.stream;
-  try {
-    await sendRows({ stream, writers, rows: input.rows, failed: copy.failed });
-    stream.end();
-    await Promise.race([once(stream, 'finish'), copy.failed]);
-  } catch (error) {
-    // Tells the server that nothing more comes: the connection would wait for rows otherwise.
-    stream.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
-  }
+  const statement = `copy ${input.table} (${names.join(', ')}) from stdin (format binary)`;
+  await sendCopy(input.tx, statement, (send) => sendRows({ send, writers, rows: input.rows }));
 }
 
 /** Two buffers in turns: one is filled while the other is on its way. */
 async function sendRows(input: {
-  stream: Writable;
+  send: Send;
   writers: readonly ColumnWriter[];
   rows: number;
-  failed: Promise<never>;
 }): Promise<void> {
-  const { stream, writers, failed } = input;
+  const { send, writers } = input;
   let target = createTarget(CHUNK_BYTES);
   let other = createTarget(CHUNK_BYTES);
   let sending: Promise<void> = Promise.resolve();
@@ -63,7 +52,7 @@ async function sendRows(input: {
     for (const writer of writers) bytes += writer.size(row);
     if (offset + bytes > target.bytes.length) {
       await sending;
-      sending = send(stream, target.bytes.subarray(0, offset), failed);
+      sending = send(target.bytes.subarray(0, offset));
       // Awaited at the next turn; an error of the encoder may come first.
       sending.catch(() => undefined);
       const free = other;
@@ -76,7 +65,7 @@ async function sendRows(input: {
     for (const writer of writers) offset = writer.write(target, offset, row);
   }
   await sending;
-  await send(stream, Buffer.concat([target.bytes.subarray(0, offset), TRAILER]), failed);
+  await send(Buffer.concat([target.bytes.subarray(0, offset), TRAILER]));
 }
 
 /**
@@ -91,71 +80,8 @@ export async function copyOut<T extends CopyOutTypes>(input: {
   expectedRows?: number;
 }): Promise<{ rows: number; columns: CopiedColumns<T> }> {
   const parser = createRowParser(input.columns, input.expectedRows ?? 1024);
-  const query = input.sql.unsafe(`copy (${input.query}) to stdout (format binary)`);
-  await new Promise<void>((resolve, reject) => {
-    interceptStream(query, reject, (stream) => {
-      stream.on('error', reject);
-      stream.on('end', resolve);
-      // postgres.js pauses its socket when the stream is full and resumes it in _read, which nobody calls
-      // on a stream that has ended: the connection's next query would wait for ever.
-      // oxlint-disable-next-line no-underscore-dangle
-      stream.once('close', () => stream._read(0));
-      stream.on('data', (chunk: Buffer) => {
-        try {
-          parser.push(chunk);
-        } catch (error) {
-          stream.destroy(error instanceof Error ? error : new Error(String(error)));
-        }
-      });
-    });
-    query.readable().catch(reject);
-  });
+  await receiveCopy(input.sql, `copy (${input.query}) to stdout (format binary)`, (chunk) =>
+    parser.push(chunk),
+  );
   return parser.finish();
-}
-
-/** Resolves when the chunk has left: its memory may be filled again. */
-async function send(stream: Writable, chunk: Uint8Array, failed: Promise<never>): Promise<void> {
-  const sent = new Promise<void>((resolve, reject) => {
-    stream.write(chunk, (error) => (error ? reject(error) : resolve()));
-  });
-  await Promise.race([sent, failed]);
-}
-
-function openCopyIn(tx: Tx, statement: string): { stream: Promise<Writable>; failed: Promise<never> } {
-  const query = tx.unsafe(statement);
-  let fail: (error: unknown) => void = () => undefined;
-  const failed = new Promise<never>((_resolve, reject) => {
-    fail = reject;
-  });
-  // Raced against each step; without a listener a late error would end the process.
-  failed.catch(() => undefined);
-  interceptStream(query, fail, (stream) => stream.on('error', fail));
-  return { stream: query.writable(), failed };
-}
-
-/** Readable or writable, by the direction of the COPY. */
-type StreamQuery = { resolve: (stream: Duplex) => void; reject: (error: unknown) => void };
-
-/**
- * postgres.js 3.4 hands out a COPY stream and then loses the server's error: a failed COPY FROM never
- * calls back, a failed COPY TO errs before a listener can be there. The query's own `resolve` and
- * `reject` still see both, in time.
- */
-function interceptStream(
-  query: unknown,
-  onError: (error: unknown) => void,
-  onStream: (stream: Duplex) => void,
-): void {
-  const target = query as StreamQuery;
-  const { resolve, reject } = target;
-  let opened = false;
-  target.resolve = (stream) => {
-    if (!opened) onStream(stream);
-    opened = true;
-    resolve.call(query, stream);
-  };
-  target.reject = (error) => {
-    onError(error);
-    reject.call(query, error);
-  };
 }

@@ -1,8 +1,15 @@
 /** How an error of the database should be treated by who asked. */
 export type DatabaseErrorClass = 'transient' | 'refused' | 'conflict' | 'rejected' | 'unknown';
 
-/** Socket and client codes of postgres.js and Node that mean: no answer, ask again. */
-const CONNECTION_CODES = new Set([
+/** Why a statement has no answer: the connection died, or was cut or never made by this side. */
+export type ConnectionCode =
+  | 'CONNECTION_CLOSED'
+  | 'CONNECTION_ENDED'
+  | 'CONNECTION_DESTROYED'
+  | 'CONNECT_TIMEOUT';
+
+/** Our codes and those of Node that mean: no answer, ask again. */
+const CONNECTION_CODES = new Set<string>([
   'CONNECTION_CLOSED',
   'CONNECTION_ENDED',
   'CONNECTION_DESTROYED',
@@ -54,6 +61,58 @@ function isMissingSocket(error: unknown, code: string): boolean {
 /** True when the same statement may succeed a moment later. */
 export function isTransientDatabaseError(error: unknown): boolean {
   return classifyDatabaseError(error) === 'transient';
+}
+
+/** What the server says it cannot do. Its name is part of retry policies. */
+export class PostgresError extends Error {
+  override readonly name = 'PostgresError';
+  /** SQLSTATE. */
+  readonly code: string;
+  /** `ERROR`; `FATAL` and `PANIC` end the connection. */
+  readonly severity: string;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  readonly where: string | undefined;
+  readonly schema: string | undefined;
+  readonly table: string | undefined;
+  readonly column: string | undefined;
+  readonly constraint: string | undefined;
+
+  constructor(message: string, fields: PostgresErrorFields) {
+    super(message);
+    this.code = fields.code ?? 'XX000';
+    this.severity = fields.severity ?? 'ERROR';
+    this.detail = fields.detail;
+    this.hint = fields.hint;
+    this.where = fields.where;
+    this.schema = fields.schema;
+    this.table = fields.table;
+    this.column = fields.column;
+    this.constraint = fields.constraint;
+  }
+}
+
+/** Fields of an error message of the server, as far as it sent them. */
+export type PostgresErrorFields = {
+  [K in 'code' | 'severity' | 'detail' | 'hint' | 'where' | 'schema' | 'table' | 'column' | 'constraint']?:
+    | string
+    | undefined;
+};
+
+/** No answer: whether the statement was carried out is not known, and its transaction is gone. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError';
+  readonly code: ConnectionCode;
+
+  constructor(code: ConnectionCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+/** A statement for a transaction or connection that was given back: it was not carried out anywhere. */
+export class TransactionEnded extends Error {
+  override readonly name = 'TransactionEnded';
 }
 
 /** The writing attempt is no longer the current one of its task run: nothing of it may be stored. */

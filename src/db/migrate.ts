@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { drizzle } from 'drizzle-orm/postgres-js';
-import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator';
-import postgres from 'postgres';
-import { createDatabase } from './client.ts';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { migrate as runMigrations } from 'drizzle-orm/node-postgres/migrator';
+import { createDatabase, type Queryable, type Sql } from './client.ts';
 import { databaseErrorCode } from './errors.ts';
 import { ensureRoles, grantStatements, type RolePasswords } from './roles.ts';
 
@@ -26,7 +25,17 @@ export type MigrateOptions = {
  * may call it at once. Needs Postgres 18 or newer (MAINTAIN, uuidv7); says so otherwise.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
-  const lock = postgres(options.ownerUrl, { max: 1, onnotice: () => undefined });
+  const owner = createDatabase(options.ownerUrl, { max: 1 });
+  try {
+    await withLock(owner.sql, options);
+  } finally {
+    // Ending the session also frees its lock.
+    await owner.close();
+  }
+}
+
+async function withLock(sql: Sql, options: MigrateOptions): Promise<void> {
+  const lock = await sql.reserve();
   try {
     const [server] = await lock<{ version: number }[]>`
       select current_setting('server_version_num')::int as version`;
@@ -34,12 +43,16 @@ export async function migrate(options: MigrateOptions): Promise<void> {
       throw new Error(`Postgres 18 or newer is needed, this is ${server?.version ?? 'unknown'}`);
     }
     await lock`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await runMigrations(drizzle(lock), { migrationsFolder: options.migrationsFolder ?? MIGRATIONS_FOLDER });
+    await applyMigrations(lock, options.migrationsFolder ?? MIGRATIONS_FOLDER);
     await grantRoles(options);
   } finally {
-    // Ending the session also frees its lock.
-    await lock.end({ timeout: 5 });
+    lock.release();
   }
+}
+
+/** Applies the migrations of `migrationsFolder` that the database has not had yet. */
+export async function applyMigrations(sql: Queryable, migrationsFolder: string): Promise<void> {
+  await sql.exclusive(({ client }) => runMigrations(drizzle({ client }), { migrationsFolder }));
 }
 
 async function grantRoles(options: MigrateOptions): Promise<void> {

@@ -2,11 +2,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { drizzle } from 'drizzle-orm/postgres-js';
-import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator';
-import postgres from 'postgres';
-import { MIGRATIONS_FOLDER } from './migrate.ts';
-import type { Queryable, Tx } from './client.ts';
+import { createDatabase, type Queryable, type Tx } from './client.ts';
+import { openCopyIn, openCopyOut } from './copy-stream.ts';
+import { applyMigrations, MIGRATIONS_FOLDER } from './migrate.ts';
+import { Identifier } from './statement.ts';
 
 const SCHEMAS = ['market', 'turbomode', 'ops'];
 
@@ -63,20 +62,18 @@ export async function countRows(tx: Tx, { schema, table }: TransferTable): Promi
   return row?.rows ?? 0;
 }
 
-/** The rows of a table in Postgres' COPY text format. */
+/** The rows of a table in Postgres' COPY text format. Until they are read to the end, `tx` can do nothing else. */
 export async function copyOut(tx: Tx, table: TransferTable): Promise<Readable> {
-  const rows =
-    await tx`copy ${tx(table.schema)}.${tx(table.table)} (${tx(table.columns)}) to stdout`.readable();
-  // postgres.js pauses its socket when the stream is full, and resumes it in _read, which an ended stream
-  // no longer calls: without this the next query on the connection waits for ever.
-  // oxlint-disable-next-line no-underscore-dangle
-  rows.once('end', () => rows._read(0));
-  return rows;
+  return await openCopyOut(tx, `copy ${columnsOf(table)} to stdout`);
 }
 
 /** Takes rows in the same format. Numbers of identity columns are kept as they are given. */
 export async function copyIn(tx: Tx, table: TransferTable): Promise<Writable> {
-  return await tx`copy ${tx(table.schema)}.${tx(table.table)} (${tx(table.columns)}) from stdin`.writable();
+  return await openCopyIn(tx, `copy ${columnsOf(table)} from stdin`);
+}
+
+function columnsOf({ schema, table, columns }: TransferTable): string {
+  return `${new Identifier(schema).text}.${new Identifier(table).text} (${new Identifier(columns).text})`;
 }
 
 export type SequenceState = { sequence: string; value: number };
@@ -116,7 +113,7 @@ export async function knownMigrations(): Promise<number> {
  */
 export async function createSchemaAt(input: { ownerUrl: string; count: number }): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'nightshift-migrations-'));
-  const sql = postgres(input.ownerUrl, { max: 1, onnotice: () => undefined });
+  const owner = createDatabase(input.ownerUrl, { max: 1 });
   try {
     await cp(MIGRATIONS_FOLDER, folder, { recursive: true });
     const journal = await readJournal(folder);
@@ -127,9 +124,9 @@ export async function createSchemaAt(input: { ownerUrl: string; count: number })
     }
     const shortened = { ...journal, entries: journal.entries.slice(0, input.count) };
     await writeFile(join(folder, 'meta', '_journal.json'), JSON.stringify(shortened));
-    await runMigrations(drizzle(sql), { migrationsFolder: folder });
+    await applyMigrations(owner.sql, folder);
   } finally {
-    await sql.end({ timeout: 5 });
+    await owner.close();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { chown, mkdir, mkdtemp, readFile, readlink, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import postgres from 'postgres';
+import { createDatabase } from '../db/client.ts';
 import { childEnv } from './env.ts';
 import { exists } from './files.ts';
 import type { GuardedOptions } from './guardian.ts';
@@ -212,19 +212,18 @@ async function servesFolder(pid: number, dataDir: string): Promise<boolean> {
 /** Waits until the server takes logins (crash recovery included) and holds our database. */
 async function waitForDatabase(options: EmbeddedPostgresOptions, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const sql = postgres(ownerUrl({ ...options, database: 'postgres' }), {
+    const server = createDatabase(ownerUrl({ ...options, database: 'postgres' }), {
       max: 1,
-      connect_timeout: 5,
-      onnotice: () => undefined,
+      connectTimeoutMs: 5000,
     });
     try {
-      const [known] = await sql`select 1 from pg_database where datname = ${DATABASE}`;
-      if (known === undefined) await sql.unsafe(`create database ${DATABASE}`);
+      const [known] = await server.sql`select 1 from pg_database where datname = ${DATABASE}`;
+      if (known === undefined) await server.sql.unsafe(`create database ${DATABASE}`);
       return;
     } catch (error) {
       if (signal.aborted || !isStartingUp(error)) throw error;
     } finally {
-      await sql.end({ timeout: 1 });
+      await server.close();
     }
     await new Promise((resolve) => setTimeout(resolve, 25));
   }

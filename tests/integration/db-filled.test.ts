@@ -1,12 +1,9 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { drizzle } from 'drizzle-orm/postgres-js';
-import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator';
-import postgres from 'postgres';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDatabase, type Database } from '../../src/db/client.ts';
-import { migrate, MIGRATIONS_FOLDER } from '../../src/db/migrate.ts';
+import { applyMigrations, migrate, MIGRATIONS_FOLDER } from '../../src/db/migrate.ts';
 import { readCorporateActions, readFundamentals } from '../../src/db/queries/reference.ts';
 import { createTestDatabase, type TestDatabase } from '../support/env.ts';
 
@@ -25,10 +22,8 @@ beforeAll(async () => {
   const journal = JSON.parse(await readFile(path, 'utf8')) as { entries: { idx: number }[] };
   const entries = journal.entries.filter(({ idx }) => idx <= LAST_BEFORE);
   await writeFile(path, JSON.stringify({ ...journal, entries }));
-  const sql = postgres(database.urls.owner, { max: 1, onnotice: () => undefined });
-  await runMigrations(drizzle(sql), { migrationsFolder: folder });
-  await sql.end();
   owner = createDatabase(database.urls.owner, { max: 1 });
+  await applyMigrations(owner.sql, folder);
 });
 afterAll(async () => {
   await owner.close();

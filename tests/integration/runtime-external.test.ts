@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
-import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { projectRoot, venvPython } from '../../scripts/lib/paths.mjs';
 import { TASK_QUEUES } from '../../src/contracts/wire/names.ts';
 import type { Runtime } from '../../src/runtime/embedded.ts';
+import { withDatabase } from '../../src/runtime/with-database.ts';
 import { createTestDatabase, type TestDatabase, testTemporal, uniqueName } from '../support/env.ts';
 import { startNode } from '../support/instance.ts';
 import { RuntimeRig } from '../support/runtime-rig.ts';
@@ -27,20 +27,14 @@ afterEach(() => vi.unstubAllEnvs());
 
 async function newDatabase(): Promise<string> {
   const name = uniqueName('ext').replace('-', '_');
-  const admin = postgres(outside.urls.owner, { max: 1 });
-  await admin.unsafe(`create database ${name}`);
-  await admin.end();
+  await withDatabase(outside.urls.owner, (sql) => sql.unsafe(`create database ${name}`));
   const url = new URL(outside.urls.owner);
   url.pathname = `/${name}`;
   return url.href;
 }
 async function roleAt(url: string): Promise<unknown> {
-  const sql = postgres(url, { max: 1 });
-  try {
-    return (await sql`select current_user as role`)[0]?.['role'];
-  } finally {
-    await sql.end();
-  }
+  const rows = await withDatabase(url, (sql) => sql`select current_user as role`);
+  return rows[0]?.['role'];
 }
 
 describe('external services', () => {

@@ -1,7 +1,7 @@
 import { Connection } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
-import postgres from 'postgres';
 import { describe, expect, it } from 'vitest';
+import { createDatabase } from '../../src/db/client.ts';
 import { answeredPart } from '../support/answered-history.ts';
 import { createTestDatabase, testTemporal, uniqueName } from '../support/env.ts';
 
@@ -9,11 +9,11 @@ describe('servers of the test run', () => {
   it('gives each test a migrated database with the roles of the product', async () => {
     const [first, second] = await Promise.all([createTestDatabase(), createTestDatabase()]);
     expect(first.name).not.toBe(second.name);
-    const sql = postgres(first.urls.pipeline, { max: 1 });
+    const { sql, close } = createDatabase(first.urls.pipeline, { max: 1 });
     const [row] =
       await sql`select current_user as role, (select count(*)::int from market.instruments) as rows`;
     expect(row).toEqual({ role: 'nightshift_pipeline', rows: 0 });
-    await sql.end();
+    await close();
     await Promise.all([first.drop(), second.drop()]);
   });
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import postgres from 'postgres';
 import { inject } from 'vitest';
+import { createDatabase } from '../../src/db/client.ts';
 import { type Role, ROLES, roleUrl } from '../../src/db/roles.ts';
 import { TEMPLATE_DATABASE } from './provided.ts';
 
@@ -41,11 +41,11 @@ export async function createTestDatabase(template: string = TEMPLATE_DATABASE): 
   if (templateError !== null)
     throw new Error(`the template database could not be migrated:\n${templateError}`);
   const name = uniqueName('test').replace('-', '_');
-  const admin = postgres(ownerUrl, { max: 1, onnotice: () => undefined });
+  const admin = createDatabase(ownerUrl, { max: 1 });
   try {
-    await admin.unsafe(`create database ${name} template ${template}`);
+    await admin.sql.unsafe(`create database ${name} template ${template}`);
   } finally {
-    await admin.end();
+    await admin.close();
   }
   const owner = new URL(ownerUrl);
   owner.pathname = `/${name}`;
@@ -57,9 +57,9 @@ export async function createTestDatabase(template: string = TEMPLATE_DATABASE): 
     name,
     urls: { owner: owner.href, ...Object.fromEntries(roles) } as TestDatabase['urls'],
     drop: async () => {
-      const sql = postgres(ownerUrl, { max: 1, onnotice: () => undefined });
-      await sql.unsafe(`drop database if exists ${name} with (force)`);
-      await sql.end();
+      const owned = createDatabase(ownerUrl, { max: 1 });
+      await owned.sql.unsafe(`drop database if exists ${name} with (force)`);
+      await owned.close();
     },
   };
 }

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
 import { build } from '../../scripts/build.mjs';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { createDatabase } from '../../src/db/client.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import type { RolePasswords } from '../../src/db/roles.ts';
 import { exists } from '../../src/runtime/files.ts';
@@ -96,16 +96,16 @@ async function migrateTemplate(input: {
   connection: { port: number; ownerPassword: string };
   rolePasswords: RolePasswords;
 }): Promise<string | null> {
-  const sql = postgres(ownerUrl({ ...input.connection, database: 'postgres' }), { max: 1 });
+  const server = createDatabase(ownerUrl({ ...input.connection, database: 'postgres' }), { max: 1 });
   try {
-    await sql.unsafe(`create database ${TEMPLATE_DATABASE}`);
+    await server.sql.unsafe(`create database ${TEMPLATE_DATABASE}`);
     const url = ownerUrl({ ...input.connection, database: TEMPLATE_DATABASE });
     await migrate({ ownerUrl: url, rolePasswords: input.rolePasswords });
     return null;
   } catch (error) {
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
   } finally {
-    await sql.end();
+    await server.close();
   }
 }
 

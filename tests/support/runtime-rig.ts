@@ -3,11 +3,11 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
-import postgres from 'postgres';
 import { expect, vi } from 'vitest';
 import { openRuntime } from '../../src/runtime/attach.ts';
 import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runtime/embedded.ts';
 import { isRunning } from '../../src/runtime/process-identity.ts';
+import { withDatabase } from '../../src/runtime/with-database.ts';
 import { type InstanceOptions, type InstanceProcess, startInstance } from './instance.ts';
 import { copyFolder, sharedPreparedFolder } from './prepared-folder.ts';
 
@@ -74,12 +74,7 @@ export class RuntimeRig {
 }
 
 export async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => undefined });
-  try {
-    return await sql.unsafe(text);
-  } finally {
-    await sql.end();
-  }
+  return await withDatabase(url, (sql) => sql.unsafe(text));
 }
 
 /** True when the Temporal server answers; rejects otherwise. */

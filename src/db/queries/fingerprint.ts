@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres';
+import type { Queryable } from '../client.ts';
 
 /**
  * Columns that say when and by whom something was recorded, not what, and surrogate keys that number rows in
@@ -33,7 +33,7 @@ export type TableFingerprint = { table: string; rows: number; hash: string };
  * Order-independent content hash of every table in `market` and `turbomode`, without the columns that
  * record when and by which run a row was written. Equal fingerprints mean equal rows.
  */
-export async function readTableFingerprints(sql: Sql): Promise<TableFingerprint[]> {
+export async function readTableFingerprints(sql: Queryable): Promise<TableFingerprint[]> {
   const tables = await sql<{ schema: string; table: string; columns: string[] }[]>`
     select c.table_schema as schema, c.table_name as table,
            array_agg(c.column_name::text order by c.column_name) as columns

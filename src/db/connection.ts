@@ -1,0 +1,133 @@
+import { DatabaseError, type PoolClient, type QueryArrayConfig, type QueryArrayResult } from 'pg';
+import { ConnectionError, PostgresError, TransactionEnded } from './errors.ts';
+import type { Statement } from './statement.ts';
+
+/** What a task gets that has a connection to itself. */
+export type Exclusive = {
+  client: PoolClient;
+  /** Cuts the connection: its state is not known any more. */
+  abandon: (error: Error) => void;
+};
+export type Result = QueryArrayResult<unknown[]>;
+
+/** `extended`: one statement, also where it has no parameter. Not in the types of pg. */
+type QuerySettings = QueryArrayConfig & { queryMode?: 'extended' };
+
+/**
+ * A connection while it is checked out: one thing at a time in the order of the calls, and nothing after it was lost
+ * or given back. A connection is never replaced by another one below a transaction.
+ */
+export class Connection {
+  /** Rejects as soon as the connection is lost. */
+  readonly lost: Promise<never>;
+  readonly #client: PoolClient;
+  readonly #onRelease: () => void;
+  #last: Promise<unknown> = Promise.resolve();
+  #loss: ConnectionError | null = null;
+  #released = false;
+  #rejectLost: (error: ConnectionError) => void = () => undefined;
+  #rejectTask: (error: ConnectionError) => void = () => undefined;
+  readonly #onError = (error: Error): void => this.#lose(lossOf(error));
+
+  constructor(client: PoolClient, onRelease: () => void) {
+    this.#client = client;
+    this.#onRelease = onRelease;
+    this.lost = new Promise<never>((_resolve, reject) => {
+      this.#rejectLost = reject;
+    });
+    this.lost.catch(() => undefined);
+    client.on('error', this.#onError);
+  }
+
+  /** Runs one statement; without `values` the text may hold several, of which all results come back. */
+  query(statement: { text: string; values?: Statement['values'] }): Promise<Result | Result[]> {
+    const settings: QuerySettings = { text: statement.text, rowMode: 'array' };
+    if (statement.values !== undefined) {
+      settings.values = statement.values;
+      settings.queryMode = 'extended';
+    }
+    return this.exclusive(({ client }) => client.query<unknown[]>(settings));
+  }
+
+  /** Runs `task` when everything before it has ended. */
+  exclusive<T>(task: (exclusive: Exclusive) => Promise<T>): Promise<T> {
+    const result = this.#last.then(() => this.#run(task));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Cuts the connection; everything that waits for it is rejected with `error`. */
+  abandon(error: Error): void {
+    if (this.#released) return;
+    this.#lose(lossOf(error));
+    this.#client.connection.stream.destroy();
+  }
+
+  /** Back to the pool; out of it when the connection was lost or stands in an open transaction. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    const usable = this.#loss === null && this.#client.getTransactionStatus() === 'I';
+    this.#client.off('error', this.#onError);
+    this.#client.release(!usable);
+    this.#onRelease();
+  }
+
+  #run<T>(task: (exclusive: Exclusive) => Promise<T>): Promise<T> {
+    if (this.#loss !== null) {
+      const { code, message } = this.#loss;
+      return Promise.reject(new ConnectionError(code, `not sent: ${message}`, this.#loss));
+    }
+    if (this.#released) return Promise.reject(new TransactionEnded('the connection was given back'));
+    const abandon = (error: Error): void => this.abandon(error);
+    return new Promise<T>((resolve, reject) => {
+      this.#rejectTask = reject;
+      task({ client: this.#client, abandon }).then(resolve, (error: unknown) => reject(this.#explain(error)));
+    });
+  }
+
+  #explain(error: unknown): unknown {
+    const explained = explainError(error);
+    // With these words the server leaves; the socket may tell of it later.
+    if (explained instanceof PostgresError && /^(FATAL|PANIC)$/.test(explained.severity)) {
+      this.#lose(lossOf(explained));
+    }
+    return explained;
+  }
+
+  #lose(loss: ConnectionError): void {
+    if (this.#loss !== null) return;
+    this.#loss = loss;
+    this.#rejectTask(loss);
+    this.#rejectLost(loss);
+  }
+}
+
+function lossOf(error: Error): ConnectionError {
+  if (error instanceof ConnectionError) return error;
+  return new ConnectionError(
+    'CONNECTION_CLOSED',
+    `the connection to the database was lost: ${error.message}`,
+    error,
+  );
+}
+
+/** An error of pg in our words: SQLSTATE, the code of the socket, or one that says that nobody answered. */
+export function explainError(error: unknown): unknown {
+  if (error instanceof DatabaseError) {
+    const explained = new PostgresError(error.message, error);
+    if (error.stack !== undefined) explained.stack = error.stack.replace(/^error:/, 'PostgresError:');
+    return explained;
+  }
+  if (!(error instanceof Error) || 'code' in error) return error;
+  if (error.message === 'timeout expired') {
+    return new ConnectionError('CONNECT_TIMEOUT', 'the database did not answer in time', error);
+  }
+  // A password that is missing or wrong may end the exchange on this side: the same as the server's refusal.
+  if (error.message.startsWith('SASL')) return new PostgresError(error.message, { code: '28P01' });
+  // Words of pg for a socket that went away, with or without an error of its own.
+  if (/^(Connection terminated|Client (has|was))/.test(error.message)) {
+    return new ConnectionError('CONNECTION_CLOSED', error.message, error);
+  }
+  return error;
+}
