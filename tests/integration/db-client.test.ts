@@ -283,6 +283,21 @@ describe('a transaction', () => {
     expect(backends.size).toBeLessThanOrEqual(2);
   });
 
+  it.each([99, 100, 101, 102])('begins behind %i statements that are on their way', async (before) => {
+    const { sql } = open({ max: 1 });
+    await sql`select 1`;
+    const singles = Array.from({ length: before }, () => sql`select 1 as one`.execute());
+    const transaction = sql.begin(async (tx) => {
+      await tx`insert into public.marks values (1)`;
+      throw new Undone();
+    });
+    const behind = sql`select count(*) as rows from public.marks`;
+    const [error, rows] = await Promise.all([caught(transaction), behind, ...singles]);
+    expect(error).toEqual(new Undone());
+    expect(rows).toEqual([{ rows: 0 }]);
+    expect(await marks()).toEqual([]);
+  });
+
   it('takes statements that are started at once in their order', async () => {
     const { sql } = open({ max: 1 });
     const sums = await sql.begin((tx) =>

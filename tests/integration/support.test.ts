@@ -9,11 +9,11 @@ describe('servers of the test run', () => {
   it('gives each test a migrated database with the roles of the product', async () => {
     const [first, second] = await Promise.all([createTestDatabase(), createTestDatabase()]);
     expect(first.name).not.toBe(second.name);
-    const { sql, close } = createDatabase(first.urls.pipeline, { max: 1 });
+    const pipeline = createDatabase(first.urls.pipeline, { max: 1 });
     const [row] =
-      await sql`select current_user as role, (select count(*)::int from market.instruments) as rows`;
+      await pipeline.sql`select current_user as role, (select count(*)::int from market.instruments) as rows`;
     expect(row).toEqual({ role: 'nightshift_pipeline', rows: 0 });
-    await close();
+    await pipeline.close();
     await Promise.all([first.drop(), second.drop()]);
   });
 
