@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { type Exclusive, explainError } from './connection.ts';
+import { PostgresError } from './errors.ts';
 import type { Queryable } from './query.ts';
 
 /** Bytes kept on their way before the other side has to wait. */
@@ -88,9 +89,14 @@ function throwIfBroken(broken: { error: unknown } | null): void {
 export function openCopyOut(sql: Queryable, statement: string): Promise<Readable> {
   return opened(sql, ({ client, abandon }) => {
     const stream = client.query(copyTo(statement, { highWaterMark: BUFFER_BYTES }));
-    const { failed, hasFailed } = watch(stream);
+    const { failed } = watch(stream);
+    let refused = false;
+    stream.once('error', (error) => {
+      refused = explainError(error) instanceof PostgresError;
+    });
     stream.once('close', () => {
-      if (!stream.readableEnded && !hasFailed()) abandon(new Error('its rows were not read to the end'));
+      // Behind its refusal the server goes on; otherwise rows would come for ever that nobody takes.
+      if (!stream.readableEnded && !refused) abandon(new Error('its rows were not read to the end'));
     });
     // One that was given to nobody yet says it to whom it is given.
     failed.catch((error: unknown) =>

@@ -16,6 +16,8 @@ function clientClass(config: ClientConfig, open: Set<Client>): new () => Client 
       open.add(this);
       // One nobody uses may die too: the pool forgets it, and nothing else has to happen.
       this.on('error', () => undefined);
+      // pg leaves the socket open after some errors, such as those of a login that this side breaks off.
+      this.connection.on('error', () => this.connection.stream.destroy());
       this.once('end', () => open.delete(this));
     }
   };

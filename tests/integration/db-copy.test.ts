@@ -1,9 +1,12 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDatabase, type Database, jsonb } from '../../src/db/client.ts';
 import { type CopyColumn, copyIn, copyOut } from '../../src/db/copy.ts';
 import { databaseErrorCode, isTransientDatabaseError } from '../../src/db/errors.ts';
 import { dateLiteral, instantLiteral, textArrayLiteral, textLiteral } from '../../src/db/literals.ts';
 import { mergeRows } from '../../src/db/merge.ts';
+import { copyIn as copyTableIn, copyOut as copyTableOut, countRows } from '../../src/db/transfer.ts';
 import { createTestDatabase, type TestDatabase } from '../support/env.ts';
 
 let database: TestDatabase;
@@ -244,6 +247,52 @@ describe('copyOut', () => {
     });
     await expect(width).rejects.toThrow('COPY sent 2 columns, not 1');
     expect((await db.sql`select 1 as one`)[0]).toEqual({ one: 1 });
+  });
+});
+
+describe('whole tables', () => {
+  const table = { schema: 'public', table: 'every_type', columns: ['id', 'words'] };
+
+  it('come out and go in again on the same connection', async () => {
+    await insert(Array.from({ length: 20_000 }, (_, id) => id));
+    const one = createDatabase(database.urls.owner, { max: 1 });
+    const rows = await one.sql.begin(async (tx) => {
+      const parts: Buffer[] = [];
+      for await (const part of await copyTableOut(tx, table)) parts.push(Buffer.from(part as Buffer));
+      await tx`truncate public.every_type`;
+      await pipeline(Readable.from(parts), await copyTableIn(tx, table));
+      return await countRows(tx, table);
+    });
+    expect(rows).toBe(20_000);
+    await one.close();
+  });
+
+  it('that are not read to the end, or break off on their way in, end the transaction', async () => {
+    await insert(Array.from({ length: 60_000 }, (_, id) => id));
+    const one = createDatabase(database.urls.owner, { max: 1 });
+    const out = one.sql.begin(async (tx) => {
+      await tx`delete from public.every_type where id = 0`;
+      await pipeline(await copyTableOut(tx, table), async (parts) => {
+        for await (const part of parts) throw new Error(`no space for ${typeof part}`);
+      });
+    });
+    await expect(out).rejects.toThrow();
+    const broken = one.sql.begin(async (tx) => {
+      const source = Readable.from(
+        (function* rows() {
+          yield Buffer.from('70000\ta\n');
+          throw new Error('a broken file');
+        })(),
+      );
+      await pipeline(source, await copyTableIn(tx, table));
+    });
+    await expect(broken).rejects.toThrow('a broken file');
+    const twice = one.sql.begin(async (tx) => {
+      await pipeline(Readable.from([Buffer.from('1\ta\n')]), await copyTableIn(tx, table));
+    });
+    await expect(twice).rejects.toThrow('duplicate key');
+    expect(await one.sql`select count(*) as rows from public.every_type`).toEqual([{ rows: 60_000 }]);
+    await one.close();
   });
 });
 
