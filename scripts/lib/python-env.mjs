@@ -56,7 +56,33 @@ export async function installPython({ dev, note, signal }) {
       },
     );
   }
+  if (!reusable) await keepBytecode({ note, signal });
   writeStamp(stampPath, { runtime: lockHash('runtime'), dev: dev ? lockHash('dev') : stamp.dev });
+}
+
+/**
+ * Imports every library once and keeps the bytecode: uv writes none, and where PYTHONDONTWRITEBYTECODE is set each
+ * process of the model worker would compile it all anew. Fails when a library cannot be loaded on this machine.
+ */
+async function keepBytecode({ note, signal }) {
+  note('loading the libraries of the models once');
+  const { PYTHONDONTWRITEBYTECODE: _, ...environment } = process.env;
+  await mustRun('loading the Python packages', venvPython(), ['-m', 'nightshift_ml.preload'], {
+    signal,
+    cwd: join(projectRoot, 'ml'),
+    env: environment,
+    advice: missingLibrary,
+  });
+}
+
+function missingLibrary(output) {
+  const name = /(lib[\w.+-]+): cannot open shared object file|Library not loaded: \S*?(lib[\w.+-]+)/.exec(
+    output,
+  );
+  if (name === null) return [];
+  return [
+    `The system's library ${name[1] ?? name[2]} is missing. OpenMP: apt-get install libgomp1, dnf install libgomp, brew install libomp.`,
+  ];
 }
 
 /** Installs the pinned uv into the environment. Null when pip cannot: pip then does all of it, slower. */
