@@ -87,6 +87,33 @@ describe('a computation in a thread', () => {
     expect(performance.now() - started).toBeLessThan(5_000);
   });
 
+  it('goes on in the thread of the one before, and in a new one after one that was stopped', async () => {
+    let threads = 0;
+    const count = (): void => void (threads += 1);
+    process.on('worker', count);
+    const build = (environment: MockActivityEnvironment, symbols: number): Promise<BuiltDataset> =>
+      environment.run(
+        async () => await runJob('buildDataset', job(symbols), { progress: currentProgress(), entry }),
+      );
+    try {
+      const first = await build(quiet(), 3);
+      const before = threads;
+      const second = await build(quiet(), 3);
+      expect(threads).toBe(before);
+      expect(Buffer.compare(first.parquet, second.parquet)).toBe(0);
+      const stopped = quiet();
+      setTimeout(() => stopped.cancel(), 100);
+      await expect(build(stopped, 400)).rejects.toMatchObject({ name: 'CancelledFailure' });
+      expect((await build(quiet(), 3)).manifest).toEqual(first.manifest);
+      expect(threads).toBe(before + 1);
+      const both = await Promise.all([build(quiet(), 3), build(quiet(), 4)]);
+      expect(both.map(({ manifest }) => manifest.symbols.length)).toEqual([3, 4]);
+      expect(threads).toBe(before + 2);
+    } finally {
+      process.off('worker', count);
+    }
+  });
+
   it('keeps the name of an error, so that a defect is not tried again', async () => {
     const running = quiet().run(
       async () => await runJob('buildDataset', job(3, 99), { progress: currentProgress(), entry }),

@@ -1,4 +1,4 @@
-/** What a thread is told to do: one message, everything in it can be cloned. */
+/** What a thread is told to do: one message a job, everything in it can be cloned. */
 export type ToThread = { name: string; input: unknown };
 
 /** What it says. */

@@ -8,11 +8,16 @@ import type { FromThread, Report, ToThread } from './protocol.ts';
 
 /** Beside the bundle of whoever imports this: `dist/worker/main.js` → `dist/compute/main.js`. */
 const ENTRY = fileURLToPath(new URL('../compute/main.js', import.meta.url));
+/** The tasks of a night follow each other: a thread that is up and compiled is half of a small computation. */
+const IDLE_MS = 30_000;
+
+/** Threads without work, by entry; at most one each. */
+const idle = new Map<string, { thread: Worker; forget: () => void; timer: NodeJS.Timeout }>();
 
 /**
- * Runs one computation away from the event loop, in a thread that ends with it: workflow tasks and heartbeats of
- * this process go on, cancelling the activity stops the thread at once. Without the built entry (unit tests run
- * from source) the job runs here. Errors keep their name as the failure's type.
+ * Runs one computation away from the event loop, in a thread of its own: workflow tasks and heartbeats of this
+ * process go on, cancelling the activity stops the thread at once. Without the built entry (unit tests run from
+ * source) the job runs here. Errors keep their name as the failure's type.
  */
 export async function runJob<N extends JobName>(
   name: N,
@@ -32,22 +37,56 @@ async function runInThread(
   options: { entry: string; progress: Progress },
 ): Promise<unknown> {
   const { entry, progress } = options;
-  const thread = new Worker(entry, { name: `nightshift ${message.name}`, execArgv: [], workerData: message });
+  const thread = takeThread(entry);
+  let onMessage: (answer: FromThread) => void = () => undefined;
+  let onError: (error: Error) => void = () => undefined;
+  let onExit: (code: number) => void = () => undefined;
   const ended = new Promise<unknown>((resolve, reject) => {
-    thread.on('message', (answer: FromThread) => {
+    onMessage = (answer) => {
       if (answer.kind === 'progress') progress.report(answer.phase, answer.done, answer.total);
       else if (answer.kind === 'done') resolve(answer.output);
       else reject(failureOf(answer));
-    });
-    thread.on('error', reject);
-    thread.on('exit', (code) => reject(new Error(`computing thread ${message.name} ended with ${code}`)));
+    };
+    onError = reject;
+    onExit = (code) => reject(new Error(`computing thread ${message.name} ended with ${code}`));
     progress.cancelled.catch(reject);
   });
+  thread.on('message', onMessage).on('error', onError).on('exit', onExit);
+  let isDone = false;
   try {
-    return await progress.during(message.name, ended);
+    thread.postMessage(message, []);
+    const output = await progress.during(message.name, ended);
+    isDone = true;
+    return output;
   } finally {
-    await thread.terminate();
+    thread.off('message', onMessage).off('error', onError).off('exit', onExit);
+    if (isDone) keepThread(entry, thread);
+    else await thread.terminate();
   }
+}
+
+function takeThread(entry: string): Worker {
+  const kept = idle.get(entry);
+  if (kept === undefined) return new Worker(entry, { name: 'nightshift compute', execArgv: [] });
+  idle.delete(entry);
+  clearTimeout(kept.timer);
+  kept.thread.off('error', kept.forget).off('exit', kept.forget).ref();
+  return kept.thread;
+}
+
+/** For the next computation, if it comes soon; a process may end while it waits. */
+function keepThread(entry: string, thread: Worker): void {
+  if (idle.has(entry)) {
+    void thread.terminate();
+    return;
+  }
+  const forget = (): void => {
+    if (idle.get(entry)?.thread === thread) idle.delete(entry);
+    void thread.terminate();
+  };
+  // Somebody has to listen to one that waits: its error would end the process.
+  thread.on('error', forget).on('exit', forget).unref();
+  idle.set(entry, { thread, forget, timer: setTimeout(forget, IDLE_MS).unref() });
 }
 
 function failureOf(answer: Extract<FromThread, { kind: 'failed' }>): ApplicationFailure {

@@ -1,8 +1,8 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { JOBS, type JobName } from './jobs.ts';
 import type { FromThread, ToThread } from './protocol.ts';
 
-/** Entry of a computing thread: one job, its progress, its result, the end. */
+/** Entry of a computing thread: a job, its progress, its result; then it waits for the next one. */
 const port = parentPort;
 if (port === null) throw new Error('this module runs in a worker thread');
 
@@ -29,5 +29,4 @@ async function run(name: JobName, input: never): Promise<void> {
   }
 }
 
-const { name, input } = workerData as ToThread;
-await run(name as JobName, input as never);
+port.on('message', ({ name, input }: ToThread) => void run(name as JobName, input as never));
