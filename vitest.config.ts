@@ -28,7 +28,7 @@ export default defineConfig({
           include: ['tests/{workflow,replay,integration,browser}/**/*.test.ts'],
           exclude: TIMED,
           // They wait more than they compute; each file has its own databases, namespace and folders.
-          maxWorkers: 2,
+          maxWorkers: 3,
           // Loading the SDK and our own modules anew was a sixth of the time of a file.
           isolate: false,
           sequence: { groupOrder: 1 },

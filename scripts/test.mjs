@@ -11,14 +11,10 @@ const only = process.argv.slice(2);
 
 /**
  * What runs after and beside what. Integration tests and the nights of the crash matrix mostly wait, so two
- * lanes share the cores; the last stage measures times and has the machine alone. Both lanes of a stage take
- * about as long.
+ * lanes share the cores; the last stage measures times and has the machine alone.
  */
 const STAGES = [
-  [
-    ['unit', 'integration'],
-    ['chaos', 'python'],
-  ],
+  [['integration'], ['chaos', 'python', 'unit']],
   [['timed']],
 ];
 
