@@ -13,10 +13,7 @@ const only = process.argv.slice(2);
  * What runs after and beside what. Integration tests and the nights of the crash matrix mostly wait, so two
  * lanes share the cores; the last stage measures times and has the machine alone.
  */
-const STAGES = [
-  [['integration'], ['chaos', 'python', 'unit']],
-  [['timed']],
-];
+const STAGES = [[['integration'], ['chaos', 'python', 'unit']], [['timed']]];
 
 /** Runs a command; its output appears at once, or as one block at its end where another suite runs beside it. */
 function run(command, args, { isBeside, ...options }) {
