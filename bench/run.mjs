@@ -1,4 +1,4 @@
-// Runs a benchmark: `node bench/run.mjs NAME [options]` bundles bench/NAME.ts (or starts bench/NAME.mjs).
+// Runs a benchmark: `node bench/run.mjs NAME [options]` bundles and runs bench/NAME.ts.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -25,7 +25,7 @@ export class Connection {
   #last: Promise<unknown> = Promise.resolve();
   #loss: ConnectionError | null = null;
   #released = false;
-  #rejectLost: (error: ConnectionError) => void = () => undefined;
+  #rejectLost: (error: Error) => void = () => undefined;
   #rejectTask: (error: ConnectionError) => void = () => undefined;
   readonly #onError = (error: Error): void => this.#lose(lossOf(error));
 
@@ -56,10 +56,13 @@ export class Connection {
     return result;
   }
 
-  /** Cuts the connection; everything that waits for it is rejected with `error`. */
+  /**
+   * Cuts the connection; every statement that waits for it is rejected. A transaction is rejected at once with a
+   * ConnectionError of ours; after another error, one of its own user, that one has the first word.
+   */
   abandon(error: Error): void {
     if (this.#released) return;
-    this.#lose(lossOf(error));
+    this.#lose(lossOf(error, 'was given up'), error instanceof ConnectionError ? error : null);
     this.#client.connection.stream.destroy();
   }
 
@@ -67,11 +70,21 @@ export class Connection {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    const usable = this.#loss === null && this.#client.getTransactionStatus() === 'I';
+    // Behind what was sent already; an error comes before the server's word in which state it left the connection.
+    void this.#last.then(() => {
+      if (isReady(this.#client) || this.#loss !== null) this.#giveBack();
+      else this.#client.once('drain', this.#giveBack).once('end', this.#giveBack);
+    });
+  }
+
+  readonly #giveBack = (): void => {
+    const usable =
+      isReady(this.#client) && this.#loss === null && this.#client.getTransactionStatus() === 'I';
+    for (const event of ['drain', 'end'] as const) this.#client.off(event, this.#giveBack);
     this.#client.off('error', this.#onError);
     this.#client.release(!usable);
     this.#onRelease();
-  }
+  };
 
   #run<T>(task: (exclusive: Exclusive) => Promise<T>): Promise<T> {
     if (this.#loss !== null) {
@@ -82,32 +95,36 @@ export class Connection {
     const abandon = (error: Error): void => this.abandon(error);
     return new Promise<T>((resolve, reject) => {
       this.#rejectTask = reject;
-      task({ client: this.#client, abandon }).then(resolve, (error: unknown) => reject(this.#explain(error)));
+      task({ client: this.#client, abandon }).then(resolve, (error: unknown) => {
+        const explained = explainError(error);
+        reject(explained);
+        // With these words the server leaves; the socket may tell of it later.
+        if (explained instanceof PostgresError && /^(FATAL|PANIC)$/.test(explained.severity)) {
+          this.#lose(lossOf(explained), explained);
+        }
+      });
     });
   }
 
-  #explain(error: unknown): unknown {
-    const explained = explainError(error);
-    // With these words the server leaves; the socket may tell of it later.
-    if (explained instanceof PostgresError && /^(FATAL|PANIC)$/.test(explained.severity)) {
-      this.#lose(lossOf(explained));
-    }
-    return explained;
-  }
-
-  #lose(loss: ConnectionError): void {
+  /** `said`: what whoever waits for the transaction is told at once. */
+  #lose(loss: ConnectionError, said: Error | null = loss): void {
     if (this.#loss !== null) return;
     this.#loss = loss;
     this.#rejectTask(loss);
-    this.#rejectLost(loss);
+    if (said !== null) this.#rejectLost(said);
   }
 }
 
-function lossOf(error: Error): ConnectionError {
+/** The server has said that it waits for the next statement. Not in the types of pg. */
+function isReady(client: PoolClient): boolean {
+  return 'readyForQuery' in client && client.readyForQuery === true;
+}
+
+function lossOf(error: Error, how = 'was lost'): ConnectionError {
   if (error instanceof ConnectionError) return error;
   return new ConnectionError(
     'CONNECTION_CLOSED',
-    `the connection to the database was lost: ${error.message}`,
+    `the connection to the database ${how}: ${error.message}`,
     error,
   );
 }

@@ -92,11 +92,13 @@ export function openCopyOut(sql: Queryable, statement: string): Promise<Readable
     const { failed } = watch(stream);
     let refused = false;
     stream.once('error', (error) => {
-      refused = explainError(error) instanceof PostgresError;
+      // Said by this statement itself, not by the one that its rows were meant for.
+      refused = !stream.destroyed && explainError(error) instanceof PostgresError;
     });
     stream.once('close', () => {
       // Behind its refusal the server goes on; otherwise rows would come for ever that nobody takes.
-      if (!stream.readableEnded && !refused) abandon(new Error('its rows were not read to the end'));
+      if (stream.readableEnded || refused) return;
+      abandon(stream.errored ?? new Error('its rows were not read to the end'));
     });
     // One that was given to nobody yet says it to whom it is given.
     failed.catch((error: unknown) =>
@@ -106,13 +108,20 @@ export function openCopyOut(sql: Queryable, statement: string): Promise<Readable
   });
 }
 
-/** Takes the data of a `COPY … FROM STDIN`; it has arrived when the stream has finished. */
+/**
+ * Takes the data of a `COPY … FROM STDIN`; it has arrived when the stream has finished. To be piped into at once: a
+ * refusal of the server is told to who listens then.
+ */
 export function openCopyIn(sql: Queryable, statement: string): Promise<Writable> {
-  return opened(sql, ({ client }) => {
+  return opened(sql, ({ client, abandon }) => {
     const stream = client.query(copyFrom(statement, { highWaterMark: BUFFER_BYTES }));
     const { failed } = watch(stream);
     const finished = new Promise<void>((resolve) => {
       stream.once('finish', resolve);
+    });
+    stream.once('close', () => {
+      // Destroyed without an error: what the server made of it is not known.
+      if (!stream.writableFinished && stream.errored === null) abandon(new Error('its rows were not sent'));
     });
     return { stream, done: Promise.race([finished, failed]) };
   });

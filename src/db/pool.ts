@@ -30,7 +30,7 @@ export class ConnectionPool {
   readonly #open = new Set<Client>();
   readonly #held = new Set<Connection>();
   readonly #waiting = new Set<(error: Error) => void>();
-  #mayGoWithoutTls: boolean;
+  readonly #mayGoWithoutTls: boolean;
   /** Connections asked for and not given back yet. */
   #busy = 0;
   #closing: Promise<void> | null = null;
@@ -80,7 +80,6 @@ export class ConnectionPool {
     } catch (error) {
       const noTls = error instanceof Error && error.message.includes('does not support SSL');
       if (!this.#mayGoWithoutTls || !noTls) throw error;
-      this.#mayGoWithoutTls = false;
       this.#config.ssl = false;
       return await this.#checkOut();
     }

@@ -21,7 +21,7 @@ export async function transact<T>(
   work: (tx: Tx) => T,
 ): Promise<Awaited<T>> {
   await connection.query({ text: `begin ${options.replaceAll(/[^a-z ]/gi, '')}` });
-  const scope = new Scope(connection, 0);
+  const scope = new Scope(connection, null);
   const running = scope.run(work, { keep: 'commit', undo: 'rollback' });
   return await Promise.race([running, connection.lost]);
 }
@@ -29,15 +29,26 @@ export async function transact<T>(
 /** A transaction, or a part of one between a savepoint and its end. */
 class Scope {
   readonly #connection: Connection;
+  readonly #parent: Scope | null;
   readonly #depth: number;
   #savepoints = 0;
   #ended = false;
   /** Error of the first statement that failed. */
   #failure: { error: unknown } | null = null;
 
-  constructor(connection: Connection, depth: number) {
+  constructor(connection: Connection, parent: Scope | null) {
     this.#connection = connection;
-    this.#depth = depth;
+    this.#parent = parent;
+    this.#depth = parent === null ? 0 : parent.#depth + 1;
+  }
+
+  #parentHasEnded(): boolean {
+    return this.#parent !== null && this.#parent.#hasEnded();
+  }
+
+  /** Also when what it is a part of has ended: nothing of it may be sent behind that. */
+  #hasEnded(): boolean {
+    return this.#ended || this.#parentHasEnded();
   }
 
   async run<T>(work: (tx: Tx) => T, ends: { keep: string; undo: string }): Promise<Awaited<T>> {
@@ -57,12 +68,14 @@ class Scope {
 
   /** Statements that nobody waited for come first; if one of them fails, nothing is kept. */
   async #keep(statement: string): Promise<void> {
+    if (this.#parentHasEnded()) throw new TransactionEnded('the transaction ended before this part');
     const result = await this.#connection.query({ text: statement });
     if (commandOf(result) !== 'ROLLBACK') return;
     throw this.#failure?.error ?? new TransactionEnded('the server has undone the transaction');
   }
 
   async #undo(statement: string): Promise<void> {
+    if (this.#parentHasEnded()) return;
     try {
       await this.#connection.query({ text: statement });
     } catch (error) {
@@ -83,7 +96,7 @@ class Scope {
     this.#savepoints += 1;
     const name = `s${this.#depth}_${this.#savepoints}`;
     await this.#within(() => this.#connection.query({ text: `savepoint ${name}` }));
-    const inner = new Scope(this.#connection, this.#depth + 1);
+    const inner = new Scope(this.#connection, this);
     return await inner.run(work, {
       keep: `release savepoint ${name}`,
       undo: `rollback to savepoint ${name}`,
@@ -91,7 +104,8 @@ class Scope {
   }
 
   async #within<T>(statement: () => Promise<T>): Promise<T> {
-    if (this.#ended) throw new TransactionEnded('the transaction has ended: this statement was not sent');
+    if (this.#hasEnded())
+      throw new TransactionEnded('the transaction has ended: this statement was not sent');
     try {
       return await statement();
     } catch (error) {

@@ -117,7 +117,7 @@ interface Judged {
 }
 
 /**
- * Compare the last sessions of every series with its baseline (model-design 9). A series alarms when its statistic
+ * Compare the last sessions of every series with its baseline (definitions.md, Drift). A series alarms when its statistic
  * exceeds the percentile of the same statistic over past windows of its own baseline, survives Benjamini-Hochberg
  * over all series of its kind, is not negligible, and did all that a session earlier too. A raw value alone never
  * alarms. Throws RangeError for bad options and for a baseline that reaches into the current window.

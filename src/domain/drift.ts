@@ -222,7 +222,7 @@ export function jsOfShares(shares: Pick<BinShares, 'baseline' | 'current'>): num
 }
 
 /**
- * Population stability index of `current` against quantile bins of `baseline` (model-design 9): natural log,
+ * Population stability index of `current` against quantile bins of `baseline` (definitions.md, Drift): natural log,
  * floored shares, not renormalised. NaN when there is nothing to compare (an empty sample, or nothing but
  * missing values); the drift monitor turns that into `not_enough_data`. Throws RangeError for bad options.
  */

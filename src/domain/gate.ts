@@ -50,7 +50,7 @@ export interface GateDecision {
 }
 
 /**
- * Decide whether a version becomes current (model-design 4): finite values, out of fold and of the final
+ * Decide whether a version becomes current (definitions.md, Gate): finite values, out of fold and of the final
  * models, SHAP additivity, all folds there, no suspected leak, and an out-of-fold log loss that is not worse than the current version's by more than the paired
  * interval on the same rows: refused only when the whole 95 % interval says worse. Every failed check is named.
  */

@@ -77,7 +77,7 @@ export function edgeHistory(probability: Float64Array, baseRate: Float64Array): 
 }
 
 /**
- * Turn the probabilities of one session into a ranked list of signals (model-design 7): top and bottom quantile
+ * Turn the probabilities of one session into a ranked list of signals (definitions.md, Signals): top and bottom quantile
  * of the session, |p - base rate| >= minEdge on the side of the signal, verdict not `no_edge`; else hold with the
  * reason. With `no_edge` the list is still ranked. Throws RangeError for bad options or a symbol listed twice.
  */

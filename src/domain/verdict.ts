@@ -44,7 +44,7 @@ export interface Verdict {
 const POWER = 0.8;
 
 /**
- * Decide for each model whether it has an edge (model-design 5): the IC interval lies above 0, the paired log-loss
+ * Decide for each model whether it has an edge (definitions.md, Metrics): the IC interval lies above 0, the paired log-loss
  * gain over the base rate lies above 0, and both survive Holm's correction over all models. A model needs both, so
  * its p-value is the larger of the two (intersection-union test). Throws RangeError for `alpha` outside (0, 1).
  */

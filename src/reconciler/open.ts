@@ -7,6 +7,7 @@ import { createCalendar } from '../domain/calendar.ts';
 import { createProviders } from '../providers/by-name.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../providers/calendar-file.ts';
 import { readUniverse } from '../providers/universe-file.ts';
+import { archiveFolder } from '../runtime/env.ts';
 import { type ClientTarget, connectClient } from '../temporal/connection.ts';
 import { startReconciler } from './start.ts';
 import { missedNights, type MissedNight, type WatchDeps } from './watchdog.ts';
@@ -46,7 +47,7 @@ export async function readMissedNights(house: ReconcilerHouse): Promise<MissedNi
 }
 
 function connect(house: ReconcilerHouse): { deps: WatchDeps; close: () => Promise<void> } {
-  const sampleDataDir = house.sampleDataDir ?? join(projectRoot, 'data', 'sample');
+  const sampleDataDir = house.sampleDataDir ?? archiveFolder();
   const database = createDatabase(house.pipelineUrl, { max: 3, applicationName: 'nightshift-reconciler' });
   const temporal = connectClient(house.temporal);
   const provider = createProviders({ sampleDataDir });

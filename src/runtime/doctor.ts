@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { projectRoot, TEMPORAL_SERVER_VERSION, venvPython } from '../../scripts/lib/paths.mjs';
+import { TEMPORAL_SERVER_VERSION, venvPython } from '../../scripts/lib/paths.mjs';
 import {
   checkVersion,
   type DataFolder,
@@ -13,7 +13,7 @@ import {
 } from './data-folder.ts';
 import { measureDisk } from './disk.ts';
 import { checkServices } from './doctor-services.ts';
-import { type Env, readEnv } from './env.ts';
+import { archiveFolder, type Env, readEnv } from './env.ts';
 import { exists } from './files.ts';
 import { lockOwner } from './folder-lock.ts';
 import { portIsFree, portOwner } from './ports.ts';
@@ -91,9 +91,10 @@ function programChecks(env: Env): Check[] {
     },
     {
       part: 'sample data',
-      advice: 'The bundled data belongs to the project: check out data/sample again.',
+      advice:
+        'The bundled data belongs to the project: check out data/sample again, or name another folder in NIGHTSHIFT_SAMPLE_DATA_DIR.',
       look: async () => {
-        const path = env.NIGHTSHIFT_SAMPLE_DATA_DIR ?? join(projectRoot, 'data', 'sample');
+        const path = archiveFolder(env);
         await stat(path);
         return path;
       },

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
 
 /** Empty counts as absent: `FOO= command` is how a shell unsets a variable for one command. */
 const optional = z
@@ -49,6 +50,11 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
   throw new Error(`environment: ${problems.join('; ')}`);
 }
 
+/** Folder the `archive` provider reads: NIGHTSHIFT_SAMPLE_DATA_DIR, or the bundled one. */
+export function archiveFolder(env: Pick<Env, 'NIGHTSHIFT_SAMPLE_DATA_DIR'> = readEnv()): string {
+  return env.NIGHTSHIFT_SAMPLE_DATA_DIR ?? join(projectRoot, 'data', 'sample');
+}
+
 export type WorkerEnv = {
   /** First part of the identity that Temporal shows. */
   workerName: string;
@@ -60,7 +66,7 @@ export type WorkerEnv = {
   /** This process's own folder of log files; null where whoever started it writes them, or none is named. */
   ownLogFolder: string | null;
   databaseUrls: { ingest: string; pipeline: string; maintenance: string; api: string };
-  sampleDataDir: string | null;
+  sampleDataDir: string;
   configPath: string | null;
   /** Process whose end must end this one too; null when the worker runs on its own (production). */
   parentPid: number | null;
@@ -90,7 +96,7 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
       maintenance: required('NIGHTSHIFT_DB_URL_MAINTENANCE'),
       api: required('NIGHTSHIFT_DB_URL_API'),
     },
-    sampleDataDir: env.NIGHTSHIFT_SAMPLE_DATA_DIR ?? null,
+    sampleDataDir: archiveFolder(env),
     configPath: env.NIGHTSHIFT_CONFIG ?? null,
     parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
   };

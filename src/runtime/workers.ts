@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { projectRoot, venvPython } from '../../scripts/lib/paths.mjs';
 import type { Addresses } from './addresses.ts';
 import type { DataFolder } from './data-folder.ts';
+import { archiveFolder } from './env.ts';
 import type { GuardedOptions } from './guardian.ts';
 import type { SupervisedSpec } from './supervisor.ts';
 
@@ -48,7 +49,7 @@ export function workerEnv(options: Omit<WorkerOptions, 'onLine'>): Record<string
     ARTIFACT_URL: addresses.artifactUrl,
     NIGHTSHIFT_DATA_DIR: folder.root,
     NIGHTSHIFT_LOG_DIR: folder.logs,
-    NIGHTSHIFT_SAMPLE_DATA_DIR: options.sampleDataDir ?? join(projectRoot, 'data', 'sample'),
+    NIGHTSHIFT_SAMPLE_DATA_DIR: options.sampleDataDir ?? archiveFolder(),
     NIGHTSHIFT_CONFIG: options.configPath ?? join(projectRoot, 'config', 'scheduler_config.json'),
     NIGHTSHIFT_PARENT_PID: String(process.pid),
     NIGHTSHIFT_WORKER_NAME: options.name,

@@ -38,7 +38,7 @@ export function composeActivities(options: { env: WorkerEnv; client: Client; log
   const artifacts = createArtifactStore(env.artifactUrl);
   const clock = () => new Date();
   const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
-  const sampleDataDir = env.sampleDataDir ?? join(projectRoot, 'data', 'sample');
+  const { sampleDataDir } = env;
   const shippedConfig = join(projectRoot, 'config', 'scheduler_config.json');
   const bundledFolder = join(sampleDataDir, 'universes');
   const provider = createProviders({ sampleDataDir });

@@ -360,6 +360,50 @@ describe('a transaction', () => {
     expect(await marks()).toEqual([1]);
   });
 
+  it('refuses statements of a part of it that goes on after its end', async () => {
+    const { sql } = open({ max: 1 });
+    let late: Promise<unknown> = Promise.resolve();
+    let goOn: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const both = sql.begin(async (tx) => {
+      const slow = tx.savepoint(async (inner) => {
+        await ended;
+        await inner`insert into public.marks values (1)`;
+      });
+      late = caught(slow);
+      const broken = tx.savepoint(() => Promise.reject(new Error('the other part')));
+      // The transaction's own end is sent by then, and not answered.
+      broken.catch(() => setImmediate(goOn));
+      await broken;
+    });
+    await expect(both).rejects.toThrow('the other part');
+    expect(String(await late)).toMatch(/the transaction has ended/);
+    expect(await marks()).toEqual([]);
+  });
+
+  it('left open by a text of several statements, or by who reserved the connection, is nobody else’s', async () => {
+    const { sql } = open({ max: 1 });
+    await expect(sql.unsafe('begin; select 1 / 0')).rejects.toMatchObject({ code: '22012' });
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+    const reserved = await sql.reserve();
+    reserved`begin`.execute();
+    reserved.release();
+    const begun = async (): Promise<unknown> => (await sql`select now()::text as at`)[0]?.['at'];
+    expect(await begun()).not.toBe(await begun());
+  });
+
+  it('keeps the words with which the server ends the connection', async () => {
+    const { sql } = open({ max: 1 });
+    const timedOut = sql.begin(async (tx) => {
+      await tx`set local transaction_timeout = '50ms'`;
+      await tx`select pg_sleep(20)`;
+    });
+    await expect(timedOut).rejects.toMatchObject({ code: '25P04', severity: 'FATAL' });
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+  });
+
   it('takes options', async () => {
     const { sql } = open({ max: 1 });
     const [row] = await sql.begin(
@@ -449,6 +493,9 @@ describe('connections', () => {
       select current_setting('application_name') as name, current_setting('statement_timeout') as timeout,
         current_setting('search_path') as path`;
     expect(row).toEqual({ name: 'a test', timeout: '4567ms', path: 'market, ops' });
+    const together = open({ max: 3 }, url.href);
+    const ones = await Promise.all([1, 2, 3].map((id) => together.sql`select ${id}::int as id`));
+    expect(ones.flat()).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
     url.searchParams.set('sslmode', 'require');
     await expect(open({}, url.href).sql`select 1`).rejects.toThrow('does not support SSL');
   });

@@ -276,7 +276,7 @@ describe('whole tables', () => {
         for await (const part of parts) throw new Error(`no space for ${typeof part}`);
       });
     });
-    await expect(out).rejects.toThrow();
+    await expect(out).rejects.toThrow('no space for object');
     const broken = one.sql.begin(async (tx) => {
       const source = Readable.from(
         (function* rows() {
@@ -293,6 +293,25 @@ describe('whole tables', () => {
     await expect(twice).rejects.toThrow('duplicate key');
     expect(await one.sql`select count(*) as rows from public.every_type`).toEqual([{ rows: 60_000 }]);
     await one.close();
+  });
+});
+
+describe('a table on its way', () => {
+  const table = { schema: 'public', table: 'every_type', columns: ['id', 'words'] };
+
+  it('straight out of another database breaks off on both sides', async () => {
+    await insert(Array.from({ length: 60_000 }, (_, id) => id));
+    const source = createDatabase(database.urls.owner, { max: 1 });
+    const target = createDatabase(database.urls.owner, { max: 1 });
+    const moved = source.sql.begin(async (from) => {
+      const out = await copyTableOut(from, table);
+      await target.sql.begin(async (to) => await pipeline(out, await copyTableIn(to, table)));
+    });
+    await expect(moved).rejects.toThrow(/duplicate key/);
+    for (const one of [source, target]) {
+      expect(await one.sql`select 1 as one`).toEqual([{ one: 1 }]);
+      await one.close();
+    }
   });
 });
 

@@ -23,7 +23,7 @@ OUTPUT = Path(__file__).resolve().parents[3] / "src/domain/testdata/drift-refere
 def shares(
     baseline: Floats, current: Floats, bins: int, floor: float, missing: str
 ) -> tuple[Floats, Floats, Floats]:
-    """Edges and floored shares as model-design 9 defines them, written the plain way."""
+    """Edges and floored shares as docs/definitions.md defines them, written the plain way."""
     base, cur = baseline[~np.isnan(baseline)], current[~np.isnan(current)]
     edges = np.unique(np.quantile(base, np.arange(1, bins) / bins))
     base_counts = np.bincount(np.searchsorted(edges, base, side="right"), minlength=len(edges) + 1)

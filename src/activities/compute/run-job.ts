@@ -61,7 +61,7 @@ async function runInThread(
   } finally {
     thread.off('message', onMessage).off('error', onError).off('exit', onExit);
     if (isDone) keepThread(entry, thread);
-    else await thread.terminate();
+    else await stop(thread);
   }
 }
 
@@ -76,17 +76,24 @@ function takeThread(entry: string): Worker {
 
 /** For the next computation, if it comes soon; a process may end while it waits. */
 function keepThread(entry: string, thread: Worker): void {
-  if (idle.has(entry)) {
-    void thread.terminate();
+  const isGone = thread.threadId === -1;
+  if (isGone || idle.has(entry)) {
+    void stop(thread);
     return;
   }
   const forget = (): void => {
     if (idle.get(entry)?.thread === thread) idle.delete(entry);
-    void thread.terminate();
+    void stop(thread);
   };
   // Somebody has to listen to one that waits: its error would end the process.
   thread.on('error', forget).on('exit', forget).unref();
   idle.set(entry, { thread, forget, timer: setTimeout(forget, IDLE_MS).unref() });
+}
+
+/** Ends a thread; an error that was on its way is nobody's any more, but without a listener it would end the process. */
+async function stop(thread: Worker): Promise<void> {
+  thread.on('error', () => undefined);
+  await thread.terminate();
 }
 
 function failureOf(answer: Extract<FromThread, { kind: 'failed' }>): ApplicationFailure {

@@ -83,7 +83,7 @@ export const DEFAULT_SETTINGS: NightshiftSettings = {
 /** A part of the settings, at any depth. */
 export type PartialSettings = { [key: string]: unknown };
 
-/** What a universe changes by itself; a file's own `nightshift.universes.<name>` comes after it. */
+/** What a universe changes by itself; a file's `nightshift` block and its `universes.<name>` come after it. */
 export const UNIVERSE_PRESETS: Record<string, PartialSettings> = {
   /** For tests: the same code path and libraries in seconds. */
   tiny: {
@@ -105,7 +105,7 @@ export const UNIVERSE_PRESETS: Record<string, PartialSettings> = {
       },
     },
   },
-  /** Thirty symbols: half the trees, at least 200 rows a leaf (model-design 4). */
+  /** Thirty symbols: half the trees, at least 200 rows a leaf. */
   sample: {
     ingestion: { batchSymbols: 16 },
     model: {

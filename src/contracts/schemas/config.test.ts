@@ -133,6 +133,18 @@ describe('the configuration file', () => {
     ]);
   });
 
+  it('takes what our block says before the preset of a universe, and its own part before both', () => {
+    const trees = (nightshift: object, universe: string): number => {
+      const config = effectiveConfig(parseConfigFile(withBlock(nightshift)), universe);
+      return Number(config.model.parameters.lightgbm['trees']);
+    };
+    const block = { model: { parameters: { lightgbm: { trees: 33 } } } };
+    const own = { universes: { sample: { model: { parameters: { lightgbm: { trees: 44 } } } } } };
+    expect([trees({}, 'sp500'), trees({}, 'sample'), trees({}, 'tiny')]).toEqual([150, 75, 10]);
+    expect([trees(block, 'sp500'), trees(block, 'sample'), trees(block, 'tiny')]).toEqual([33, 33, 33]);
+    expect([trees({ ...block, ...own }, 'sample'), trees({ ...block, ...own }, 'tiny')]).toEqual([44, 33]);
+  });
+
   it('refuses unknown keys inside our block with their path, at every depth and in every universe', () => {
     expect(problemsOf(withBlock({ modle: {} }))).toEqual([
       'nightshift.modle: unknown key; did you mean "model"?',
@@ -249,12 +261,12 @@ describe('the configuration file', () => {
     expect([none.tasks.ingestion.maxAttempts, none.tasks.ingestion.review]).toEqual([1, true]);
   });
 
-  it('lets a person beat the defaults, and a universe beat the general block', () => {
+  it('lets a person beat the defaults and a preset, and a universe of the file its general block', () => {
     const file = parseConfigFile(
       withBlock({ model: { blocks: 4, seed: 7 }, universes: { tiny: { model: { seed: 9 } } } }),
     );
     const tiny = effectiveConfig(file, 'tiny');
-    expect([tiny.model.blocks, tiny.model.seed, tiny.historySessions]).toEqual([2, 9, 300]);
+    expect([tiny.model.blocks, tiny.model.seed, tiny.historySessions]).toEqual([4, 9, 300]);
     const sp500 = effectiveConfig(file, 'sp500');
     expect([sp500.model.blocks, sp500.model.seed, sp500.historySessions]).toEqual([4, 7, null]);
     const sample = effectiveConfig(file, 'sample');

@@ -40,20 +40,20 @@ export const effectiveConfigSchema = z.strictObject({
   tasks: z.record(z.enum(TASKS), taskSettingsSchema),
 });
 /**
- * The configuration of one run, complete and frozen: document, our block, the universe's preset.
+ * The configuration of one run, complete and frozen: document, the universe's preset, our block.
  * Stored under its hash in `ops.configs`; every activity reads it from there.
  */
 export type EffectiveConfig = z.infer<typeof effectiveConfigSchema>;
 
 /**
- * Merges defaults, the file's block, the universe's preset and the file's own block for that universe,
- * in this order, and checks the result. Throws ConfigError with one line per problem, each with its path.
+ * Merges defaults, the universe's preset, the file's block and its own part for that universe, in this order: what a
+ * person wrote wins. Checks the result. Throws ConfigError with one line per problem, each with its path.
  */
 export function effectiveConfig(file: ConfigFile, universe?: string): EffectiveConfig {
   const { universes, ...block } = file.nightshift;
   const named = universe ?? textOf(block['universe']) ?? DEFAULT_SETTINGS.universe;
   const own = isRecord(universes) ? universes[named] : undefined;
-  const merged = [block, UNIVERSE_PRESETS[named] ?? {}, isRecord(own) ? own : {}, { universe: named }].reduce(
+  const merged = [UNIVERSE_PRESETS[named] ?? {}, block, isRecord(own) ? own : {}, { universe: named }].reduce(
     (base: Record<string, unknown>, part) => mergeDeep(base, part),
     DEFAULT_SETTINGS,
   );

@@ -31,7 +31,7 @@ export interface TopDecileExposure {
   readonly sectors: readonly { readonly sector: string; readonly top: number; readonly universe: number }[];
 }
 
-/** Exposure of the top probability decile to beta, size and sector (model-design 8). */
+/** Exposure of the top probability decile to beta, size and sector (definitions.md, Backtest). */
 export function topDecileExposure(
   rows: ScoredRows,
   context: {

@@ -28,7 +28,7 @@ function rankedSessions(rows: ScoredRows): { session: number; ranked: Uint32Arra
 
 /**
  * Long the top and short the bottom quantile of each session, equal weights, half the capital each, in h tranches
- * of 1/h (model-design 8). A symbol whose probability equals that of the first one left out of its side is not
+ * of 1/h (definitions.md, Backtest). A symbol whose probability equals that of the first one left out of its side is not
  * traded: the model does not prefer it. So a session without opinion (a meta-learner with a slope of 0 or less), or
  * with fewer than two scored symbols, trades nothing.
  */

@@ -79,7 +79,7 @@ export interface BacktestReport {
 }
 
 /**
- * The whole walk-forward backtest on out-of-fold predictions (model-design 8): metrics, verdicts, long-short
+ * The whole walk-forward backtest on out-of-fold predictions (definitions.md, Backtest): metrics, verdicts, long-short
  * performance, slices, exposure and equity curves per model, beside the benchmarks. Plain JSON.
  */
 export function runBacktest(input: BacktestInput): BacktestReport {

@@ -71,7 +71,7 @@ interface SessionSums {
 }
 
 /**
- * Evaluate predictions on out-of-fold rows (model-design 5). Rows without a prediction, or with neither target
+ * Evaluate predictions on out-of-fold rows (definitions.md, Metrics). Rows without a prediction, or with neither target
  * nor return, are left out. Intervals: moving-block bootstrap over sessions on per-session statistics, all folds
  * together. Throws RangeError when a column is not as long as `session`.
  */

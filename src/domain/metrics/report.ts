@@ -40,7 +40,7 @@ export interface EvaluationReport {
   readonly baselines: Readonly<Record<string, ProbabilityMetrics>>;
 }
 
-/** Evaluate every model beside the baselines of model-design 5 and decide all verdicts together. */
+/** Evaluate every model beside the baselines and decide all verdicts together. */
 export function evaluateModels(input: EvaluationInput): EvaluationReport {
   const { panel, meanLogit } = input;
   const baselines = evaluateBaselines(input);

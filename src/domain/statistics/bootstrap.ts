@@ -38,7 +38,7 @@ export interface BlockBootstrap {
   sums(column: Float64Array): Float64Array;
 }
 
-/** Block length of model-design 5: max(10, 2h) sessions. */
+/** Block length (definitions.md, Metrics): max(10, 2h) sessions. */
 export function bootstrapBlockLength(horizonSessions: number): number {
   return Math.max(10, 2 * horizonSessions);
 }
