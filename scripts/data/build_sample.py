@@ -2,8 +2,8 @@
 
     python scripts/data/build_sample.py SOURCE_DIR [--out data/sample]
 
-Needs polars and pyarrow. SOURCE_DIR holds ohlcv/, corporate_actions/, fundamentals/, LICENSES/ as
-described in the README. The output is the same bytes for the same inputs and library versions.
+Needs polars and pyarrow. SOURCE_DIR holds ohlcv/, corporate_actions/, fundamentals/, LICENSES/ with
+the files named below. The output is the same bytes for the same inputs and library versions.
 """
 
 import argparse

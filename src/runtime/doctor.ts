@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { TEMPORAL_SERVER_VERSION, venvPython } from '../../scripts/lib/paths.mjs';
 import {
