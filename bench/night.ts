@@ -60,7 +60,7 @@ const { values } = parseArgs({
   },
 });
 
-/** pid → parent, CPU ticks (own and of reaped children), resident pages; Linux only. */
+/** pid → parent, its own CPU ticks (a reaped child was counted while it lived), resident pages; Linux only. */
 function processTable(): Map<number, { parent: number; ticks: number; pages: number; command: string }> {
   const table = new Map<number, { parent: number; ticks: number; pages: number; command: string }>();
   for (const entry of readdirSync('/proc')) {
@@ -72,7 +72,7 @@ function processTable(): Map<number, { parent: number; ticks: number; pages: num
         .split(' ')
         .map(Number);
       const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + (fields[index] ?? 0), 0);
+      const ticks = (fields[11] ?? 0) + (fields[12] ?? 0);
       table.set(Number(entry), { parent: fields[1] ?? 0, ticks, pages: fields[21] ?? 0, command });
     } catch {
       // It ended between the listing and the reading.

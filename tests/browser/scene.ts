@@ -36,6 +36,8 @@ export class Scene {
   readonly rig: Rig;
   readonly house: House;
   readonly #page: () => Page;
+  /** Events of each run when its page was last opened. */
+  readonly #eventsShown = new Map<string, number>();
 
   constructor(parts: { rig: Rig; house: House; page: () => Page }) {
     this.rig = parts.rig;
@@ -92,12 +94,13 @@ export class Scene {
 
   /** Opens a tab of a workflow's page; without a run the newest one. */
   async open(run: { workflowId: string; runId?: string }, tab: Tab): Promise<void> {
-    const runId = run.runId ?? (await this.#newestRun(run.workflowId));
-    await this.goto(`workflows/${encodeURIComponent(run.workflowId)}/${runId}/${tab}`);
-  }
-
-  async #newestRun(workflowId: string): Promise<string> {
-    return (await this.rig.client.workflow.getHandle(workflowId).describe()).runId;
+    const { runId, historyLength } = await this.rig.client.workflow
+      .getHandle(run.workflowId, run.runId)
+      .describe();
+    const before = this.#eventsShown.get(runId) ?? historyLength;
+    this.#eventsShown.set(runId, historyLength);
+    const path = `workflows/${encodeURIComponent(run.workflowId)}/${runId}/${tab}`;
+    await this.goto(path, { anew: before !== historyLength });
   }
 
   /** The list of workflows under a filter. */
@@ -105,9 +108,22 @@ export class Scene {
     await this.goto(`workflows?query=${encodeURIComponent(query)}`);
   }
 
-  async goto(path: string): Promise<void> {
-    const url = `${testTemporal().ui}/namespaces/${this.rig.namespace}/${path}`;
-    await this.#page().goto(url, { waitUntil: 'commit' });
+  /** Goes on within the page as a click on a link does; `anew` loads it as a person who gets the link. */
+  async goto(path: string, { anew = false } = {}): Promise<void> {
+    const page = this.#page();
+    const url = new URL(`${testTemporal().ui}/namespaces/${this.rig.namespace}/${path}`);
+    if (!anew && page.url().startsWith(url.origin)) {
+      await page.evaluate(`{
+        const link = document.createElement('a');
+        link.href = ${JSON.stringify(url.href)};
+        document.body.append(link);
+        link.click();
+        link.remove();
+      }`);
+      await page.waitForURL(({ pathname }) => pathname === url.pathname, { waitUntil: 'commit' });
+      return;
+    }
+    await page.goto(url.href, { waitUntil: 'commit' });
   }
 
   /** Waits until the page shows each text: its own or that of a frame (Markdown is drawn in frames). */
