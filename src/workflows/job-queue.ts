@@ -96,17 +96,22 @@ class Queue {
       this.#grant(held);
       return;
     }
+    // A run asks for its next turn when the one before is over, whether or not that was said yet.
+    this.#drop((entry) => entry.taskRunId === request.taskRunId && entry.turn < request.turn);
     const index = this.state.waiting.findIndex((other) => keyOf(other) === key);
     if (index >= 0) this.state.waiting[index] = request;
     else this.state.waiting.push(request);
   }
 
   release({ taskRunId, turn }: SlotRelease): void {
-    const over = (entry: SlotRelease): boolean => entry.taskRunId === taskRunId && entry.turn <= turn;
-    this.state.holders = this.state.holders.filter((holder) => !over(holder));
-    this.state.waiting = this.state.waiting.filter((request) => !over(request));
+    this.#drop((entry) => entry.taskRunId === taskRunId && entry.turn <= turn);
     this.state.released = [...this.state.released, `${taskRunId}#${turn}`].slice(-REMEMBERED);
     this.#noted = true;
+  }
+
+  #drop(isOver: (entry: SlotRelease) => boolean): void {
+    this.state.holders = this.state.holders.filter((holder) => !isOver(holder));
+    this.state.waiting = this.state.waiting.filter((request) => !isOver(request));
   }
 
   manual(run: ManualRunSignal): void {
@@ -142,7 +147,10 @@ class Queue {
   /** What was asked for or given back since this queue began is newer than the rows. */
   #adopt(rows: { holders: readonly SlotHolder[]; waiting: readonly SlotRequest[] }): void {
     const known = new Set([...this.state.released, ...this.state.holders.map(keyOf)]);
-    this.state.holders.push(...rows.holders.filter((holder) => !known.has(keyOf(holder))));
+    const asked = [...this.state.waiting, ...this.state.holders];
+    const isOver = (holder: SlotHolder): boolean =>
+      asked.some((other) => other.taskRunId === holder.taskRunId && other.turn > holder.turn);
+    this.state.holders.push(...rows.holders.filter((holder) => !known.has(keyOf(holder)) && !isOver(holder)));
     for (const { taskRunId, turn } of [...rows.holders, ...this.state.waiting])
       known.add(keyOf({ taskRunId, turn }));
     this.state.waiting.push(...rows.waiting.filter((request) => !known.has(keyOf(request))));

@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { createQueueActivities } from '../../src/activities/queue.ts';
+import type { SlotActivities } from '../../src/contracts/activities.ts';
+import { REQUEST_SLOT, type SlotRequest } from '../../src/contracts/wire/messages.ts';
 import {
   JOB_QUEUE_WORKFLOW_ID,
   manualRunWorkflowId,
@@ -62,7 +66,7 @@ function gauge({ untilTwo = false } = {}): {
   };
 }
 
-function prepare(overrides: Partial<AllActivities> = {}): Rig {
+function prepare(overrides: Partial<AllActivities & SlotActivities> = {}): Rig {
   const { activities } = createFakes();
   rigs.current.use({ ...activities, ...house.runs, ...overrides });
   return rigs.current;
@@ -194,6 +198,52 @@ describe('slots', () => {
     await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).terminate('test');
     await lost.terminate('test');
     expect((await night).state).toBe('succeeded');
+  });
+
+  it('are given back again when the queue could not be told', async () => {
+    const none = async (): Promise<never[]> => [];
+    const { client } = rigs.current;
+    const queue = createQueueActivities({ client, findSlotHolders: none, findSlotRequests: none });
+    let refused = 0;
+    const rig = prepare({
+      releaseSlot: async (grant) => {
+        refused += 1;
+        if (refused === 1) throw ApplicationFailure.nonRetryable('the queue cannot be reached');
+        await queue.releaseSlot(grant);
+      },
+    });
+    expect((await rig.night({ universe: 'tiny', sessionDate: S })).state).toBe('succeeded');
+    expect(refused).toBe(6);
+  });
+
+  it('of an earlier turn of a run are over when it asks for its next one, told or not', async () => {
+    const rig = prepare({
+      planIngestion: () => Context.current().cancelled,
+      releaseSlot: async () => undefined,
+    });
+    const night = await rig.startNight({ universe: 'tiny', sessionDate: S });
+    await eventually(
+      'it holds the slot',
+      async () => (await rig.queue().catch(() => undefined))?.holders.length === 1,
+    );
+    const ask = (turn: number): Promise<void> => {
+      const limits = { maxConcurrentJobs: 3, maxInstances: 1 };
+      const { workflowId, firstExecutionRunId: runId } = night;
+      const wish: SlotRequest = { taskRunId: 'again', turn, task: 'backtest', limits, workflowId, runId };
+      return rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).signal(REQUEST_SLOT, wish);
+    };
+    await ask(1);
+    await eventually('granted', async () => (await rig.queue()).holders.length === 2);
+    await ask(2);
+    await eventually('it was heard', async () => {
+      const history = await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).fetchHistory();
+      const signals = history.events?.filter((event) => event.workflowExecutionSignaledEventAttributes) ?? [];
+      return signals.length === 3;
+    });
+    const { holders, waiting } = await rig.queue();
+    expect(holders.map(({ taskRunId }) => taskRunId)).toContain('again');
+    expect(waiting).toEqual([]);
+    await night.terminate('test');
   });
 
   it('survive that the queue continues as new while signals come in', async () => {

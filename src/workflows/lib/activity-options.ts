@@ -67,7 +67,7 @@ export const PRESETS = {
     heartbeatMs: null,
     retry: { initialIntervalMs: 200, maximumIntervalMs: 30 * SECOND, maximumAttempts: null },
   },
-  // A signal to the queue: asked again by the starter itself, so it need not try for long.
+  // A signal to the queue: said again by whoever wanted to say it, so it need not try for long.
   slots: {
     kind: 'local',
     taskQueue: null,

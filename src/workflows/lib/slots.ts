@@ -38,18 +38,31 @@ export function createSlotDesk(): SlotDesk {
   const granted = new Set<string>();
 
   let releasing = 0;
+  let isClosing = false;
   // One question after the other: tasks of a night get their slots in the order in which they became ready.
   let asked: Promise<void> = Promise.resolve();
 
-  // The queue frees the slot of a closed run by itself, so a release that cannot be said is no failure.
   const release = (grant: SlotGrant): void => {
     granted.delete(keyOf(grant));
     releasing += 1;
-    CancellationScope.nonCancellable(() => releaseSlot({ taskRunId: grant.taskRunId, turn: grant.turn }))
-      .catch((error: unknown) => log.warn('slot not released', { ...grant, error: String(error) }))
-      .finally(() => {
-        releasing -= 1;
-      });
+    void CancellationScope.nonCancellable(() => sayReleased(grant)).finally(() => {
+      releasing -= 1;
+    });
+  };
+
+  /** Until it could be said: everyone else waits for this slot. Of a closed run the queue takes it back by itself. */
+  const sayReleased = async ({ taskRunId, turn }: SlotGrant): Promise<void> => {
+    for (let round = 0; ; round += 1) {
+      try {
+        await releaseSlot({ taskRunId, turn });
+        return;
+      } catch (error) {
+        log.warn('slot not released', { taskRunId, turn, error: String(error) });
+      }
+      if (isClosing) return;
+      const summary = 'gives a slot back again';
+      await condition(() => isClosing, ASK_AGAIN_MS[round] ?? 120_000, { summary });
+    }
   };
 
   setHandler(slotGrantedSignal, (grant) => {
@@ -96,8 +109,10 @@ export function createSlotDesk(): SlotDesk {
     }
   };
 
-  const settled = (): Promise<void> =>
-    CancellationScope.nonCancellable(() => condition(() => releasing === 0));
+  const settled = (): Promise<void> => {
+    isClosing = true;
+    return CancellationScope.nonCancellable(() => condition(() => releasing === 0));
+  };
 
   return { acquire, release, settled };
 }
