@@ -107,7 +107,15 @@ export type TaskTransition = {
 };
 
 /** A run that the queue knows: which task, and the starter to whom the grant goes. */
-export type SlotHolder = { taskRunId: string; turn: number; task: Task; workflowId: string; runId: string };
+export type SlotHolder = {
+  taskRunId: string;
+  turn: number;
+  task: Task;
+  workflowId: string;
+  runId: string;
+  /** Workflow id of the task itself; two runs of one session and universe share it. Absent in older histories. */
+  childId?: string;
+};
 
 export type ReviewDecision = 'retry' | 'skip' | 'abort';
 

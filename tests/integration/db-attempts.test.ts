@@ -106,6 +106,7 @@ describe('two attempts alive', () => {
       task: 'training',
       workflowId: run.starterWorkflowId,
       runId: run.starterRunId,
+      childId: `training/${run.sessionDate}/${run.universe}`,
     });
   });
 

@@ -135,6 +135,34 @@ describe('slots', () => {
     expect(most().same).toBe(1);
   });
 
+  it('are given to a run by hand when the night has done the same task of the same session', async () => {
+    const document = testConfig({ maxConcurrentJobs: 3 }) as { global_settings: { job_defaults: object } };
+    Object.assign(document.global_settings.job_defaults, { max_instances: 2 });
+    await house.configure(document);
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const { activities } = createFakes();
+    const rig = prepare({ planIngestion: (step) => held.then(() => activities.planIngestion(step)) });
+    const night = rig.night({ universe: 'tiny', sessionDate: S });
+    await eventually('the night has its slot', async () => {
+      const queue = await rig.queue().catch(() => undefined);
+      return queue?.holders.length === 1;
+    });
+    const other = request({ sessionDate: '2018-02-06' });
+    const same = request({});
+    const ended = [manual(rig, other), manual(rig, same)];
+    await eventually('the other session runs, the same one waits', async () => {
+      const { holders, waiting } = await rig.queue();
+      const [waits] = waiting;
+      return holders.length === 2 && waits?.taskRunId === same.requestId;
+    });
+    letGo();
+    expect(await Promise.all(ended)).toEqual(['succeeded', 'succeeded']);
+    expect((await night).state).toBe('succeeded');
+  });
+
   it('heal when the queue is terminated: the next one finds who waits, who runs keeps its slot', async () => {
     const { overrides, most } = gauge();
     let letGo: () => void = () => undefined;

@@ -175,7 +175,8 @@ export async function listTaskRuns(
 export async function findSlotHolders(sql: Queryable): Promise<SlotHolder[]> {
   return await sql<SlotHolder[]>`
     select task_run_id, fence_attempt / ${FENCE_TURN}::int as turn, task,
-      starter_workflow_id as workflow_id, starter_run_id as run_id
+      starter_workflow_id as workflow_id, starter_run_id as run_id,
+      concat_ws('/', task, session_date, universe) as child_id
     from ops.task_runs where state = 'running' order by created_at, task_run_id`;
 }
 
@@ -183,7 +184,8 @@ export async function findSlotHolders(sql: Queryable): Promise<SlotHolder[]> {
 export async function findSlotWaiters(sql: Queryable): Promise<(SlotHolder & { configHash: string })[]> {
   return await sql<(SlotHolder & { configHash: string })[]>`
     select task_run_id, case when attempts = 0 then 0 else fence_attempt / ${FENCE_TURN}::int + 1 end as turn,
-      task, starter_workflow_id as workflow_id, starter_run_id as run_id, config_hash
+      task, starter_workflow_id as workflow_id, starter_run_id as run_id, config_hash,
+      concat_ws('/', task, session_date, universe) as child_id
     from ops.task_runs where state = 'waiting' and reason = ${WAITS_FOR_SLOT}
     order by created_at, task_run_id`;
 }

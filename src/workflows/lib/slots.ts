@@ -19,7 +19,13 @@ const QUIET_MS = 2_000;
 /** A lost or terminated queue heals because everyone asks again; rarely enough to keep histories short. */
 const ASK_AGAIN_MS = [5_000, 30_000, 60_000, 120_000];
 
-export type SlotWish = { taskRunId: string; turn: number; task: Task; limits: SlotLimits };
+export type SlotWish = {
+  taskRunId: string;
+  turn: number;
+  task: Task;
+  limits: SlotLimits;
+  childId: string;
+};
 
 export type SlotDesk = {
   /** Resolves when the queue has granted the slot. `onWait` is called once if that takes a while. */

@@ -129,7 +129,8 @@ async function runOnce(
 ): Promise<Run> {
   const { plan, slots, turn, limits, attempts, used, enter } = options;
   const { task, taskRunId } = plan;
-  await slots.acquire({ taskRunId, turn, task, limits }, () => enter('waiting', WAITS_FOR_SLOT));
+  const childId = taskWorkflowId(task, options.input.sessionDate, options.input.universe);
+  await slots.acquire({ taskRunId, turn, task, limits, childId }, () => enter('waiting', WAITS_FOR_SLOT));
   const startedAtMs = Date.now();
   options.onState('running', null, { attempts: used + 1 });
   try {
