@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { createDriftActivities } from '../../src/activities/drift/activities.ts';
 import type { BacktestActivities, MetaFit, TaskResult } from '../../src/contracts/activities.ts';
+import { reportBacktestSchema } from '../../src/contracts/schemas/report.ts';
 import { findBacktest, readBacktestMetrics } from '../../src/db/queries/backtests.ts';
 import {
   insertPredictions,
@@ -128,7 +129,11 @@ describe('runBacktest', () => {
     const models = result['models'] as { model: string; grossReturn: number; netReturn: number }[];
     expect(models).toHaveLength(SCORED);
     // Two blocks leave the stack nothing to be fitted on before its first test block.
-    expect(models.find(({ model }) => model === 'meta')).toMatchObject({ sessions: 0, netReturn: null });
+    expect(models.find(({ model }) => model === 'meta')).toMatchObject({
+      sessions: 0,
+      netReturn: null,
+      topDecileExposure: null,
+    });
     for (const { grossReturn, netReturn } of models.filter(({ model }) => model !== 'meta')) {
       expect(netReturn).toBeLessThan(grossReturn);
     }
@@ -186,6 +191,30 @@ describe('runBacktest', () => {
     const full = 0.001 * (costs('logisticRegression')?.n ?? 0);
     expect(costs('logisticRegression')?.value).toBeCloseTo(full, 3);
     expect(costs('lightgbm')?.value).toBeLessThan(full);
+  });
+
+  it('says what the top decile holds more of, with the figures of the rows', async () => {
+    const result = reportBacktestSchema.parse(results.get(SECOND));
+    const stored = await readBacktestMetrics(rig.db('pipeline').sql, String(result['backtestId']));
+    const valueOf = (dimension: string, bucket: string, metric: string) =>
+      stored.find(
+        (row) =>
+          row.model === 'mlp' &&
+          row.dimension === dimension &&
+          row.bucket === bucket &&
+          row.metric === metric,
+      );
+    const exposure = result.models?.find(({ model }) => model === 'mlp')?.topDecileExposure;
+    expect(exposure?.beta.top).toBe(valueOf('exposure', 'all', 'betaTop')?.value);
+    expect(exposure?.beta.universe).toBeCloseTo(1, 1);
+    const { value, lower, upper } = valueOf('exposure', 'all', 'sizeRankDifference') ?? {};
+    expect(exposure?.sizeRank.difference).toEqual({ value, low: lower, high: upper });
+    expect(lower).toBeLessThan(upper ?? Number.NaN);
+    expect(exposure?.sectors.length).toBeGreaterThan(2);
+    for (const { sector, top, universe } of exposure?.sectors ?? []) {
+      expect(valueOf('sectorExposure', sector, 'topShare')?.value).toBe(top);
+      expect(valueOf('sectorExposure', sector, 'universeShare')?.value).toBe(universe);
+    }
   });
 
   it('says how likely the best score is overfitted, in words, rows and figures', async () => {

@@ -30,6 +30,7 @@ import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
 import { readJson } from '../training/shap-run.ts';
 import { earlierTrials } from './earlier-trials.ts';
+import { exposureResult } from './exposure-result.ts';
 import {
   holdoutResult,
   type NightHoldouts,
@@ -256,7 +257,7 @@ function netOf(performance: Performance | undefined): number | null {
 }
 
 /** A model without a traded session (the stack before its third block) has no returns, not returns of zero. */
-function modelResult({ name, evaluation, performance, fills, closedLate }: BacktestModel) {
+function modelResult({ name, evaluation, performance, fills, closedLate, exposure }: BacktestModel) {
   const traded = performance.sessions > 0;
   return {
     model: name,
@@ -275,6 +276,7 @@ function modelResult({ name, evaluation, performance, fills, closedLate }: Backt
     notFilled: fills.missing_entry + fills.missing_exit,
     closedLate: closedLate.trades,
     netReturnClosedLate: traded ? closedLate.totalNet : null,
+    topDecileExposure: exposureResult(exposure),
   };
 }
 

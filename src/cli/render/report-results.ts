@@ -1,5 +1,6 @@
 import type { RunReport } from '../../contracts/schemas/report.ts';
 import { formatNumber, formatTable } from './format.ts';
+import { exposureLines } from './report-exposure.ts';
 import {
   isRecord,
   type JsonObject,
@@ -124,6 +125,7 @@ export function backtestSection(report: RunReport, width: number): string[] {
       `${plain(backtest.borrowBpsPerYear)} bp a year to borrow; ${plain(backtest.trials)} trials counted. ` +
       'Deflated: probability that the Sharpe is more than luck over that many trials',
     ...baseLine(models),
+    ...exposureLines(backtest),
     ...(backtest.overfitting === undefined ? [] : [backtest.overfitting.words]),
     ...holdoutLines(backtest.holdout),
     ...recordsOf(backtest.benchmarks).map(({ name, words }) => `(${plain(name)}): ${plain(words)}`),

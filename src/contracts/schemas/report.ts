@@ -156,8 +156,38 @@ export const reportHoldoutSchema = z.looseObject({
     .describe('Quarters that nobody has looked at yet, and why not.'),
 });
 
+const shareSchema = z.number().min(0).max(1);
+
+/** What the top decile of a model's probabilities holds that all scored symbols do not, averages over sessions. */
+export const reportExposureSchema = z.strictObject({
+  beta: z
+    .strictObject({ top: z.number().nullable(), universe: z.number().nullable(), difference: intervalSchema })
+    .describe('Mean beta to the equal-weight universe over the 126 sessions before; null where unknown.'),
+  sizeRank: z
+    .strictObject({ top: z.number().nullable(), difference: intervalSchema })
+    .describe(
+      'Mean rank within the session by dollar volume of 21 sessions, 0 smallest to 1 largest; the universe is 0.5.',
+    ),
+  sectors: z
+    .array(z.strictObject({ sector: z.string(), top: shareSchema, universe: shareSchema }))
+    .describe('Share of each sector in the top decile and in all scored rows.'),
+});
+export type ReportExposure = z.infer<typeof reportExposureSchema>;
+
 /** What the backtest says; older nights lack what came later. */
 export const reportBacktestSchema = z.looseObject({
+  models: z
+    .array(
+      z.looseObject({
+        model: z.string(),
+        topDecileExposure: reportExposureSchema
+          .nullable()
+          .optional()
+          .describe('Null for a model without predictions out of sample.'),
+      }),
+    )
+    .optional()
+    .describe('The base models, the stack (`meta`) and its baseline (`meanLogit`).'),
   overfitting: reportOverfittingSchema.optional(),
   holdout: reportHoldoutSchema.optional(),
 });
