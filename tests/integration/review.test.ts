@@ -83,6 +83,17 @@ async function stateOf(handle: WorkflowHandle): Promise<{ state: string; reason:
 }
 
 describe('a failed task without retries', () => {
+  it('waits on while no worker is there, and takes the decision when one is again', async () => {
+    const rig = prepare(1);
+    const { handle, training } = await untilReview(rig);
+    await rig.stopWorkers();
+    const decided = rig.decide(handle, by('retry', training.taskRunId));
+    await rig.startWorkers();
+    expect(await decided).toMatchObject({ decision: 'retry', by: 'Ann' });
+    expect(await stateOf(handle)).toMatchObject({ state: 'succeeded' });
+    expect(await task('training')).toMatchObject({ state: 'succeeded', attempts: 2 });
+  });
+
   it('waits without a slot, is seen to wait, and runs anew on retry', async () => {
     const rig = prepare(1);
     const { handle, training } = await untilReview(rig);
