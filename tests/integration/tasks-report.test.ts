@@ -98,6 +98,27 @@ async function storeSignals(): Promise<void> {
           reasons: [{ feature: 'return5', value: null, contribution: 0.02 }],
         },
         {
+          ...common,
+          symbol: 'CVX',
+          rank: 2,
+          side: 'hold',
+          probability: 0.5,
+          reasonCode: 'inside_quantiles',
+          reasonWords: 'hold: rank 2 of 3 is outside the top and bottom 1',
+          reasons: [],
+        },
+        {
+          // As a version with the label `direction` leaves it.
+          ...common,
+          symbol: 'KO',
+          rank: 3,
+          side: 'sell',
+          probability: 0.47,
+          reasonCode: 'sell',
+          reasonWords: 'sell, rank 3 of 3',
+          reasons: [],
+        },
+        {
           symbol: 'GE',
           rank: null,
           side: 'not_scored',
@@ -253,8 +274,22 @@ describe('run report', () => {
       backtest: null,
       sizes,
       signals: [
-        { symbol: 'AAPL', signal: 'buy', rank: 1, reasons: [{ feature: 'return5', contribution: 0.02 }] },
-        { symbol: 'GE', signal: 'not_scored', rank: null, reason: expect.stringMatching(/doubtful/) },
+        {
+          symbol: 'AAPL',
+          signal: 'buy',
+          reading: 'outperform',
+          rank: 1,
+          reasons: [{ feature: 'return5', contribution: 0.02 }],
+        },
+        { symbol: 'CVX', signal: 'hold', reading: 'hold', rank: 2 },
+        { symbol: 'KO', signal: 'sell', reading: 'sell', rank: 3 },
+        {
+          symbol: 'GE',
+          signal: 'not_scored',
+          reading: 'not_scored',
+          rank: null,
+          reason: expect.stringMatching(/doubtful/),
+        },
       ],
     });
     await insertUniverseList(rig.db('pipeline').sql, {

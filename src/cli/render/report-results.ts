@@ -40,7 +40,8 @@ export function signalSection(report: RunReport, width: number): string[] {
   const rows = shown.map((signal) => [
     `  ${signal.rank ?? '–'}`,
     signal.symbol,
-    wordOf(signal, scan),
+    // Under the excess label a buy is a bet on beating the median, and reads like that.
+    signal.reading ?? signal.signal,
     formatNumber(signal.probability),
     why(signal, reasons),
   ]);
@@ -48,12 +49,6 @@ export function signalSection(report: RunReport, width: number): string[] {
     ...formatTable([['  rank', 'symbol', 'signal', 'p', 'why'], ...rows], [0]),
     ...scanLines(report, scan).flatMap((line) => wrap(line, width)),
   ]);
-}
-
-/** Under the excess label a buy is a bet on beating the median, and reads like that. */
-function wordOf({ signal }: Signal, { labelKind }: JsonObject): string {
-  if (labelKind !== 'excess') return signal;
-  return signal === 'buy' ? 'outperform' : signal === 'sell' ? 'underperform' : signal;
 }
 
 function why({ reasons, reason }: Signal, count: number): string {

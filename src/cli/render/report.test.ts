@@ -340,7 +340,11 @@ describe('renderReport of a real night', () => {
   it('shows the strongest of both sides with their reasons when signals were issued', () => {
     const signals = real.signals.map((signal, index) => ({
       ...signal,
-      signal: index < 6 ? ('buy' as const) : index > 11 ? ('sell' as const) : signal.signal,
+      ...(index < 6
+        ? { signal: 'buy' as const, reading: 'outperform' as const }
+        : index > 11
+          ? { signal: 'sell' as const, reading: 'underperform' as const }
+          : {}),
       reasons: [
         { feature: 'return5', value: 0.02, contribution: 0.0312 },
         { feature: 'smaGap200', value: -0.1, contribution: -0.0104 },

@@ -80,7 +80,16 @@ export type ReportSizes = z.infer<typeof reportSizesSchema>;
 export const reportSignalSchema = z.looseObject({
   symbol: z.string(),
   rank: z.int().min(1).nullable(),
-  signal: z.enum(['buy', 'sell', 'hold', 'not_scored']),
+  signal: z
+    .enum(['buy', 'sell', 'hold', 'not_scored'])
+    .describe('Side of the book: buy is the top, sell the bottom of the session, whatever the label.'),
+  reading: z
+    .enum(['outperform', 'underperform', 'buy', 'sell', 'hold', 'not_scored'])
+    .optional()
+    .describe(
+      'What the signal claims: outperform or underperform the median of the universe under the label `excess`, ' +
+        'buy or sell under `direction`. Reports written by older versions lack it.',
+    ),
   probability: z.number().min(0).max(1).nullable(),
   confidence: z.number().min(0).max(1).nullable(),
   reason: z.string().nullable(),

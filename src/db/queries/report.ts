@@ -158,6 +158,7 @@ function signalReport(signal: StoredSignal) {
     symbol: signal.symbol,
     rank: signal.rank,
     signal: signal.side,
+    reading: readingOf(signal),
     probability: signal.probability,
     baseRate: signal.baseRate,
     confidence: signal.confidence,
@@ -168,4 +169,9 @@ function signalReport(signal: StoredSignal) {
     featureSetVersion: signal.featureSetVersion,
     dataCutoff: signal.dataCutoff,
   };
+}
+
+/** The word the scan left with an issued signal, by its version's label; that of any other one is its side. */
+function readingOf({ side, reasonCode }: StoredSignal): string {
+  return side === 'buy' || side === 'sell' ? reasonCode : side;
 }
