@@ -5,17 +5,11 @@ import { ensureSetup, reportSetupFailure } from '../scripts/setup.mjs';
 async function prepare() {
   try {
     await ensureSetup();
-  } catch (error) {
-    reportSetupFailure(error);
-    return false;
-  }
-  try {
     const { build } = await import('../scripts/build.mjs');
     await build();
     return true;
   } catch (error) {
-    console.error(`build failed: ${error.message}`);
-    process.exitCode = 1;
+    reportSetupFailure(error);
     return false;
   }
 }

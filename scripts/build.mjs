@@ -13,6 +13,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { projectRoot } from './lib/paths.mjs';
 import { hashOf, readStamp, writeStamp } from './lib/stamp.mjs';
+import { runStep } from './lib/steps.mjs';
 
 const dist = join(projectRoot, 'dist');
 const stampPath = join(dist, '.build.json');
@@ -51,8 +52,19 @@ export async function build() {
   const buildsWorkflows =
     existsSync(workflowEntry) &&
     (stamp.workflows !== hashes.workflows || !existsSync(join(dist, 'workflows.js')));
-  await Promise.all([builtApp && bundleApp(), buildsWorkflows && bundleWorkflows()]);
-  if (builtApp || buildsWorkflows) writeStamp(stampPath, hashes);
+  if (builtApp || buildsWorkflows) {
+    const parts = [
+      ...(builtApp ? ['the command and the worker'] : []),
+      ...(buildsWorkflows ? ['the workflows'] : []),
+    ];
+    await runStep({
+      name: 'build',
+      what: `bundling ${parts.join(' and ')} into dist/`,
+      abort: new AbortController(),
+      work: () => Promise.all([builtApp && bundleApp(), buildsWorkflows && bundleWorkflows()]),
+    });
+    writeStamp(stampPath, hashes);
+  }
   return { app: builtApp, workflows: buildsWorkflows };
 }
 

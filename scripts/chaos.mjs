@@ -3,11 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from './lib/paths.mjs';
-import { ensureSetup } from './setup.mjs';
+import { ensureSetup, reportSetupFailure } from './setup.mjs';
 
-await ensureSetup();
-const { build } = await import('./build.mjs');
-await build();
+try {
+  await ensureSetup({ ownTemporal: true });
+  const { build } = await import('./build.mjs');
+  await build();
+} catch (error) {
+  reportSetupFailure(error);
+  process.exit();
+}
 
 const table = join(projectRoot, 'test-artifacts', 'chaos.md');
 mkdirSync(join(projectRoot, 'test-artifacts'), { recursive: true });

@@ -10,20 +10,22 @@ import { runStep, SetupError } from './lib/steps.mjs';
 import { findTemporal, installTemporal } from './lib/temporal-server.mjs';
 
 /**
- * Makes sure that everything a start needs is there. `dev` adds the Python packages of the tests.
+ * Makes sure that everything a start needs is there. `dev` adds the Python packages of the tests, `ownTemporal` the
+ * server also where the environment names a cluster.
  * Sets NIGHTSHIFT_TEMPORAL_BIN for this process and its children. Throws the first failure, already printed.
  */
-export async function ensureSetup({ dev = false } = {}) {
+export async function ensureSetup({ dev = false, ownTemporal = false } = {}) {
   requireNodeVersion();
-  const external = usesExternalTemporal();
+  const external = !ownTemporal && usesExternalTemporal();
   const isReady = async () =>
     nodePackagesReady() && pythonReady({ dev }) && (external || (await findTemporal()) !== null);
-  if (!(await isReady())) await withSetupLock(() => runMissingSteps({ dev, external }));
+  if (!(await isReady())) await withSetupLock((signal) => runMissingSteps({ dev, external, signal }));
   if (!external) process.env.NIGHTSHIFT_TEMPORAL_BIN ??= (await findTemporal()) ?? '';
 }
 
-async function runMissingSteps({ dev, external }) {
+async function runMissingSteps({ dev, external, signal }) {
   const abort = new AbortController();
+  signal.addEventListener('abort', () => abort.abort('it was interrupted'), { once: true });
   const steps = [];
   if (!nodePackagesReady()) {
     const what = 'installing the Node packages of package-lock.json (npm ci)';
@@ -58,7 +60,7 @@ export function reportSetupFailure(error) {
     process.stderr.write(`set-up failed: ${error instanceof SetupError ? error.message : error.stack}\n`);
     for (const line of error.advice ?? []) process.stderr.write(`  ${line}\n`);
   }
-  process.exitCode = 1;
+  process.exitCode = error.exitCode ?? 1;
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -1,27 +1,29 @@
 // Runs a command without showing its output, and reads the cause out of it when it fails.
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
+import { spawnGuarded } from './guarded.mjs';
 import { SetupError } from './steps.mjs';
 
 const MAX_OUTPUT = 200_000;
 
-/** Runs to the end. Resolves `{ code, output }` with both streams; code is 127 when it cannot be started. */
+/**
+ * Runs to the end. Resolves `{ code, output }` with both streams; code is 127 when it cannot be started. It ends, with
+ * all that it started, when `signal` aborts and when this process is gone.
+ */
 export function capture(command, args, { signal, ...options } = {}) {
   if (signal?.aborted) return Promise.resolve({ code: 130, output: 'stopped' });
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const { child, stop } = spawnGuarded(command, args, options);
     let output = '';
     const collect = (chunk) => (output = (output + chunk).slice(-MAX_OUTPUT));
-    const kill = () => child.kill('SIGTERM');
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
-    signal?.addEventListener('abort', kill, { once: true });
-    process.once('exit', kill);
+    signal?.addEventListener('abort', stop, { once: true });
+    process.once('exit', stop);
     const finish = (code) => {
-      signal?.removeEventListener('abort', kill);
-      process.removeListener('exit', kill);
+      signal?.removeEventListener('abort', stop);
+      process.removeListener('exit', stop);
       resolve({ code, output });
     };
     child.once('error', (error) => {

@@ -9,6 +9,8 @@ import { hashOf, readStamp, writeStamp } from './stamp.mjs';
 const lockPath = join(projectRoot, 'package-lock.json');
 const stampPath = join(projectRoot, 'node_modules', '.nightshift-setup.json');
 
+/** What compiled parts are made for: system, processor, ABI of Node. */
+const target = () => `${process.platform}-${process.arch}-${process.versions.modules}`;
 const wanted = () => hashOf(readFileSync(lockPath), process.platform, process.arch, process.versions.modules);
 
 /** True when node_modules was made from this lockfile, by set-up or by npm itself. */
@@ -16,14 +18,16 @@ export function nodePackagesReady() {
   const hash = wanted();
   if (readStamp(stampPath).hash === hash) return true;
   if (!npmInstalledSameVersions()) return false;
-  writeStamp(stampPath, { hash });
+  writeStamp(stampPath, { hash, target: target() });
   return true;
 }
 
-/** npm's own record of what is installed; it lets a developer's `npm install x` stand without `npm ci`. */
+/**
+ * npm's own record of what is installed; it lets a developer's `npm install x` stand without `npm ci`. Only of what was
+ * installed for this system: the packages of another one are optional, so that they are missing tells nothing.
+ */
 function npmInstalledSameVersions() {
-  const stamp = readStamp(stampPath);
-  if (stamp.hash === undefined) return false;
+  if (readStamp(stampPath).target !== target()) return false;
   const installed = readStamp(join(projectRoot, 'node_modules', '.package-lock.json')).packages ?? {};
   const { packages } = JSON.parse(readFileSync(lockPath, 'utf8'));
   return Object.entries(packages).every(
@@ -62,8 +66,10 @@ export async function installNodePackages({ signal }) {
       ...(/can only install|not in sync|Missing:/.test(output)
         ? ['package.json and package-lock.json disagree: run `npm install` and commit the lockfile.']
         : []),
-      ...(/command not found|ENOENT.*npm/.test(output) ? ['npm was not found: it comes with Node.js.'] : []),
+      ...(/npm: (command )?not found|ENOENT.*npm/.test(output)
+        ? ['npm was not found: it comes with Node.js.']
+        : []),
     ],
   });
-  writeStamp(stampPath, { hash: wanted() });
+  writeStamp(stampPath, { hash: wanted(), target: target() });
 }

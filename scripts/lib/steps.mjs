@@ -34,13 +34,13 @@ export async function runStep({ name, what, abort, work }) {
     return result;
   } catch (error) {
     if (abort.signal.aborted) {
-      say(`[${name}] stopped after ${secondsSince(startedAt)}, because another step failed`);
+      say(`[${name}] stopped after ${secondsSince(startedAt)}, because ${abort.signal.reason}`);
       throw error;
     }
     say(`[${name}] FAILED after ${secondsSince(startedAt)}: ${error.message}`);
     for (const line of error.advice ?? []) say(`[${name}]   ${line}`);
-    abort.abort();
-    throw error;
+    abort.abort('another step failed');
+    throw Object.assign(error, { printed: true });
   } finally {
     clearInterval(timer);
   }

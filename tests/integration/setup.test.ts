@@ -1,13 +1,15 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { projectRoot, TEMPORAL_CLI_VERSION } from '../../scripts/lib/paths.mjs';
+import { removeStale } from '../../scripts/lib/setup-lock.mjs';
+import { identify, isRunning, type ProcessIdentity } from '../../src/runtime/process-identity.ts';
 import { requireGlibc } from '../../scripts/lib/libc.mjs';
 import { CONNECT_LIMIT_MS, downloadTemporal, PINNED_SHA256 } from '../../scripts/lib/temporal-download.mjs';
 
@@ -34,25 +36,33 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-/** Runs set-up in the copy, with nothing on the PATH but our own programs. */
-function setup(env: Record<string, string> = {}): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(project, 'scripts', 'setup.mjs')], {
-      cwd: project,
-      env: {
-        PATH: programs,
-        HOME: root,
-        XDG_CACHE_HOME: join(root, 'cache'),
-        NIGHTSHIFT_TEMPORAL_DOWNLOAD: '0',
-        ...env,
-      },
-    });
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+type Run = {
+  process: ChildProcess;
+  output: () => string;
+  over: Promise<{ code: number | null; output: string }>;
+};
+
+/** Starts a script of the copy, with nothing on the PATH but our own programs. */
+function start(env: Record<string, string> = {}, script = 'setup.mjs'): Run {
+  const child = spawn(process.execPath, [join(project, 'scripts', script)], {
+    cwd: project,
+    env: {
+      PATH: programs,
+      HOME: root,
+      XDG_CACHE_HOME: join(root, 'cache'),
+      NIGHTSHIFT_TEMPORAL_DOWNLOAD: '0',
+      ...env,
+    },
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const over = new Promise<{ code: number | null; output: string }>((resolve) => {
     child.once('close', (code) => resolve({ code, output }));
   });
+  return { process: child, output: () => output, over };
 }
+const setup = (env: Record<string, string> = {}): Run['over'] => start(env).over;
 
 async function program(name: string, script: string): Promise<void> {
   await writeFile(join(programs, name), `#!/bin/sh\n${script}\n`);
@@ -187,6 +197,184 @@ printf '#!/bin/sh\\necho "temporal version 0 (Server 1.31.2, UI 2)"\\n' > "$2"
     const again = await setup();
     expect(again).toMatchObject({ code: 0 });
     expect(again.output).not.toContain('building');
+  });
+});
+
+describe('the lock', () => {
+  let lock: string;
+  /** A build that takes as long as the file `hold` is there, and says when two of them run at once. */
+  beforeEach(async () => {
+    await nodePackagesDone();
+    await pythonDone();
+    const cache = join(root, 'cache', 'nightshift');
+    await mkdir(cache, { recursive: true });
+    lock = join(cache, `setup-${hashOf([project]).slice(0, 16)}.lock`);
+    await program(
+      'go',
+      `if [ "$1" = version ]; then echo "go version go1.26.4 linux/amd64"; exit; fi
+/bin/mkdir ${root}/building || echo two >> ${root}/overlap
+trap "" TERM
+echo $$ >> ${root}/pids
+/bin/sh -c 'echo $$ >> ${root}/pids; while [ -e ${root}/hold ]; do /bin/sleep 0.05; done'
+while [ "$1" != -o ]; do shift; done
+printf '#!/bin/sh\\necho "temporal version 0 (Server 1.31.2, UI 2)"\\n' > "$2"
+/bin/chmod 755 "$2"
+/bin/rmdir ${root}/building`,
+    );
+  });
+
+  const pidsOfBuild = async (): Promise<ProcessIdentity[]> => {
+    const pids = (await readFile(join(root, 'pids'), 'utf8')).trim().split('\n').map(Number);
+    expect(pids).toHaveLength(2);
+    return (await Promise.all(pids.map(identify))).filter((identity) => identity !== null);
+  };
+  /** The processes of a build that goes on until it is ended. */
+  const untilBuilding = (): Promise<ProcessIdentity[]> =>
+    vi.waitFor(pidsOfBuild, { timeout: 20_000, interval: 20 });
+
+  it('of a killed set-up is taken over, also when its pid belongs to another process by now', async () => {
+    const earlier = { ...(await identify(process.pid)), startedAt: 'before the last boot', children: [] };
+    await writeFile(lock, JSON.stringify(earlier));
+    expect(await setup()).toMatchObject({ code: 0 });
+    await rm(join(root, 'cache', 'nightshift', 'temporal'), { recursive: true });
+    await writeFile(lock, String(process.pid));
+    expect(await setup()).toMatchObject({ code: 0 });
+    expect((await readdir(dirname(lock))).filter((name) => name.includes('.lock'))).toEqual([]);
+  });
+
+  it('of one that runs is waited for, here by its process and elsewhere by its sign of life', async () => {
+    const holder = { ...(await identify(process.pid)), children: [] };
+    for (const living of [holder, { ...holder, pid: 1, startedAt: 'there', host: `not-${hostname()}` }]) {
+      await writeFile(lock, JSON.stringify(living));
+      const waiting = start();
+      await vi.waitFor(() => expect(waiting.output()).toContain('another set-up of this folder is running'), {
+        timeout: 20_000,
+      });
+      expect(waiting.output()).not.toContain('building');
+      await rm(lock);
+      expect(await waiting.over).toMatchObject({ code: 0 });
+      await rm(join(root, 'cache', 'nightshift', 'temporal'), { recursive: true });
+    }
+  });
+
+  it('is not taken from one that was faster to take over', async () => {
+    await writeFile(lock, 'the new one');
+    removeStale(lock, 'the stale one');
+    expect(await readFile(lock, 'utf8')).toBe('the new one');
+    removeStale(lock, 'the new one');
+    expect((await readdir(dirname(lock))).filter((name) => name.includes('.lock'))).toEqual([]);
+  });
+
+  it('lets one of several at a time work that find a stale one', async () => {
+    await writeFile(lock, JSON.stringify({ pid: 4_194_303, startedAt: 'x', host: hostname(), children: [] }));
+    const outcomes = await Promise.all([1, 2, 3, 4].map(() => setup()));
+    expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(await readdir(root)).not.toContain('overlap');
+  });
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+    ['SIGHUP', 129],
+  ] as const)('is free and nothing runs on after %s', async (signal, code) => {
+    await writeFile(join(root, 'hold'), '');
+    const run = start();
+    const build = await untilBuilding();
+    run.process.kill(signal);
+    const { code: ended, output } = await run.over;
+    expect(ended).toBe(code);
+    expect(output).toContain('because it was interrupted');
+    expect(output).not.toContain('    at ');
+    for (const identity of build) expect(await isRunning(identity)).toBe(false);
+    expect((await readdir(dirname(lock))).filter((name) => name.includes('.lock'))).toEqual([]);
+  });
+
+  it('is held after kill -9 until what was started is gone too, which is soon', async () => {
+    await writeFile(join(root, 'hold'), '');
+    const run = start();
+    const build = await untilBuilding();
+    run.process.kill('SIGKILL');
+    await run.over;
+    // It ignores the polite signal: the next one may not begin meanwhile.
+    const next = start();
+    await vi.waitFor(() => expect(next.output()).toContain('another set-up of this folder is running'), {
+      timeout: 20_000,
+    });
+    await vi.waitFor(() => expect(next.output()).toContain('building'), { timeout: 20_000, interval: 10 });
+    for (const identity of build) expect(await isRunning(identity)).toBe(false);
+    await rm(join(root, 'hold'));
+    await rm(join(root, 'building'), { recursive: true });
+    await next.over;
+  });
+});
+
+describe('Node packages', () => {
+  const platform = `${process.platform}-${process.arch}-${process.versions.modules}`;
+  beforeEach(async () => {
+    await pythonDone();
+    await program('temporal', temporalReporting('1.31.2'));
+    await program('npm', 'echo "$@" >> ' + join(root, 'npm-calls'));
+    // What npm writes for this lockfile, without the packages of other systems.
+    const { packages }: { packages: Record<string, { optional?: boolean }> } = JSON.parse(
+      await readFile(join(project, 'package-lock.json'), 'utf8'),
+    );
+    const installed = Object.entries(packages).filter(([path, { optional }]) => path !== '' && !optional);
+    await mkdir(join(project, 'node_modules'));
+    await writeFile(
+      join(project, 'node_modules', '.package-lock.json'),
+      JSON.stringify({ packages: Object.fromEntries(installed) }),
+    );
+  });
+  const npmCalls = (): Promise<string> => readFile(join(root, 'npm-calls'), 'utf8').catch(() => '');
+
+  it('stand that a developer installed here, whatever the lockfile was before', async () => {
+    await stamp(join(project, 'node_modules'), { hash: 'of the lockfile before', target: platform });
+    expect(await setup()).toMatchObject({ code: 0 });
+    expect(await npmCalls()).toBe('');
+  });
+
+  it.each([
+    ['another system', 'darwin-arm64-127'],
+    ['another Node', `${process.platform}-${process.arch}-1`],
+    ['one that is not known', undefined],
+  ])('that were installed for %s are installed anew', async (_which, target) => {
+    await stamp(join(project, 'node_modules'), { hash: 'of the same lockfile there', target });
+    expect(await setup()).toMatchObject({ code: 0 });
+    expect(await npmCalls()).toBe('ci --no-audit --no-fund\n');
+    expect(await setup()).toMatchObject({ code: 0 });
+    expect(await npmCalls()).toBe('ci --no-audit --no-fund\n');
+  });
+});
+
+describe('the test command', () => {
+  it('ends with counts when its set-up fails, and needs a server whatever cluster is named', async () => {
+    await nodePackagesDone();
+    await pythonDone();
+    const venv = join(project, '.venv');
+    const locks = { runtime: 'requirements.lock', dev: 'requirements-dev.lock' };
+    const hashes = Object.entries(locks).map(async ([kind, name]) => [
+      kind,
+      hashOf([await readFile(join(project, 'ml', name)), venv]),
+    ]);
+    await stamp(venv, Object.fromEntries(await Promise.all(hashes)));
+    const { code, output } = await start({ TEMPORAL_ADDRESS: 'temporal.example.org:7233' }, 'test.mjs').over;
+    expect(code).toBe(1);
+    expect(output).toContain('Go was not found');
+    expect(output).not.toContain('    at ');
+    expect(output.trim().split('\n').at(-1)).toBe('0 passed, 1 failed');
+  });
+});
+
+describe('the build', () => {
+  it('says what it does and how long it took, when it does something', async () => {
+    await symlink(join(projectRoot, 'node_modules'), join(project, 'node_modules'));
+    await mkdir(join(project, 'src', 'cli'), { recursive: true });
+    await writeFile(join(project, 'src', 'cli', 'main.ts'), 'export const answer: number = 42;\n');
+    const first = await start({}, 'build.mjs').over;
+    expect(first.code, first.output).toBe(0);
+    expect(first.output).toMatch(/^\[build\] bundling the command and the worker into dist\/$/m);
+    expect(first.output).toMatch(/^\[build\] done in \d+\.\d s$/m);
+    expect((await start({}, 'build.mjs').over).output).not.toContain('[build]');
   });
 });
 

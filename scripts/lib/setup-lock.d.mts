@@ -1,0 +1,1 @@
+export function removeStale(path: string, judged: string): void;
