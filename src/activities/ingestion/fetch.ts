@@ -1,6 +1,8 @@
 import type { TaskStep } from '../../contracts/activities.ts';
 import { type KnownSessions, readKnownSessions, readMissingSessions } from '../../db/queries/bars-write.ts';
 import type { Queryable } from '../../db/client.ts';
+import { epochDayOf, lowerBound } from '../../domain/bars.ts';
+import type { ExchangeCalendar } from '../../domain/calendar.ts';
 import type { BarsValue, RangeRequest, SymbolResult, SymbolsRequest } from '../../providers/port.ts';
 import { groupBy } from './group.ts';
 import type { IngestionNight } from './night.ts';
@@ -91,7 +93,7 @@ async function readNeeds(
     const first = calendar.indexOf(
       calendar.sessionOf(fromSession)?.sessionDate ?? calendar.next(fromSession),
     );
-    const newest = one.newestKnown === null ? first - 1 : calendar.indexOf(one.newestKnown);
+    const newest = one.newestKnown === null ? first - 1 : indexThrough(calendar, one.newestKnown);
     const contiguous = one.known === newest - first + 1;
     if (!contiguous) holed.push({ symbol, fromSession });
     const missing =
@@ -104,6 +106,11 @@ async function readNeeds(
   return needs.map((need) =>
     isHoled.has(need.symbol) ? { ...need, missing: holes.get(need.symbol) ?? null } : need,
   );
+}
+
+/** Position of the newest session up to a date: what was one when it was stored may be none by now. */
+function indexThrough(calendar: ExchangeCalendar, date: string): number {
+  return lowerBound(calendar.epochDays, epochDayOf(date) + 1) - 1;
 }
 
 async function fetchGroup(group: FetchedSymbol[], input: FetchInput): Promise<void> {
@@ -142,7 +149,7 @@ function rangeOf(input: {
   const { overlapSessions } = night.config.ingestion;
   const starts = need.missing === null ? [] : [need.missing.first];
   if (need.newestBar !== null && overlapSessions > 0) {
-    const index = Math.max(0, calendar.indexOf(need.newestBar) - (overlapSessions - 1));
+    const index = Math.max(0, indexThrough(calendar, need.newestBar) - (overlapSessions - 1));
     starts.push(calendar.at(index).sessionDate);
   }
   const from = starts.sort()[0];

@@ -3,6 +3,7 @@ import { onlyRow } from '../client.ts';
 import { copyIn, type CopyColumn } from '../copy.ts';
 import { databaseErrorCode } from '../errors.ts';
 import { mergeRows } from '../merge.ts';
+import { calendarDates } from './sessions.ts';
 
 /** Bars to write: rows ordered by symbol and date; `codes[row]` picks the symbol. NaN = null. */
 export type BarRows = {
@@ -221,7 +222,10 @@ export type KnownSessions = {
   hasLater: boolean;
 };
 
-/** How much of each symbol's sessions is known, from its own first one to the night's. */
+/**
+ * How much of each symbol's sessions is known, from its own first one to the night's. Dates that are no session (any
+ * more) do not count: there may be rows of a session that was closed or taken back since.
+ */
 export async function readKnownSessions(
   sql: Queryable,
   input: { symbols: readonly { symbol: string; fromSession: string }[]; throughSession: string },
@@ -232,19 +236,22 @@ export async function readKnownSessions(
     with asked as (
       select symbol collate "C" as symbol, from_session
       from unnest(${symbols}::text[], ${from}::date[]) as a(symbol, from_session)),
+    calendar as materialized (${calendarDates(sql)}),
     stored as (
       select a.symbol,
-        count(*) filter (where b.session_date between a.from_session and ${input.throughSession}) as bars,
+        count(*) filter (where c.session_date between a.from_session and ${input.throughSession}) as bars,
         min(b.session_date) as oldest,
-        max(b.session_date) filter (where b.session_date <= ${input.throughSession}) as newest,
+        max(c.session_date) filter (where c.session_date <= ${input.throughSession}) as newest,
         max(b.session_date) > ${input.throughSession} as has_later
-      from asked a join market.bars b on b.symbol = a.symbol group by a.symbol),
+      from asked a join market.bars b on b.symbol = a.symbol
+      left join calendar c on c.session_date = b.session_date group by a.symbol),
     without as (
       select a.symbol, count(distinct o.session_date) as rows, max(o.session_date) as newest
       from asked a
       join (select symbol, session_date from market.quarantine where subject = 'bar'
             union all select symbol, session_date from market.gaps) o
         on o.symbol = a.symbol and o.session_date between a.from_session and ${input.throughSession}
+      join calendar c on c.session_date = o.session_date
       where not exists (select 1 from market.bars b
         where b.symbol = o.symbol and b.session_date = o.session_date)
       group by a.symbol)
@@ -273,11 +280,7 @@ export async function readMissingSessions(
       union all select symbol, session_date from market.gaps where symbol = any(${symbols}))
     select a.symbol, min(s.session_date) as first, max(s.session_date) as last
     from asked a
-    join (
-      select coalesce(o.session_date, s.session_date) as session_date
-      from market.sessions s
-      full join (select * from market.session_overrides where removed_at is null) o using (session_date)
-      where o.kind is distinct from 'closed') s
+    join (${calendarDates(sql)}) s
       on s.session_date between a.from_session and ${input.throughSession}
     left join known k on k.symbol = a.symbol and k.session_date = s.session_date
     where k.symbol is null

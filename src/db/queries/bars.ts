@@ -9,6 +9,7 @@ import { type BarTable, joinTables, readPackedBars } from '../bar-columns.ts';
 import type { Queryable, Tx } from '../client.ts';
 import { onlyRow } from '../client.ts';
 import { dateLiteral, instantLiteral, textArrayLiteral } from '../literals.ts';
+import { calendarDates } from './sessions.ts';
 
 /** `bars.state` by number. */
 export const BAR_STATE = { provisional: 0, final: 1, revised: 2 } as const;
@@ -126,18 +127,19 @@ export async function readSymbolsAfter(
   return rows.map(({ symbol }) => symbol);
 }
 
-/** First and last bar up to a session and how many there are, by symbol. */
+/** First and last bar of a session up to the given one and how many there are, by symbol. */
 export async function readBarSpans(
   sql: Queryable,
   input: { symbols: readonly string[]; throughSession: string },
 ): Promise<{ symbol: string; first: string; last: string; bars: number }[]> {
   return await sql<{ symbol: string; first: string; last: string; bars: number }[]>`
     select symbol, min(session_date) as first, max(session_date) as last, count(*) as bars
-    from market.bars where symbol = any(${[...input.symbols]}) and session_date <= ${input.throughSession}
+    from market.bars join (${calendarDates(sql)}) c using (session_date)
+    where symbol = any(${[...input.symbols]}) and session_date <= ${input.throughSession}
     group by symbol`;
 }
 
-/** Bars whose predecessor lies more than so many days back. */
+/** Bars of sessions whose predecessor lies more than so many days back. */
 export async function readDistantBars(
   sql: Queryable,
   input: { symbols: readonly string[]; throughSession: string; moreThanDays: number },
@@ -145,7 +147,8 @@ export async function readDistantBars(
   return await sql<{ symbol: string; previous: string; sessionDate: string }[]>`
     select symbol, previous, session_date from (
       select symbol, session_date, lag(session_date) over (partition by symbol order by session_date) as previous
-      from market.bars where symbol = any(${[...input.symbols]}) and session_date <= ${input.throughSession}) b
+      from market.bars join (${calendarDates(sql)}) c using (session_date)
+      where symbol = any(${[...input.symbols]}) and session_date <= ${input.throughSession}) b
     where session_date - previous > ${input.moreThanDays} order by symbol, session_date`;
 }
 
@@ -200,7 +203,7 @@ export async function insertBarSource(
   return onlyRow(rows, 'bar source').sourceId;
 }
 
-/** Members with a bar, and with a usable one, on a session; their rows and known gaps up to it. */
+/** Members with a bar, and with a usable one, on a session; their rows and known gaps on sessions up to it. */
 export async function sessionCoverage(
   sql: Queryable,
   input: { symbols: readonly string[]; sessionDate: string; fromSession: string; universeVersion: string },
@@ -209,17 +212,18 @@ export async function sessionCoverage(
   const [row] = await sql<{ onSession: number; doubtful: number; gaps: number; rows: number }[]>`
     with today as (
       select symbol from market.bars
-      where symbol = any(${symbols}) and session_date = ${input.sessionDate})
+      where symbol = any(${symbols}) and session_date = ${input.sessionDate}),
+    calendar as materialized (${calendarDates(sql)})
     select (select count(*) from today) as on_session,
       (select count(distinct f.symbol) from market.bar_flags f join today using (symbol)
        where f.session_date = ${input.sessionDate} and f.severity = 'doubtful'
          and f.scope in ('', ${input.universeVersion}) and f.available_session <= ${input.sessionDate}
          and (f.resolved_session is null or f.resolved_session > ${input.sessionDate})) as doubtful,
-      (select count(*) from market.gaps g
+      (select count(*) from market.gaps g join calendar using (session_date)
        where g.symbol = any(${symbols}) and g.session_date between ${input.fromSession} and ${input.sessionDate}
          and not exists (select 1 from market.bars b
            where b.symbol = g.symbol and b.session_date = g.session_date)) as gaps,
-      (select count(*) from market.bars
+      (select count(*) from market.bars join calendar using (session_date)
        where symbol = any(${symbols}) and session_date between ${input.fromSession} and ${input.sessionDate}) as rows`;
   const counted = onlyRow(row === undefined ? [] : [row], 'coverage');
   return {

@@ -48,6 +48,14 @@ export async function storeSessions(tx: Tx, sessions: readonly ExchangeSession[]
   return result.inserted + result.updated;
 }
 
+/** Part of a statement: the dates of all sessions as `session_date`, with the corrections that hold now. */
+export function calendarDates(sql: Queryable) {
+  return sql`
+    select session_date from market.sessions s
+    full join (select * from market.session_overrides where removed_at is null) o using (session_date)
+    where o.kind is distinct from 'closed'`;
+}
+
 type OverrideRow = {
   sessionDate: string;
   kind: 'closed' | 'early_close' | 'hours';
