@@ -29,6 +29,17 @@ describe('long gaps', () => {
     expect(gaps[0]?.sessions).toBeGreaterThan(200);
   });
 
+  it('begin at a bar of a day that is no session, and do not end at one', () => {
+    // 2018-01-06 and 2018-02-10 are Saturdays.
+    expect(find(['2018-01-06', '2018-02-12'])).toEqual([
+      { lastBefore: '2018-01-06', firstAfter: '2018-02-12', sessions: 25 },
+    ]);
+    expect(find(['2018-02-12'], 20, '2018-01-06')).toMatchObject([{ sessions: 25 }]);
+    expect(find(['2018-01-05', '2018-02-10', '2018-02-12'])).toEqual([
+      { lastBefore: '2018-01-05', firstAfter: '2018-02-12', sessions: 25 },
+    ]);
+  });
+
   it('are longer than the limit, not as long', () => {
     // 2018-01-01 is a Monday: between it and Tuesday four weeks later lie 20 weekdays.
     expect(find(['2018-01-01', '2018-01-30'])).toEqual([]);

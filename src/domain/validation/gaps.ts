@@ -25,15 +25,29 @@ export function findLongGaps(input: {
   for (const day of epochDays) {
     // More sessions than days cannot lie between: nearly every row ends here.
     if (before !== null && day - before > maxGapSessions) {
-      const sessions = sessionIndexOf(day) - sessionIndexOf(before) - 1;
-      const areSessions = sessionIndexOf(day) >= 0 && sessionIndexOf(before) >= 0;
-      if (areSessions && sessions > maxGapSessions) {
+      const index = sessionIndexOf(day);
+      // A bar of a session that was closed later ends no gap, but may begin one.
+      if (index < 0) continue;
+      const sessions = index - indexThrough(before, sessionIndexOf) - 1;
+      if (sessions > maxGapSessions) {
         gaps.push({ lastBefore: sessionDateOf(before), firstAfter: sessionDateOf(day), sessions });
       }
     }
     before = day;
   }
   return gaps;
+}
+
+/** How far back a session is looked for: closures in the years of the calendar were far shorter. */
+const MAX_CLOSED_DAYS = 60;
+
+/** Position of the newest session up to a day; NaN if there is none near it. */
+function indexThrough(day: EpochDay, sessionIndexOf: (epochDay: EpochDay) => number): number {
+  for (let back = 0; back <= MAX_CLOSED_DAYS; back += 1) {
+    const index = sessionIndexOf(day - back);
+    if (index >= 0) return index;
+  }
+  return Number.NaN;
 }
 
 /** `released`: the same company on both sides. `rejected`: another one. */
