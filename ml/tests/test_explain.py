@@ -93,6 +93,15 @@ def test_rows_are_seeded_and_even_over_sessions(night: Night) -> None:
     assert set(counts) == {2, 3}  # 100 rows over 40 sessions
 
 
+def test_a_block_that_has_just_begun_gives_the_rows_it_has(night: Night) -> None:
+    dataset = load_dataset(night.store, night.dataset_hash)
+    block = dataset.block(2)
+    short = block.model_copy(update={"last_test_session_index": block.first_test_session_index + 2})
+    test = dataset.test_rows(short)
+    assert 0 < test.stop - test.start < 100
+    assert sample_rows(dataset, short, SEED).tolist() == list(range(test.start, test.stop))
+
+
 def test_permutation_values_are_shaps_own() -> None:
     import shap
 

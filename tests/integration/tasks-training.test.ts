@@ -31,6 +31,8 @@ afterAll(async () => {
   await rig.stop();
 });
 
+const explainedRows = (result: TaskResult) =>
+  (result['models'] as unknown[]).map((model) => reportModelSchema.parse(model).explainedRows);
 const rowsOf = async (of = rig) => await readTableFingerprints(of.db('owner').sql);
 
 describe('training of a night', () => {
@@ -106,6 +108,7 @@ describe('training of a night', () => {
     for (const { top10, top20, rows } of run.models) {
       expect([top10.length, top20.length, rows.length]).toEqual([10, 20, 100]);
     }
+    expect(explainedRows(trained)).toEqual([...MODELS.map(() => 100), null]);
   });
 
   it('stores the feature values of S, one row per member', async () => {
@@ -201,5 +204,13 @@ describe('a second night', () => {
     const current = await findCurrentVersion(rig.db('api').sql, { universe: 'tiny', sessionDate: SECOND });
     expect(current?.version).toBe(trained['modelVersion']);
     await rig.finish(step);
+  });
+});
+
+describe('the first days of a quarter', () => {
+  it('explains on the few rows that the newest block has, and says how many', async () => {
+    const result = await night.train('2018-01-08', universeVersion);
+    // Five sessions of eight symbols since the second of January.
+    expect(explainedRows(result)).toEqual([...MODELS.map(() => 40), null]);
   });
 });

@@ -1,3 +1,4 @@
+import type { ShapArtifact } from '../../contracts/schemas/ml.ts';
 import type { ModelMetricRow } from '../../db/queries/training.ts';
 import type { ProbabilityMetrics } from '../../domain/metrics/evaluate.ts';
 import type { EvaluationReport, ModelEvaluation } from '../../domain/metrics/report.ts';
@@ -46,6 +47,8 @@ export type ModelReport = {
   name: string;
   version: string;
   modelHash: string | null;
+  /** Out-of-sample rows its explanation was made on; null for the stack, which is explained by signal. */
+  explainedRows: number | null;
   verdict: string;
   verdictInWords: string;
   leakSuspected: boolean;
@@ -62,14 +65,16 @@ export function modelReports(input: {
   clean: EvaluationReport;
   withFlagged: EvaluationReport;
   modelHashes: Readonly<Record<string, string>>;
+  explanations: readonly Pick<ShapArtifact, 'model' | 'rows'>[];
 }): ModelReport[] {
-  const { version, clean, withFlagged } = input;
+  const { version, clean, withFlagged, explanations } = input;
   return clean.models.map((model) => {
     const flagged = withFlagged.models.find(({ name }) => name === model.name);
     return {
       name: model.name,
       version,
       modelHash: input.modelHashes[model.name] ?? null,
+      explainedRows: explanations.find((one) => one.model === model.name)?.rows.length ?? null,
       verdict: model.verdict.verdict,
       verdictInWords: model.verdict.words,
       leakSuspected: model.verdict.leakSuspected,

@@ -311,7 +311,12 @@ function resultOf(context: {
     verdict: meta?.verdict.verdict ?? 'no_edge',
     verdictInWords: meta?.verdict.words ?? 'No edge: there is no stack.',
     smallestDetectableIc: meta?.verdict.smallestDetectableIc ?? null,
-    models: modelReports({ version, ...evaluation, modelHashes: modelHashes(finals) }),
+    models: modelReports({
+      version,
+      ...evaluation,
+      modelHashes: modelHashes(finals),
+      explanations: shap.artifacts,
+    }),
     datasetHash: dataset.datasetHash,
     datasetReused: dataset.reused,
     rows: dataset.rows,

@@ -18,6 +18,8 @@ type Model = RunReport['models'][number];
 
 /** Narrower terminals get the intervals of the IC only. */
 const INTERVALS_FROM = 110;
+/** Rows a model is explained on where its newest test block has as many. */
+const EXPLAINED_ROWS = 100;
 /** Features named per model. */
 const MAX_FEATURES = 3;
 
@@ -139,5 +141,19 @@ function features(report: RunReport, width: number): string[] {
       .map(({ feature, share }) => `${feature} ${percent(share, 0)}`);
     return [`  ${name}`, named.join(', ')];
   });
-  return section('What the models look at (share of mean |SHAP|)', formatTable(rows));
+  return section('What the models look at (share of mean |SHAP|)', [
+    ...formatTable(rows),
+    ...fewRowsLines(explained).flatMap((line) => wrap(line, width)),
+  ]);
+}
+
+/** At the beginning of a quarter its block is short: shares of few rows are less certain. */
+function fewRowsLines(explained: readonly Model[]): string[] {
+  const counts = explained.flatMap(({ explainedRows }) => numberOf(explainedRows) ?? []);
+  const fewest = Math.min(...counts);
+  if (fewest >= EXPLAINED_ROWS) return [];
+  return [
+    `explained on ${plural(fewest, 'row')} only, all that the newest test block has so far ` +
+      `(${EXPLAINED_ROWS} where it has more)`,
+  ];
 }

@@ -330,6 +330,27 @@ describe('renderReport of a real night', () => {
     );
   });
 
+  it.each([80, 120])('says on how few rows the models were explained, %i columns', (columns) => {
+    const explainedOn = (explainedRows: number | null | undefined) => {
+      const models = real.models.map((model) => ({
+        ...model,
+        topFeatures: model.name === 'meta' ? [] : [{ feature: 'smaGap200', share: 0.0744 }],
+        ...(explainedRows === undefined
+          ? {}
+          : { explainedRows: model.name === 'meta' ? null : explainedRows }),
+      }));
+      const lines = renderReport({ ...real, models }, { columns });
+      expect(lines.slice(0, lines.indexOf('Where to look')).filter((line) => line.length > columns)).toEqual(
+        [],
+      );
+      return lines.join(' ').replaceAll(/\s+/g, ' ');
+    };
+    expect(explainedOn(90)).toContain(
+      'explained on 90 rows only, all that the newest test block has so far (100 where it has more)',
+    );
+    for (const enough of [100, null, undefined]) expect(explainedOn(enough)).not.toContain('explained on');
+  });
+
   it('fits a terminal of 80 columns, links apart, and still shows every model', () => {
     const narrow = renderReport(real, { columns: 80 });
     const body = narrow.slice(0, narrow.indexOf('Where to look'));

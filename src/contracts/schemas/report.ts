@@ -59,6 +59,15 @@ export const reportModelSchema = z.looseObject({
   verdictInWords: z.string(),
   metrics: jsonObjectSchema,
   baselines: jsonObjectSchema,
+  explainedRows: z
+    .int()
+    .min(0)
+    .nullable()
+    .optional()
+    .describe(
+      'Rows of the newest test block that its explanation was made on: 100, or all where the block has fewer yet; ' +
+        'null for the stack, which is explained by signal.',
+    ),
   topFeatures: z
     .array(z.looseObject({ feature: z.string(), share: z.number() }))
     .optional()
