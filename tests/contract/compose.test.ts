@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { projectRoot, TEMPORAL_SERVER_VERSION } from '../../scripts/lib/paths.mjs';
+import { projectRoot, TEMPORAL_SERVER_VERSION, venvPython } from '../../scripts/lib/paths.mjs';
 import { SEARCH_ATTRIBUTES } from '../../src/contracts/wire/messages.ts';
 import { dataFolderAt } from '../../src/runtime/data-folder.ts';
 import { deriveRolePasswords } from '../../src/runtime/secrets.ts';
@@ -67,6 +67,26 @@ describe('docker-compose.yml', () => {
     expect([...document.errors, ...document.warnings]).toEqual([]);
     const extra = Object.keys(compose).filter((key) => !['name', 'services', 'volumes'].includes(key));
     expect(extra.filter((key) => !key.startsWith('x-'))).toEqual([]);
+  });
+
+  it('is read by a Compose parser as it is meant, with the variables of make-env', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nightshift-compose-'));
+    const [env, podman] = [join(folder, '.env'), join(folder, 'podman')];
+    await run(process.execPath, [join(projectRoot, 'deploy', 'make-env.mjs'), env]);
+    // The parser asks the engine for its version before it reads; there is none here, and nothing else is asked.
+    await writeFile(podman, '#!/bin/sh\necho "podman version 5.0.0"\n', { mode: 0o755 });
+    const args = ['--podman-path', podman, '--env-file', env, '--file', 'docker-compose.yml', 'config'];
+    const { stdout } = await run(venvPython(), ['-m', 'podman_compose', ...args], { cwd: projectRoot });
+    await rm(folder, { recursive: true });
+    const said = composeSchema.parse(parse(stdout));
+    expect(Object.keys(said.services).sort()).toEqual(Object.keys(compose.services).sort());
+    for (const [name, { image, depends_on = {}, healthcheck, volumes = [] }] of services) {
+      expect(said.services[name]?.image).toBe(image);
+      expect(said.services[name]?.depends_on ?? {}, name).toEqual(depends_on);
+      expect(said.services[name]?.healthcheck?.test, name).toEqual(healthcheck?.test);
+      expect(said.services[name]?.volumes ?? [], name).toHaveLength(volumes.length);
+    }
+    expect(stdout).not.toMatch(/\$\{/);
   });
 
   it('has every part of the production form', () => {
