@@ -21,6 +21,8 @@ export class ScriptedProvider implements MarketDataProvider {
   splits: SplitAction[] = [];
   basis: PriceBasis = { splits: 'adjusted', dividends: 'asTraded', asOf: '2018-01-24' };
   fetchedAt = '2018-02-01T03:45:00Z';
+  /** What the source lists; null: it cannot. */
+  symbols: string[] | null = null;
   /** Where the source ends, as an archive does; null: it is live. */
   lastSession: string | null = null;
   /** Called before an answer is given. */
@@ -43,7 +45,7 @@ export class ScriptedProvider implements MarketDataProvider {
       dataset: `${this.id}-live`,
       firstSession: null,
       lastSession: this.lastSession,
-      symbols: null,
+      symbols: this.symbols,
       basis: this.basis,
       survivorship: 'unknown',
       has: { corporateActions: true, fundamentals: false, instruments: false },

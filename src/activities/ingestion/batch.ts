@@ -8,13 +8,13 @@ import { readGaps } from '../../db/queries/bars-write.ts';
 import { readSymbolOutcomes, type SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
 import { epochDayOf } from '../../domain/bars.ts';
 import type { SplitAction } from '../../domain/market-data.ts';
-import { type ProviderError, RateLimitedError } from '../../providers/errors.ts';
-import { failure } from '../errors.ts';
+import type { ProviderError } from '../../providers/errors.ts';
 import { currentProgress, type Progress } from '../progress.ts';
 import { judgeSymbol, type JudgedSymbol } from './judge.ts';
 import { fetchChunk, type FetchedChunk, type FetchedSymbol } from './fetch.ts';
 import { groupBy } from './group.ts';
 import { type IngestionNight, type NightDeps, readIngestionNight } from './night.ts';
+import { isFinalAttempt, retryLater } from './retries.ts';
 import { storeChunk } from './store.ts';
 
 /** Symbols fetched and stored in one go: the unit that a crash repeats. */
@@ -136,24 +136,6 @@ function onePerDate(splits: readonly SplitAction[]): SplitAction[] {
 
 function minDate(a: string, b: string): string {
   return a < b ? a : b;
-}
-
-/** True when Temporal will not start this activity again by itself. */
-function isFinalAttempt(): boolean {
-  const { attempt, retryPolicy } = Context.current().info;
-  const limit = retryPolicy?.maximumAttempts;
-  return limit !== undefined && limit > 0 && attempt >= limit;
-}
-
-function retryLater(errors: readonly ProviderError[]): Error {
-  const limited = errors.filter((error): error is RateLimitedError => error instanceof RateLimitedError);
-  const words = `${errors.length} symbols are to be asked again: ${errors
-    .slice(0, 3)
-    .map((error) => error.message)
-    .join('; ')}`;
-  if (limited.length === 0) return failure('ProviderTransient', words);
-  const waitMs = Math.max(...limited.map((error) => error.retryAfterMs));
-  return failure('ProviderRateLimited', words, { nextRetryDelayMs: waitMs });
 }
 
 async function summarize(

@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import type { TaskStep } from '../../contracts/activities.ts';
 import { assertCurrentAttempt } from '../../db/fence.ts';
 import { readBars } from '../../db/queries/bars.ts';
@@ -12,8 +13,10 @@ import { type BarColumns, epochDayOf, sessionDateOf } from '../../domain/bars.ts
 import { DEFAULT_RULES } from '../../domain/validation/rules.ts';
 import type { BarFinding } from '../../domain/validation/types.ts';
 import { validateBars } from '../../domain/validation/validate.ts';
+import type { ProviderError } from '../../providers/errors.ts';
 import type { Progress } from '../progress.ts';
 import type { IngestionNight, NightDeps } from './night.ts';
+import { isFinalAttempt, retryLater } from './retries.ts';
 
 type RevalidateInput = {
   deps: NightDeps;
@@ -27,7 +30,8 @@ type RevalidateInput = {
  * Looks for doubtful bars among all symbols of the source (a flag must not depend on who asks) and
  * stores those of the members that became known since their mark. Where a source cannot list its
  * symbols, members are compared with each other and the flags hold for this member list only.
- * Returns how many flags are new.
+ * Returns how many flags are new. Where some symbols of the source could not be had tonight, the marks stay and the
+ * next night looks again; where more of them than may fail, throws for another attempt or a person.
  */
 export async function revalidate(input: RevalidateInput): Promise<{ newFlags: number }> {
   const { deps, night, step, members, progress } = input;
@@ -36,7 +40,7 @@ export async function revalidate(input: RevalidateInput): Promise<{ newFlags: nu
   const marks = await readValidationState(sql, { symbols: members, scope });
   const revealedFrom = firstUnknown({ night, members, marks });
   if (revealedFrom > step.sessionDate) return { newFlags: 0 };
-  const bars = await progress.during('read for validation', readReference(input, revealedFrom));
+  const { bars, complete } = await progress.during('read for validation', readReference(input, revealedFrom));
   await progress.breathe();
   const report = validateBars({
     bars,
@@ -54,7 +58,7 @@ export async function revalidate(input: RevalidateInput): Promise<{ newFlags: nu
     sql.begin(async (tx) => {
       await assertCurrentAttempt(tx, step.fence);
       const inserted = await insertFlags(tx, { flags, scope, taskRunId: step.taskRunId });
-      await raiseValidationState(tx, { symbols: members, scope, through: step.sessionDate });
+      if (complete) await raiseValidationState(tx, { symbols: members, scope, through: step.sessionDate });
       return inserted;
     }),
   );
@@ -75,7 +79,13 @@ function firstUnknown(input: {
   }, '9999-12-31');
 }
 
-async function readReference(input: RevalidateInput, revealedFrom: string): Promise<BarColumns[]> {
+type Reference = {
+  bars: BarColumns[];
+  /** False: another night may have more. */
+  complete: boolean;
+};
+
+async function readReference(input: RevalidateInput, revealedFrom: string): Promise<Reference> {
   const { deps, night, step, members } = input;
   const { calendar, coverage, provider } = night;
   const from = lookbackStart(night, revealedFrom);
@@ -86,15 +96,32 @@ async function readReference(input: RevalidateInput, revealedFrom: string): Prom
       throughSession: step.sessionDate,
       cutoff: await nightCutoff(deps.db.sql, step.sessionDate),
     });
-    return [...symbols.values()].map((one) => one.bars);
+    return { bars: [...symbols.values()].map((one) => one.bars), complete: true };
   }
   const results = await provider.bars({
     symbols: coverage.symbols,
     from: from < calendar.first ? calendar.first : from,
     to: step.sessionDate,
     asOfSession: step.sessionDate,
+    signal: Context.current().cancellationSignal,
+    finalAttempt: isFinalAttempt(),
   });
-  return results.flatMap((result) => (result.ok ? [result.value.bars] : []));
+  const passing = results.flatMap((result) =>
+    !result.ok && result.error.disposition !== 'notRetryable' ? [result.error] : [],
+  );
+  if (passing.length > night.config.ingestion.failureThreshold * coverage.symbols.length) {
+    throw failureOf(passing);
+  }
+  return {
+    bars: results.flatMap((result) => (result.ok ? [result.value.bars] : [])),
+    complete: passing.length === 0,
+  };
+}
+
+/** Too little of the market to tell what is doubtful: another attempt may have it, unless all wait for a person. */
+function failureOf(errors: readonly ProviderError[]): Error {
+  const retryable = errors.filter((error) => error.disposition === 'retryable');
+  return retryable.length > 0 ? retryLater(retryable) : (errors[0] ?? retryLater(errors));
 }
 
 function lookbackStart({ calendar }: IngestionNight, revealedFrom: string): string {
