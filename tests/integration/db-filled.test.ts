@@ -1,37 +1,41 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { createDatabase, type Database } from '../../src/db/client.ts';
 import { applyMigrations, migrate, MIGRATIONS_FOLDER } from '../../src/db/migrate.ts';
 import { readCorporateActions, readFundamentals } from '../../src/db/queries/reference.ts';
 import { createTestDatabase, type TestDatabase } from '../support/env.ts';
 
-/** The last migration before actions and statements had versions, and reviews stood in quarantine. */
-const LAST_BEFORE = 5;
+type Older = { database: TestDatabase; owner: Database; folder: string };
+const made: Older[] = [];
 
-let database: TestDatabase;
-let folder: string;
-let owner: Database;
-
-beforeAll(async () => {
-  database = await createTestDatabase('template0');
-  folder = await mkdtemp(join(tmpdir(), 'nightshift-migrations-'));
+/** A database as the migrations up to this number, counted from 0, left it. */
+async function databaseAfter(lastMigration: number): Promise<Older> {
+  const database = await createTestDatabase('template0');
+  const folder = await mkdtemp(join(tmpdir(), 'nightshift-migrations-'));
+  const owner = createDatabase(database.urls.owner, { max: 1 });
+  made.push({ database, owner, folder });
   await cp(MIGRATIONS_FOLDER, folder, { recursive: true });
   const path = join(folder, 'meta', '_journal.json');
   const journal = JSON.parse(await readFile(path, 'utf8')) as { entries: { idx: number }[] };
-  const entries = journal.entries.filter(({ idx }) => idx <= LAST_BEFORE);
+  const entries = journal.entries.filter(({ idx }) => idx <= lastMigration);
   await writeFile(path, JSON.stringify({ ...journal, entries }));
-  owner = createDatabase(database.urls.owner, { max: 1 });
   await applyMigrations(owner.sql, folder);
-});
+  return { database, owner, folder };
+}
+
 afterAll(async () => {
-  await owner.close();
-  await database.drop();
-  await rm(folder, { recursive: true, force: true });
+  for (const { database, owner, folder } of made) {
+    await owner.close();
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 it('what an older version stored is there after the migration, as first versions and as bars in quarantine', async () => {
+  // The last migration before actions and statements had versions, and reviews stood in quarantine.
+  const { database, owner } = await databaseAfter(5);
   const { sql } = owner;
   await sql`insert into market.splits (symbol, ex_date, new_shares, old_shares, provider, available_on)
     values ('AAPL', '2014-06-09', 7, 1, 'archive', '2014-06-09')`;
@@ -69,4 +73,45 @@ it('what an older version stored is there after the migration, as first versions
   await expect(
     sql`update market.quarantine set subject = 'else' where subject = 'gap'`,
   ).rejects.toMatchObject({ code: '23514' });
+});
+
+it('models and metrics of an older version say what their universe says of survivorship', async () => {
+  const { database, owner } = await databaseAfter(7);
+  const { sql } = owner;
+  await sql`insert into market.universes (universe, version, members, as_of, survivorship) values
+    ('own', 'u1', '{A}', '2018-01-02', 'unbiased'), ('sp500', 'u2', '{A}', '2018-01-02', 'biased'),
+    ('found', 'u3', '{A}', '2018-01-02', 'unknown')`;
+  // Planned but never ingested: the stored list says it; where both are, the stored universe counts.
+  await sql`insert into ops.universe_lists (universe, version, members, survivorship) values
+    ('planned', 'u4', '{A}', 'unbiased'), ('sp500', 'u2', '{A}', 'unbiased')`;
+  for (const [universe, version] of [
+    ['own', 'u1'],
+    ['sp500', 'u2'],
+    ['found', 'u3'],
+    ['planned', 'u4'],
+    ['gone', 'u5'],
+  ] as const) {
+    await sql`insert into turbomode.model_versions (version, session_date, universe, universe_version,
+        feature_set_version, dataset_hash, code_hash, lock_hash, label_kind, horizon_sessions, parameters, seed,
+        threads, library_versions, platform, models, meta_hash, oof_hash, verdicts, gate, accepted, state,
+        created_by_run)
+      values (${`v-${universe}`}, '2018-01-30', ${universe}, ${version}, 'f', 'd', 'c', 'l', 'excess', 1, '{}', 1, 2,
+        '{}', 'test', '{}', 'm', 'o', '{}', '{}', true, 'accepted', 'run')`;
+    await sql`insert into turbomode.model_metrics (version, model, metric, value)
+      values (${`v-${universe}`}, 'meta', 'ic', 0.01)`;
+  }
+  await migrate({ ownerUrl: database.urls.owner });
+  for (const table of ['model_versions', 'model_metrics']) {
+    const rows = await sql.unsafe(`select version, survivorship from turbomode.${table} order by version`);
+    expect(rows).toEqual([
+      { version: 'v-found', survivorship: 'biased' },
+      { version: 'v-gone', survivorship: 'biased' },
+      { version: 'v-own', survivorship: 'unbiased' },
+      { version: 'v-planned', survivorship: 'unbiased' },
+      { version: 'v-sp500', survivorship: 'biased' },
+    ]);
+    await expect(sql.unsafe(`update turbomode.${table} set survivorship = 'unknown'`)).rejects.toMatchObject({
+      code: '23514',
+    });
+  }
 });

@@ -57,6 +57,7 @@ async function train(version: string, sessionDate: string, accepted = true): Pro
       libraryVersions: {},
       platform: 'test',
       models: { lightgbm, mlp },
+      survivorship: 'biased',
       metaHash,
       oofHash,
       verdicts: { meta: { verdict: 'no_edge' } },

@@ -260,6 +260,7 @@ describe('runDrift', () => {
         libraryVersions: {},
         platform: 'test',
         models: {},
+        survivorship: 'biased',
         metaHash,
         oofHash,
         verdicts: {},

@@ -140,6 +140,7 @@ async function storeVersion(
       libraryVersions: {},
       platform: 'test',
       models,
+      survivorship: 'biased',
       metaHash,
       oofHash,
       verdicts: {},

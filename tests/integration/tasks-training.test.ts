@@ -51,6 +51,7 @@ describe('training of a night', () => {
       seed: rig.config.model.seed,
       threads: 2,
       state: 'accepted',
+      survivorship: 'biased',
     });
     expect(new Set(Object.keys(version?.models ?? {}))).toEqual(new Set(MODELS));
     expect(version?.libraryVersions).toHaveProperty('lightgbm');
@@ -204,6 +205,24 @@ describe('a second night', () => {
     const current = await findCurrentVersion(rig.db('api').sql, { universe: 'tiny', sessionDate: SECOND });
     expect(current?.version).toBe(trained['modelVersion']);
     await rig.finish(step);
+  });
+});
+
+describe('survivorship', () => {
+  it('is stored with the version and each of its metrics, as its universe has it', async () => {
+    const { sql } = rig.db('owner');
+    await sql`update market.universes set survivorship = 'unbiased'`;
+    const result = await night.train('2018-01-09', universeVersion);
+    await sql`update market.universes set survivorship = 'biased'`;
+    expect(result).toMatchObject({ survivorship: 'unbiased' });
+    for (const table of ['model_versions', 'model_metrics']) {
+      const rows = await sql.unsafe<{ version: string; survivorship: string }[]>(
+        `select distinct version, survivorship from turbomode.${table}`,
+      );
+      expect(rows).toContainEqual({ version: result['modelVersion'], survivorship: 'unbiased' });
+      expect(rows).toContainEqual({ version: trained['modelVersion'], survivorship: 'biased' });
+      expect(rows.filter(({ survivorship }) => survivorship === 'unbiased')).toHaveLength(1);
+    }
   });
 });
 

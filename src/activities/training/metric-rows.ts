@@ -1,5 +1,5 @@
 import type { ShapArtifact } from '../../contracts/schemas/ml.ts';
-import type { ModelMetricRow } from '../../db/queries/training.ts';
+import type { ModelMetricRow, ModelVersionRow } from '../../db/queries/training.ts';
 import type { ProbabilityMetrics } from '../../domain/metrics/evaluate.ts';
 import type { EvaluationReport, ModelEvaluation } from '../../domain/metrics/report.ts';
 import type { Estimate } from '../../domain/statistics/bootstrap.ts';
@@ -93,9 +93,11 @@ function gainOf({ gainOverMeanLogit }: ModelEvaluation): Interval | null {
   return gainOverMeanLogit === null ? null : intervalOf(gainOverMeanLogit);
 }
 
+type Version = Pick<ModelVersionRow, 'version' | 'survivorship'>;
+
 /** Rows of `model_metrics`: models, baselines, and the same with outcomes of doubtful bars. */
 export function metricRows(
-  version: string,
+  version: Version,
   evaluation: { clean: EvaluationReport; withFlagged: EvaluationReport },
 ): ModelMetricRow[] {
   const rows = (report: EvaluationReport, prefix: string): ModelMetricRow[] => [
@@ -116,7 +118,7 @@ export function metricRows(
 }
 
 function tableRows(
-  version: string,
+  { version, survivorship }: Version,
   model: string,
   prefix: string,
   table: MetricTable,
@@ -134,6 +136,7 @@ function tableRows(
       lower: interval?.low ?? null,
       upper: interval?.high ?? null,
       n: typeof n === 'number' ? n : null,
+      survivorship,
       baseline: Object.fromEntries(
         beside.flatMap(([name, own]) => (own[metric] === undefined ? [] : [[name, valueOf(own[metric])]])),
       ),

@@ -69,9 +69,9 @@ export async function registerTraining(deps: ActivityDeps, input: Input): Promis
     universe: input.universe,
     explanations: input.explanations,
   });
-  const row = versionRow({ input, config, manifest, version, evaluation });
-  await progress.during('store', store(deps, { input, row, evaluation, shap, current }));
   const survivorship = await readSurvivorship(sql, { ...input, version: input.universeVersion });
+  const row = versionRow({ input, config, manifest, version, evaluation, survivorship });
+  await progress.during('store', store(deps, { input, row, evaluation, shap, current }));
   return resultOf({ input, config, version, evaluation, gate, shap, current, survivorship });
 }
 
@@ -168,8 +168,9 @@ function versionRow(context: {
   manifest: DatasetManifest;
   version: string;
   evaluation: TrainingEvaluation;
+  survivorship: 'biased' | 'unbiased';
 }): ModelVersionRow {
-  const { input, config, manifest, version, evaluation } = context;
+  const { input, config, manifest, version, evaluation, survivorship } = context;
   const { seed, threads, device, parameters, meta } = config.model;
   return {
     version,
@@ -188,6 +189,7 @@ function versionRow(context: {
     libraryVersions: input.ml.libraryVersions,
     platform: input.ml.platform,
     models: modelHashes(input.finals),
+    survivorship,
     metaHash: input.meta.metaHash,
     oofHash: input.meta.oofHash,
     verdicts: Object.fromEntries(evaluation.clean.models.map(({ name, verdict }) => [name, verdict])),
@@ -214,7 +216,7 @@ async function store(
     await insertFoldFits(tx, fitRows(input, row));
     const isNew = await insertModelVersion(tx, row);
     if (!isNew) return;
-    await insertModelMetrics(tx, metricRows(row.version, evaluation));
+    await insertModelMetrics(tx, metricRows(row, evaluation));
     await insertShapRows(tx, shapRows(input, { version: row.version, shap }));
     if (!row.accepted) return;
     const now = await findComparable(tx, {

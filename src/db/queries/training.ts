@@ -196,6 +196,8 @@ export type ModelVersionRow = {
   platform: string;
   /** model id → model hash of the final fit. */
   models: Record<string, string>;
+  /** Of its universe when it was trained: whether its figures are too good. */
+  survivorship: 'biased' | 'unbiased';
   metaHash: string;
   oofHash: string;
   verdicts: unknown;
@@ -209,13 +211,13 @@ export async function insertModelVersion(tx: Tx, row: ModelVersionRow): Promise<
   const inserted = await tx`
     insert into turbomode.model_versions (version, session_date, universe, universe_version,
       feature_set_version, dataset_hash, code_hash, lock_hash, label_kind, horizon_sessions, parameters,
-      seed, threads, library_versions, platform, models, meta_hash, oof_hash, verdicts, gate, accepted,
-      state, created_by_run)
+      seed, threads, library_versions, platform, models, survivorship, meta_hash, oof_hash, verdicts, gate,
+      accepted, state, created_by_run)
     values (${row.version}, ${row.sessionDate}, ${row.universe}, ${row.universeVersion},
       ${row.featureSetVersion}, ${row.datasetHash}, ${row.codeHash}, ${row.lockHash}, ${row.labelKind},
       ${row.horizonSessions}, ${tx.json(jsonb(row.parameters))}, ${row.seed}, ${row.threads},
       ${tx.json(jsonb(row.libraryVersions))}, ${row.platform}, ${tx.json(jsonb(row.models))},
-      ${row.metaHash}, ${row.oofHash}, ${tx.json(jsonb(row.verdicts))}, ${tx.json(jsonb(row.gate))},
+      ${row.survivorship}, ${row.metaHash}, ${row.oofHash}, ${tx.json(jsonb(row.verdicts))}, ${tx.json(jsonb(row.gate))},
       ${row.accepted}, ${row.accepted ? 'accepted' : 'rejected'}, ${row.createdByRun})
     on conflict (version) do nothing returning 1`;
   return inserted.length > 0;
@@ -299,6 +301,7 @@ export type ModelMetricRow = {
   upper: number | null;
   n: number | null;
   baseline: unknown;
+  survivorship: ModelVersionRow['survivorship'];
 };
 
 /** Metrics of a version; what is known stays. */
@@ -317,6 +320,7 @@ export async function insertModelMetrics(tx: Tx, rows: readonly ModelMetricRow[]
       upper: { type: 'float8', values: column((row) => row.upper) },
       n: { type: 'int4', values: column((row) => row.n) },
       baseline: { type: 'jsonb', values: column((row) => row.baseline) },
+      survivorship: { type: 'text', values: column((row) => row.survivorship) },
     },
     key: ['version', 'model', 'metric'],
   });

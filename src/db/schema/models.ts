@@ -14,6 +14,9 @@ import {
 } from 'drizzle-orm/pg-core';
 import { hashColumn, instant, recordedAt, symbolColumn, turbomode } from './types.ts';
 
+/** Of the member list behind the figures; one of unknown origin counts as a later one. */
+const survivorshipColumn = () => text('survivorship').notNull().default('biased');
+
 /** Manifest of a dataset artifact; `dataset_hash` names the manifest, `parquet_hash` the matrix. */
 export const datasets = turbomode.table(
   'datasets',
@@ -115,6 +118,7 @@ export const modelVersions = turbomode.table(
     platform: text('platform').notNull(),
     /** model id → model hash of the final fit. */
     models: jsonb('models').notNull(),
+    survivorship: survivorshipColumn(),
     metaHash: hashColumn('meta_hash').notNull(),
     oofHash: hashColumn('oof_hash').notNull(),
     verdicts: jsonb('verdicts').notNull(),
@@ -127,6 +131,7 @@ export const modelVersions = turbomode.table(
   (t) => [
     index('model_versions_session').on(t.universe, t.sessionDate),
     check('model_versions_state', sql`${t.state} in ('candidate', 'accepted', 'rejected')`),
+    check('model_versions_survivorship', sql`${t.survivorship} in ('biased', 'unbiased')`),
   ],
 );
 
@@ -161,8 +166,12 @@ export const modelMetrics = turbomode.table(
     upper: doublePrecision('upper'),
     n: integer('n'),
     baseline: jsonb('baseline').notNull().default({}),
+    survivorship: survivorshipColumn(),
   },
-  (t) => [primaryKey({ columns: [t.version, t.model, t.metric] })],
+  (t) => [
+    primaryKey({ columns: [t.version, t.model, t.metric] }),
+    check('model_metrics_survivorship', sql`${t.survivorship} in ('biased', 'unbiased')`),
+  ],
 );
 
 export const shapRuns = turbomode.table(
