@@ -16,6 +16,7 @@ import { readUniverse, UNIVERSES_FOLDER } from '../providers/universe-file.ts';
 import { attachRuntime, openRuntime } from '../runtime/attach.ts';
 import { resolveDataDir } from '../runtime/data-folder.ts';
 import type { Runtime } from '../runtime/embedded.ts';
+import { folderOption } from '../runtime/folder-option.ts';
 import { applySchedules, keepClosedRuns } from '../temporal/schedules.ts';
 import { type ClientTarget, connectClient, type TemporalClient } from '../temporal/connection.ts';
 import { UsageError } from './exit-codes.ts';
@@ -64,8 +65,9 @@ export async function attachApp(dataDir: string | undefined): Promise<App> {
   const runtime = await attachRuntime(dataDir);
   if (runtime === null) {
     const folder = resolveDataDir(dataDir);
-    const option = dataDir === undefined ? '' : ` --data-dir ${dataDir}`;
-    throw new UsageError(`nothing runs on ${folder}: start it with \`nightshift up${option}\``);
+    throw new UsageError(
+      `nothing runs on ${folder}: start it with \`nightshift up${folderOption(dataDir)}\``,
+    );
   }
   return connect(runtime);
 }

@@ -68,7 +68,7 @@ async function sessionsToRun(options: WishOptions): Promise<(string | undefined)
  * A name of the configuration goes through; a file becomes an absolute path, so that the worker finds the same one.
  * Throws UsageError for what is neither.
  */
-async function universeOf(universe: string, known: readonly string[]): Promise<string> {
+export async function universeOf(universe: string, known: readonly string[]): Promise<string> {
   if (known.includes(universe)) return universe;
   const path = resolve(universe);
   const found = await stat(path).catch(() => null);

@@ -9,6 +9,7 @@ import { onSince } from '../db/queries/schedule-state.ts';
 import type { ExchangeCalendar } from '../domain/calendar.ts';
 import { expectedNights, type ExpectedNight } from '../domain/missed-sessions.ts';
 import { nightHasWork } from '../domain/night-work.ts';
+import { folderOption } from '../runtime/folder-option.ts';
 import { type RunHandle, startNight } from '../temporal/verbs.ts';
 
 const MISSED_EVENT = 'session.missed';
@@ -25,6 +26,8 @@ export type WatchDeps = {
   ) => Promise<{ firstSession: string | null; lastSession: string | null }>;
   /** Name under which nights of a universe are stored. */
   universeName: (nameOrFile: string) => Promise<string>;
+  /** Data folder that commands have to name; absent: the default one. */
+  dataDir?: string;
   /** Wall clock in ms. */
   now?: () => number;
 };
@@ -60,7 +63,8 @@ export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
   const missed: MissedNight[] = [];
   for (const night of expected) {
     if (await isRecorded(sql, { sessionDate: night.sessionDate, universe })) continue;
-    const command = `nightshift nightly --session ${night.sessionDate} --universe ${config.universe}`;
+    const folder = folderOption(deps.dataDir);
+    const command = `nightshift nightly --session ${night.sessionDate} --universe ${config.universe}${folder}`;
     missed.push({ ...night, universe: config.universe, command });
   }
   return missed;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isForConsole } from '../../src/cli/commands/up.ts';
+import { createDatabase } from '../../src/db/client.ts';
 import { readChildren } from '../../src/runtime/children-file.ts';
 import { attachRuntime } from '../../src/runtime/attach.ts';
 import { dataFolderAt } from '../../src/runtime/data-folder.ts';
@@ -17,6 +18,13 @@ let dataDir: string;
 /** Waits until a start has got as far as this file of its folder. */
 const hasWritten = (file: string): Promise<void> =>
   vi.waitFor(async () => expect(await readdir(dataDir)).toContain(file), { timeout: 60_000, interval: 5 });
+
+/** With this folder as the current one, as for a person who changed to it. */
+async function inFolder<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const before = process.cwd();
+  process.chdir(folder);
+  return await work().finally(() => process.chdir(before));
+}
 
 describe('Ctrl-C during the start', () => {
   const runs: CommandRun[] = [];
@@ -128,8 +136,9 @@ describe('`up` after a start that was interrupted', () => {
   it('carries out what a person decides about impossible rows', async () => {
     const universe = join(dataDir, 'realty.txt');
     await writeFile(universe, 'O\nXOM\n');
-    const asked = ['--universe', universe, '--session', '2018-02-06', '--by', 'Ann'];
-    const run = await here('run-task', 'ingestion', ...asked);
+    // The worker lives in another folder than whoever names the file.
+    const asked = ['--universe', 'realty.txt', '--session', '2018-02-06', '--by', 'Ann'];
+    const run = await inFolder(dataDir, () => here('run-task', 'ingestion', ...asked));
     expect(run, run.output).toMatchObject({ code: 0, output: expect.stringContaining('"quarantined": 4') });
     const listed = await here('quarantine', 'list');
     expect(listed.output).toMatch(/^O +2014-08-27 +archive +pending +1 +44\.675 44\.7 44\.66 44\.5272 /m);
@@ -153,6 +162,27 @@ describe('`up` after a start that was interrupted', () => {
     expect(all.output).toMatch(/^O +2014-08-27 +archive +released .*; released by Ann: seen elsewhere too$/m);
     expect(all.output).toMatch(/^O +2014-11-06 +archive +rejected .*; rejected by Bob: no price$/m);
     expect((await here('quarantine', 'list')).output).not.toMatch(/2014/);
+  });
+
+  it('names the folder in every command that it tells people to type', async () => {
+    const running = await attachRuntime(dataDir);
+    const owner = createDatabase(running?.urls.owner ?? '', { max: 1 });
+    await owner.sql`update ops.schedule_state set first_enabled_at = '2018-02-07T12:00:00Z'`;
+    await owner.close();
+    await running?.stop();
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2018-02-08T12:00:00Z') });
+    const status = await here('status').finally(() => vi.useRealTimers());
+    expect(status.output).toContain(
+      `2018-02-07: nightshift nightly --session 2018-02-07 --universe sample --data-dir ${dataDir}`,
+    );
+
+    const run = runCommand(['run-task', 'ingestion', '--session', '2018-02-05', '--data-dir', dataDir]);
+    await run.printed('Requested ingestion');
+    run.signal('SIGINT');
+    expect(await run.exited, run.output()).toBe(130);
+    expect(run.output()).toContain(
+      `goes on in the instance that runs; \`nightshift status --data-dir ${dataDir}\` shows it.`,
+    );
   });
 
   it('ends with 0 at Ctrl-C', async () => {

@@ -147,6 +147,10 @@ describe('the watchdog', () => {
       '2018-02-06',
       '2018-02-05',
     ]);
+    const [elsewhere] = await missedNights({ ...now, dataDir: '/srv/night' });
+    expect(elsewhere?.command).toBe(
+      'nightshift nightly --session 2018-02-07 --universe tiny --data-dir /srv/night',
+    );
     const report = await watch(now);
     expect(report.started?.sessionDate).toBe('2018-02-07');
     expect(report.coalesced.map((night) => night.command)).toEqual([

@@ -9,6 +9,7 @@ import { findNight, listNights } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
 import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
 import { isRunClosed, type RunHandle, startNightFor } from '../../temporal/verbs.ts';
+import { folderOption } from '../../runtime/folder-option.ts';
 import { lockOwner } from '../../runtime/folder-lock.ts';
 import { type App, ensureSchedules, openApp, readConfig, withPipelineRole } from '../app.ts';
 import { EXIT, exitCodeOf, worstExitCode } from '../exit-codes.ts';
@@ -195,7 +196,7 @@ async function ownConfiguration({ app, options }: Context, universe: string): Pr
 /** What became of the night, and how to go on. */
 function sayInterrupted({ app, options }: Context, report: RunReport | null): number {
   const night = report === null ? 'The night' : `The night of ${report.sessionDate}, ${report.universe}`;
-  const folder = options.dataDir === undefined ? '' : ` --data-dir ${options.dataDir}`;
+  const folder = folderOption(options.dataDir);
   console.error(
     app.runtime.owned
       ? `Interrupted. ${night} is kept: the same command resumes it where it stopped, with --discard it is cancelled.`
@@ -241,7 +242,7 @@ function reviewHint(
   options: NightlyOptions,
   night: { report: RunReport; run: RunHandle; isOver: boolean },
 ): string[] {
-  const folder = options.dataDir === undefined ? '' : ` --data-dir ${options.dataDir}`;
+  const folder = folderOption(options.dataDir);
   const waiting = night.report.tasks.filter(({ status }) => status === 'awaiting_review');
   const id = night.run.workflowId;
   return [

@@ -3,18 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { projectRoot } from '../../../scripts/lib/paths.mjs';
 import { currentFile } from '../../activities/planning/config-source.ts';
-import { effectiveConfig } from '../../contracts/schemas/config.ts';
+import { effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
 import { manualRunWorkflowId } from '../../contracts/wire/names.ts';
 import { findRunRequest, newRunId } from '../../db/queries/requests.ts';
 import { listNights } from '../../db/queries/nights.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
 import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
+import { folderOption } from '../../runtime/folder-option.ts';
 import { requestManualRun, runIdOfKey } from '../../temporal/manual-request.ts';
 import { readRunFailure } from '../../temporal/verbs.ts';
 import { adoptConfiguration, type App, openApp } from '../app.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { lostRunError } from '../lost-run.ts';
+import { universeOf } from '../nightly-wish.ts';
 import { createNotes } from '../notes.ts';
 import { actor, requireDate, requireTask } from '../options.ts';
 
@@ -37,7 +39,7 @@ export function runTaskCommand(): Command {
     .description('run one task by hand: its own time is ignored, its needs are not')
     .argument('<task>', 'name, or the number 1 to 6')
     .option('--session <date>', 'session (default: that of the newest night)')
-    .option('--universe <name>', 'universe (default: that of the newest night)')
+    .option('--universe <name|file>', 'universe (default: that of the newest night)')
     .option('--force', 'run although a need is not met; recorded')
     .option('--key <text>', 'asked for again under the same key, it is the same run')
     .option('--by <name>', 'who asks (default: login name)')
@@ -65,7 +67,11 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
     for (const line of await adoptConfiguration(app)) console.error(line);
     const { sql } = app.database;
     const requestId = options.key === undefined ? await newRunId(sql) : runIdOfKey(options.key);
-    const universe = options.universe ?? newest?.universe ?? effectiveConfig(await currentFile(sql)).universe;
+    const file = await currentFile(sql);
+    const universe =
+      options.universe === undefined
+        ? (newest?.universe ?? effectiveConfig(file).universe)
+        : await universeOf(options.universe, knownUniverses(file));
     const { isNew } = await requestManualRun({
       client: app.client,
       sql: app.database.sql,
@@ -88,7 +94,7 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
       console.error(
         app.runtime.owned
           ? `Interrupted. ${task} is kept and goes on with the next start on this folder.`
-          : `${task} goes on in the instance that runs; \`nightshift status\` shows it.`,
+          : `${task} goes on in the instance that runs; \`nightshift status${folderOption(options.dataDir)}\` shows it.`,
       );
       return EXIT.interrupted;
     }

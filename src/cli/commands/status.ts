@@ -5,6 +5,7 @@ import { listTaskRuns } from '../../db/queries/task-runs.ts';
 import { localIso } from '../../domain/schedule-times.ts';
 import { XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
 import { readMissedNights } from '../../reconciler/open.ts';
+import { folderOption } from '../../runtime/folder-option.ts';
 import { describeSchedules } from '../../temporal/schedules.ts';
 import { type App, attachApp, temporalTarget } from '../app.ts';
 import { UsageError } from '../exit-codes.ts';
@@ -51,7 +52,7 @@ async function status(options: StatusOptions): Promise<void> {
       app,
       nights.filter(({ state }) => OPEN_STATES.some((open) => open === state)),
     );
-    await printMissed(app);
+    await printMissed(app, options);
     await printWaiting(app, options);
   } finally {
     await app.close();
@@ -125,10 +126,11 @@ async function printRunning(app: App, nights: readonly NightRow[]): Promise<void
   }
 }
 
-async function printMissed(app: App): Promise<void> {
+async function printMissed(app: App, { dataDir }: StatusOptions): Promise<void> {
   const missed = await readMissedNights({
     pipelineUrl: app.runtime.urls.pipeline,
     temporal: temporalTarget(app.runtime),
+    ...(dataDir === undefined ? {} : { dataDir }),
   });
   if (missed.length > 0) console.log('\nMissed sessions, and the command that runs each');
   for (const night of missed) console.log(`  ${night.sessionDate}: ${night.command}`);
@@ -137,12 +139,13 @@ async function printMissed(app: App): Promise<void> {
 async function printWaiting(app: App, { dataDir }: StatusOptions): Promise<void> {
   const waiting = await listTaskRuns(app.database.sql, { states: ['awaiting_review'] });
   if (waiting.length === 0) return;
-  const folder = dataDir === undefined ? '' : ` --data-dir ${dataDir}`;
   console.log('\nWaiting for a person');
   for (const run of waiting) {
     const until = run.reviewDeadline === null ? '' : `, until ${run.reviewDeadline}`;
     const reason = run.reason ?? run.failure?.message ?? 'no reason given';
     console.log(`  ${run.task} of ${run.sessionDate} (${run.universe})${until}: ${reason}`);
-    console.log(`    nightshift review ${run.taskRunId} retry|skip|abort --by NAME --why TEXT${folder}`);
+    console.log(
+      `    nightshift review ${run.taskRunId} retry|skip|abort --by NAME --why TEXT${folderOption(dataDir)}`,
+    );
   }
 }

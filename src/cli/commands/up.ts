@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
 import type { Runtime } from '../../runtime/embedded.ts';
 import { formatRecord, type LogRecord } from '../../runtime/log-record.ts';
-import { openReconciler, readMissedNights } from '../../reconciler/open.ts';
+import { openReconciler, readMissedNights, type ReconcilerHouse } from '../../reconciler/open.ts';
 import { DEFAULT_CONFIG, ensureSchedules, minFreeBytesOf, readConfig, temporalTarget } from '../app.ts';
 import { addressLines } from '../addresses.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -35,8 +35,10 @@ export function upCommand(): Command {
       for (const warning of file.warnings) console.error(`warning: ${warning}`);
       const interrupt = untilInterrupted();
       const { note } = createNotes();
+      // Absolute: commands that name it are kept, and are read in other folders.
+      const folder = options.dataDir === undefined ? {} : { dataDir: resolve(options.dataDir) };
       const runtime = await openRuntime({
-        ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+        ...folder,
         ...config,
         command: 'up',
         minFreeBytes: minFreeBytesOf(file),
@@ -54,7 +56,7 @@ export function upCommand(): Command {
         if (!runtime.owned && options.config !== undefined)
           console.error(`--config without effect: use \`nightshift config apply ${options.config}\`.`);
         for (const line of addressLines(runtime)) console.log(line);
-        await printMissed(runtime).catch((error: unknown) =>
+        await printMissed({ ...houseOf(runtime), ...folder }).catch((error: unknown) =>
           console.error(
             `missed sessions: not known (${error instanceof Error ? error.message : String(error)})`,
           ),
@@ -65,8 +67,8 @@ export function upCommand(): Command {
         }
         console.log('Running. Ctrl-C stops it.');
         const reconciler = openReconciler({
-          pipelineUrl: runtime.urls.pipeline,
-          temporal: temporalTarget(runtime),
+          ...houseOf(runtime),
+          ...folder,
           onNote: note,
           onError: (text, error) =>
             console.error(`${text}: ${error instanceof Error ? error.message : String(error)}`),
@@ -82,10 +84,13 @@ export function upCommand(): Command {
     });
 }
 
+function houseOf(runtime: Runtime): ReconcilerHouse {
+  return { pipelineUrl: runtime.urls.pipeline, temporal: temporalTarget(runtime) };
+}
+
 /** At every start: what the schedule promised and nobody ran. The watchdog starts the newest by itself, if in time. */
-async function printMissed(runtime: Runtime): Promise<void> {
-  const { urls } = runtime;
-  const missed = await readMissedNights({ pipelineUrl: urls.pipeline, temporal: temporalTarget(runtime) });
+async function printMissed(house: ReconcilerHouse): Promise<void> {
+  const missed = await readMissedNights(house);
   for (const { sessionDate, command } of missed)
     console.log(`Missed session ${sessionDate}: run it with \`${command}\``);
 }
