@@ -28,6 +28,9 @@ async function main(): Promise<void> {
     logger,
     telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
   });
+  // Sessions are cut by time zone: which database of zones did it must be known afterwards.
+  const { node, icu, tz } = process.versions;
+  logger.info('versions', { node, icu, tz });
   try {
     await serve(env, logger);
   } catch (error) {

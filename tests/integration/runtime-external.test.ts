@@ -136,6 +136,10 @@ describe('a worker on its own, as its container runs it', () => {
     expect(text).toMatch(
       /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] nightshift\.worker - INFO - worker is ready \{"queues":\["pipeline","market-data"\]\}$/m,
     );
+    const { node, icu, tz } = process.versions;
+    expect(tz).toMatch(/^\d{4}[a-z]$/);
+    const versions = text.split('\n').find((line) => line.includes('nightshift.worker - INFO - versions '));
+    expect(JSON.parse(versions?.split(' versions ')[1] ?? '{}')).toEqual({ node, icu, tz });
     // As many lines as on standard output: the files have all of them.
     expect(text.match(/^\[/gm)?.length).toBe(worker.output().match(/^\{/gm)?.length);
   });
