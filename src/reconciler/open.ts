@@ -17,8 +17,8 @@ export type ReconcilerHouse = {
   pipelineUrl: string;
   temporal: ClientTarget;
   sampleDataDir?: string;
-  /** Folder that the commands for missed sessions have to name; absent: the default one. */
-  dataDir?: string;
+  /** End of the commands for missed sessions: ` --data-dir DIR` where it is not the default folder. */
+  folderOption?: string;
 };
 
 /** Reconciler and watchdog with connections of their own, for the process that hosts them (`up`, the API). */
@@ -54,7 +54,7 @@ function connect(house: ReconcilerHouse): { deps: WatchDeps; close: () => Promis
   const temporal = connectClient(house.temporal);
   const provider = createProviders({ sampleDataDir });
   const deps: WatchDeps = {
-    ...(house.dataDir === undefined ? {} : { dataDir: house.dataDir }),
+    ...(house.folderOption === undefined ? {} : { folderOption: house.folderOption }),
     client: temporal.client,
     sql: database.sql,
     calendar: async () =>

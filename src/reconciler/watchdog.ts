@@ -9,7 +9,6 @@ import { onSince } from '../db/queries/schedule-state.ts';
 import type { ExchangeCalendar } from '../domain/calendar.ts';
 import { expectedNights, type ExpectedNight } from '../domain/missed-sessions.ts';
 import { nightHasWork } from '../domain/night-work.ts';
-import { folderOption } from '../runtime/folder-option.ts';
 import { type RunHandle, startNight } from '../temporal/verbs.ts';
 
 const MISSED_EVENT = 'session.missed';
@@ -26,8 +25,8 @@ export type WatchDeps = {
   ) => Promise<{ firstSession: string | null; lastSession: string | null }>;
   /** Name under which nights of a universe are stored. */
   universeName: (nameOrFile: string) => Promise<string>;
-  /** Data folder that commands have to name; absent: the default one. */
-  dataDir?: string;
+  /** End of commands for people: ` --data-dir DIR` where it is not the default folder. */
+  folderOption?: string;
   /** Wall clock in ms. */
   now?: () => number;
 };
@@ -63,7 +62,7 @@ export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
   const missed: MissedNight[] = [];
   for (const night of expected) {
     if (await isRecorded(sql, { sessionDate: night.sessionDate, universe })) continue;
-    const folder = folderOption(deps.dataDir);
+    const folder = deps.folderOption ?? '';
     const command = `nightshift nightly --session ${night.sessionDate} --universe ${config.universe}${folder}`;
     missed.push({ ...night, universe: config.universe, command });
   }

@@ -147,7 +147,7 @@ describe('the watchdog', () => {
       '2018-02-06',
       '2018-02-05',
     ]);
-    const [elsewhere] = await missedNights({ ...now, dataDir: '/srv/night' });
+    const [elsewhere] = await missedNights({ ...now, folderOption: ' --data-dir /srv/night' });
     expect(elsewhere?.command).toBe(
       'nightshift nightly --session 2018-02-07 --universe tiny --data-dir /srv/night',
     );

@@ -130,7 +130,7 @@ async function printMissed(app: App, { dataDir }: StatusOptions): Promise<void> 
   const missed = await readMissedNights({
     pipelineUrl: app.runtime.urls.pipeline,
     temporal: temporalTarget(app.runtime),
-    ...(dataDir === undefined ? {} : { dataDir }),
+    folderOption: folderOption(dataDir),
   });
   if (missed.length > 0) console.log('\nMissed sessions, and the command that runs each');
   for (const night of missed) console.log(`  ${night.sessionDate}: ${night.command}`);

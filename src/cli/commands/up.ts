@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { openRuntime } from '../../runtime/attach.ts';
-import type { Runtime } from '../../runtime/embedded.ts';
+import { folderOption } from '../../runtime/folder-option.ts';
 import { formatRecord, type LogRecord } from '../../runtime/log-record.ts';
 import { openReconciler, readMissedNights, type ReconcilerHouse } from '../../reconciler/open.ts';
 import { DEFAULT_CONFIG, ensureSchedules, minFreeBytesOf, readConfig, temporalTarget } from '../app.ts';
@@ -56,7 +56,12 @@ export function upCommand(): Command {
         if (!runtime.owned && options.config !== undefined)
           console.error(`--config without effect: use \`nightshift config apply ${options.config}\`.`);
         for (const line of addressLines(runtime)) console.log(line);
-        await printMissed({ ...houseOf(runtime), ...folder }).catch((error: unknown) =>
+        const house: ReconcilerHouse = {
+          pipelineUrl: runtime.urls.pipeline,
+          temporal: temporalTarget(runtime),
+          folderOption: folderOption(folder.dataDir),
+        };
+        await printMissed(house).catch((error: unknown) =>
           console.error(
             `missed sessions: not known (${error instanceof Error ? error.message : String(error)})`,
           ),
@@ -67,8 +72,7 @@ export function upCommand(): Command {
         }
         console.log('Running. Ctrl-C stops it.');
         const reconciler = openReconciler({
-          ...houseOf(runtime),
-          ...folder,
+          ...house,
           onNote: note,
           onError: (text, error) =>
             console.error(`${text}: ${error instanceof Error ? error.message : String(error)}`),
@@ -82,10 +86,6 @@ export function upCommand(): Command {
         await runtime.stop();
       }
     });
-}
-
-function houseOf(runtime: Runtime): ReconcilerHouse {
-  return { pipelineUrl: runtime.urls.pipeline, temporal: temporalTarget(runtime) };
 }
 
 /** At every start: what the schedule promised and nobody ran. The watchdog starts the newest by itself, if in time. */
