@@ -1,5 +1,5 @@
 import { createBarColumns, epochDayOf, type PriceBasis } from '../../src/domain/bars.ts';
-import type { SplitAction } from '../../src/domain/market-data.ts';
+import type { Instrument, SplitAction } from '../../src/domain/market-data.ts';
 import { NotFoundError, type ProviderError } from '../../src/providers/errors.ts';
 import type {
   BarsValue,
@@ -7,6 +7,7 @@ import type {
   ProviderCoverage,
   RangeRequest,
   SymbolResult,
+  SymbolsRequest,
 } from '../../src/providers/port.ts';
 
 /** open, high, low, close, volume; NaN = null. */
@@ -23,6 +24,10 @@ export class ScriptedProvider implements MarketDataProvider {
   fetchedAt = '2018-02-01T03:45:00Z';
   /** What the source lists; null: it cannot. */
   symbols: string[] | null = null;
+  /** First session of each symbol as the source says it; empty: it has no instruments. */
+  readonly firstSessions = new Map<string, string>();
+  /** Where the source begins; null: nobody knows. */
+  firstSession: string | null = null;
   /** Where the source ends, as an archive does; null: it is live. */
   lastSession: string | null = null;
   /** Called before an answer is given. */
@@ -43,12 +48,16 @@ export class ScriptedProvider implements MarketDataProvider {
     return {
       provider: this.id,
       dataset: `${this.id}-live`,
-      firstSession: null,
+      firstSession: this.firstSession,
       lastSession: this.lastSession,
       symbols: this.symbols,
       basis: this.basis,
       survivorship: 'unknown',
-      has: { corporateActions: true, fundamentals: false, instruments: false },
+      has: {
+        corporateActions: true,
+        fundamentals: false,
+        instruments: this.firstSessions.size > 0,
+      },
     };
   }
 
@@ -76,8 +85,17 @@ export class ScriptedProvider implements MarketDataProvider {
     return [];
   }
 
-  async instruments(): Promise<readonly SymbolResult<never>[]> {
-    return [];
+  async instruments({ symbols }: SymbolsRequest): Promise<readonly SymbolResult<Instrument>[]> {
+    return symbols.map((symbol): SymbolResult<Instrument> => {
+      const firstSession = this.firstSessions.get(symbol);
+      if (firstSession === undefined) {
+        const error = new NotFoundError(`${this.id} has no ${symbol}`, { provider: this.id, symbol });
+        return { ok: false, symbol, error, attempts: [] };
+      }
+      const listing = { exchange: 'XNYS', currency: 'USD', metadataAsOf: '2018-01-24' };
+      const value = { symbol, name: symbol, sector: 'none', firstSession, ...listing };
+      return { ok: true, symbol, value, provenance: this.#provenance() };
+    });
   }
 
   #unknown(symbol: string): ProviderError | null {

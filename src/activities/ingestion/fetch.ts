@@ -1,11 +1,9 @@
 import type { TaskStep } from '../../contracts/activities.ts';
 import { type KnownSessions, readKnownSessions, readMissingSessions } from '../../db/queries/bars-write.ts';
 import type { Queryable } from '../../db/client.ts';
-import { epochDayOf, lowerBound } from '../../domain/bars.ts';
-import type { ExchangeCalendar } from '../../domain/calendar.ts';
 import type { BarsValue, RangeRequest, SymbolResult, SymbolsRequest } from '../../providers/port.ts';
 import { groupBy } from './group.ts';
-import type { IngestionNight } from './night.ts';
+import { indexFrom, indexThrough, type IngestionNight, sessionFrom } from './night.ts';
 import { type FetchedReference, fetchReference, settleSplits } from './reference.ts';
 
 /** What a symbol still needs, from its own first session to the night's. */
@@ -49,7 +47,8 @@ export async function fetchChunk(sql: Queryable, input: FetchInput): Promise<Fet
   const reference = await fetchReference({ night, request });
   const firstSessions = new Map(reference.instruments.map((one) => [one.symbol, one.firstSession]));
   const wanted = symbols.map((symbol) => {
-    const listed = firstSessions.get(symbol) ?? night.fromSession;
+    // An instrument's first session need not be one of our calendar's.
+    const listed = sessionFrom(night.calendar, firstSessions.get(symbol) ?? night.fromSession);
     return { symbol, fromSession: listed > night.fromSession ? listed : night.fromSession };
   });
   const fromSessions = new Map(wanted.map((one) => [one.symbol, one.fromSession]));
@@ -89,10 +88,7 @@ async function readNeeds(
   const needs = known.map((one: KnownSessions): SessionNeed => {
     const { symbol, newestBar, newestKnown, oldestBar, hasLater } = one;
     const fromSession = fromOf.get(symbol) ?? night.fromSession;
-    // An instrument's first session need not be one of our calendar's.
-    const first = calendar.indexOf(
-      calendar.sessionOf(fromSession)?.sessionDate ?? calendar.next(fromSession),
-    );
+    const first = indexFrom(calendar, fromSession);
     const newest = one.newestKnown === null ? first - 1 : indexThrough(calendar, one.newestKnown);
     const contiguous = one.known === newest - first + 1;
     if (!contiguous) holed.push({ symbol, fromSession });
@@ -106,11 +102,6 @@ async function readNeeds(
   return needs.map((need) =>
     isHoled.has(need.symbol) ? { ...need, missing: holes.get(need.symbol) ?? null } : need,
   );
-}
-
-/** Position of the newest session up to a date: what was one when it was stored may be none by now. */
-function indexThrough(calendar: ExchangeCalendar, date: string): number {
-  return lowerBound(calendar.epochDays, epochDayOf(date) + 1) - 1;
 }
 
 async function fetchGroup(group: FetchedSymbol[], input: FetchInput): Promise<void> {
@@ -152,7 +143,8 @@ function rangeOf(input: {
     const index = Math.max(0, indexThrough(calendar, need.newestBar) - (overlapSessions - 1));
     starts.push(calendar.at(index).sessionDate);
   }
-  const from = starts.sort()[0];
-  if (from === undefined) return null;
-  return { from: from < fromSession ? fromSession : from, to: step.sessionDate };
+  const start = starts.sort()[0];
+  if (start === undefined) return null;
+  const from = start < fromSession ? fromSession : start;
+  return from > step.sessionDate ? null : { from, to: step.sessionDate };
 }

@@ -11,7 +11,7 @@ import { basisFactor } from './basis.ts';
 import { compareBars, type SymbolDiff } from './compare.ts';
 import type { FetchedSymbol } from './fetch.ts';
 import { groupBy } from './group.ts';
-import type { IngestionNight } from './night.ts';
+import { indexFrom, indexThrough, type IngestionNight } from './night.ts';
 import type { SymbolWrite } from './store.ts';
 import { errorWords } from './words.ts';
 
@@ -124,9 +124,9 @@ function gapsOf(context: {
   const { input, bars, range } = context;
   const { calendar } = input.night;
   const from = range.from < input.fetched.fromSession ? input.fetched.fromSession : range.from;
-  if (from > range.to) return [];
-  const first = calendar.indexOf(from);
-  const last = calendar.indexOf(range.to);
+  const first = indexFrom(calendar, from);
+  const last = indexThrough(calendar, range.to);
+  if (last < first) return [];
   const have = new Uint8Array(last - first + 1);
   const mark = (days: Int32Array): void => {
     for (const day of days) {

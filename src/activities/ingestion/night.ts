@@ -2,6 +2,7 @@ import { type EffectiveConfig, parseEffectiveConfig } from '../../contracts/sche
 import type { TaskStep } from '../../contracts/activities.ts';
 import { findConfig } from '../../db/queries/configs.ts';
 import { readCalendarOverrides } from '../../db/queries/sessions.ts';
+import { epochDayOf, lowerBound } from '../../domain/bars.ts';
 import { createCalendar, type ExchangeCalendar, type ExchangeSession } from '../../domain/calendar.ts';
 import type { MarketDataProvider, ProviderCoverage } from '../../providers/port.ts';
 import { failure } from '../errors.ts';
@@ -103,12 +104,28 @@ function firstSessionOf(input: {
   coverage: ProviderCoverage;
 }): string {
   const { step, config, calendar, coverage } = input;
-  const earliest = coverage.firstSession ?? calendar.first;
+  const earliest = sessionFrom(calendar, coverage.firstSession ?? calendar.first);
   const wanted = config.historySessions ?? (coverage.firstSession === null ? LIVE_HISTORY_SESSIONS : null);
   if (wanted === null) return earliest;
   const index = Math.max(0, calendar.indexOf(step.sessionDate) - (wanted - 1));
   const { sessionDate } = calendar.at(index);
   return sessionDate < earliest ? earliest : sessionDate;
+}
+
+/** Position of the first session from a date on, which need not be one; the calendar's size if there is none. */
+export function indexFrom(calendar: ExchangeCalendar, date: string): number {
+  return lowerBound(calendar.epochDays, epochDayOf(date));
+}
+
+/** Position of the newest session up to a date: what was one when it was stored may be none by now. -1: none. */
+export function indexThrough(calendar: ExchangeCalendar, date: string): number {
+  return lowerBound(calendar.epochDays, epochDayOf(date) + 1) - 1;
+}
+
+/** The first session from a date on; the date itself where the calendar has ended. */
+export function sessionFrom(calendar: ExchangeCalendar, date: string): string {
+  const index = indexFrom(calendar, date);
+  return index < calendar.size ? calendar.at(index).sessionDate : date;
 }
 
 type DayTables = Pick<IngestionNight, 'availableAtMs' | 'sessionIndexOf'>;
