@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { StartInterruptedError } from '../runtime/embedded.ts';
+import { OtherAddressesError } from '../runtime/same-addresses.ts';
 import { DecisionRefusedError } from '../temporal/decisions.ts';
 import { RunRefusedError } from '../temporal/manual-request.ts';
 import { ReviewRefusedError } from '../temporal/verbs.ts';
@@ -55,7 +56,7 @@ function overrideExit(command: Command): void {
 /** One line for a person; commander has printed its own already. */
 function explainFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const refused = [ReviewRefusedError, DecisionRefusedError, RunRefusedError].some(
+  const refused = [ReviewRefusedError, DecisionRefusedError, RunRefusedError, OtherAddressesError].some(
     (kind) => error instanceof kind,
   );
   // A refusal is said in full; its cause is only how it came to us.

@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { resolveAddresses } from './addresses.ts';
 import { readChildren } from './children-file.ts';
 import { dataFolderAt, ensurePorts, resolveDataDir } from './data-folder.ts';
@@ -11,6 +12,7 @@ import {
 import { readEnv } from './env.ts';
 import { FolderLockedError, lockOwner, ownerIdentity } from './folder-lock.ts';
 import { endProcess, isRunning } from './process-identity.ts';
+import { requireSameAddresses } from './same-addresses.ts';
 import { ensureSecrets } from './secrets.ts';
 
 /** An instance that starts needs this long at most (crash recovery included) before others may attach. */
@@ -31,13 +33,17 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   }
 }
 
-/** The running instance of a folder as seen from outside, or null when none runs. Waits for one that starts. */
+/**
+ * The running instance of a folder as seen from outside, or null when none runs. Waits for one that starts. Throws
+ * OtherAddressesError when the environment here leads to other servers than its own.
+ */
 export async function attachRuntime(dataDir: string | undefined): Promise<Runtime | null> {
   const folder = dataFolderAt(resolveDataDir(dataDir));
   const state = await waitForState(folder.root);
   if (state === null) return null;
   const [ports, secrets] = [await ensurePorts(folder), await ensureSecrets(folder.secrets)];
   const addresses = resolveAddresses({ env: readEnv(), folder, ports, secrets });
+  requireSameAddresses({ root: folder.root, state, here: addresses });
   const owner = await lockOwner(folder.root);
   const detached = new AbortController();
   const failed = new Promise<never>((_resolve, reject) => {
@@ -58,6 +64,10 @@ export async function attachRuntime(dataDir: string | undefined): Promise<Runtim
     namespace: state.namespace,
     temporalUi: state.temporalUi,
     artifactUrl: state.artifactUrl,
+    embedded: {
+      ...addresses.embedded,
+      artifacts: state.artifactUrl === pathToFileURL(folder.artifacts).href,
+    },
     ports,
     dataDir: folder.root,
     logDir: folder.logs,

@@ -36,7 +36,11 @@ export type Finding = {
 export type Check = { part: string; advice: string; look: () => Promise<string | Finding[]> };
 
 /** Examines every part of an installation and of a data folder, running or not. Never throws. */
-export async function diagnose(dataDir: string | undefined): Promise<Finding[]> {
+export async function diagnose(
+  dataDir: string | undefined,
+  /** GiB that a night needs free, by the configuration; rejects in words when that cannot be used. */
+  minFreeGib: () => Promise<number>,
+): Promise<Finding[]> {
   const folder = dataFolderAt(resolveDataDir(dataDir));
   const env = await attempt({
     part: 'environment',
@@ -45,10 +49,17 @@ export async function diagnose(dataDir: string | undefined): Promise<Finding[]> 
   });
   if (env.some(({ level }) => level === 'problem')) return env;
   const groups = await Promise.all(
-    [...programChecks(readEnv()), ...folderChecks(dataDir, folder)].map(attempt),
+    [...programChecks(readEnv()), ...folderChecks({ dataDir, folder, minFreeGib })].map(attempt),
   );
   const owner = await lockOwner(folder.root);
-  const services = owner === null ? [notRunning(folder)] : await checkServices(dataDir, attempt);
+  const services =
+    owner === null
+      ? [notRunning(folder)]
+      : await attempt({
+          part: 'instance',
+          advice: 'Nothing of it was examined.',
+          look: () => checkServices(dataDir, attempt),
+        });
   return [...env, ...groups.flat(), ...services];
 }
 
@@ -132,18 +143,32 @@ function temporalProgram(): Check {
   };
 }
 
-function folderChecks(dataDir: string | undefined, folder: DataFolder): Check[] {
+function folderChecks(input: {
+  dataDir: string | undefined;
+  folder: DataFolder;
+  minFreeGib: () => Promise<number>;
+}): Check[] {
+  const { dataDir, folder } = input;
+  const minFreeGib = input.minFreeGib();
+  // Two checks look at it; the first of them says what is wrong.
+  minFreeGib.catch(() => undefined);
   return [
     {
+      part: 'configuration',
+      advice: '`nightshift config check` names each problem; `nightshift config apply` takes a file over.',
+      look: async () => `a night needs ${await minFreeGib} GiB free`,
+    },
+    {
       part: 'disk',
-      advice: 'Free some space, or use --data-dir on another disk: a night needs 2 GiB.',
+      advice: 'Free some space, or use --data-dir on another disk.',
       look: async () => {
         const use = await measureDisk(dataDir);
         const gib = (bytes: number): string => `${(bytes / GIB).toFixed(2)} GiB`;
         const text =
           `${gib(use.freeBytes)} free; Postgres ${gib(use.postgresBytes)}, Temporal ${gib(use.temporalBytes)}, ` +
           `artifacts ${gib(use.artifactBytes)}, logs ${gib(use.logBytes)}`;
-        if (use.freeBytes < 2 * GIB) throw new Error(text);
+        const needsGib = await minFreeGib.catch(() => 0);
+        if (use.freeBytes < needsGib * GIB) throw new Error(`${text}; a night needs ${needsGib} GiB free`);
         return text;
       },
     },

@@ -25,6 +25,7 @@ import { type FolderLock, lockFolder } from './folder-lock.ts';
 import { LogFiles, type LogLimits } from './log-files.ts';
 import { type LogRecord, parseLogLine } from './log-record.ts';
 import { postgresSpec } from './postgres.ts';
+import { databasesOf } from './same-addresses.ts';
 import { ensureSecrets, type Secrets } from './secrets.ts';
 import { Supervised, type SupervisedSpec, type SupervisorEvents } from './supervisor.ts';
 import { temporalSpec } from './temporal.ts';
@@ -89,6 +90,8 @@ const stateSchema = z.object({
   namespace: z.string(),
   temporalUi: z.string().nullable(),
   postgres: z.string(),
+  /** host:port/database of each login. */
+  databases: z.record(z.string(), z.string()).optional(),
   artifactUrl: z.string(),
 });
 /** What a running instance says about itself; no secrets. */
@@ -316,7 +319,7 @@ class Instance {
   }
 
   private async writeState(addresses: Addresses): Promise<void> {
-    const { temporal, namespace, temporalUi, postgres, artifactUrl } = addresses;
+    const { temporal, namespace, temporalUi, postgres, artifactUrl, urls } = addresses;
     const state: RuntimeState = {
       pid: process.pid,
       command: this.options.command,
@@ -325,6 +328,7 @@ class Instance {
       namespace,
       temporalUi,
       postgres,
+      databases: databasesOf(urls),
       artifactUrl,
     };
     await writeFileWhole(this.folder.state, `${JSON.stringify(state, null, 2)}\n`);

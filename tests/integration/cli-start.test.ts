@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DEFAULT_CONFIG } from '../../src/cli/app.ts';
 import { isForConsole } from '../../src/cli/commands/up.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { readChildren } from '../../src/runtime/children-file.ts';
@@ -183,6 +184,43 @@ describe('`up` after a start that was interrupted', () => {
     expect(run.output()).toContain(
       `goes on in the instance that runs; \`nightshift status --data-dir ${dataDir}\` shows it.`,
     );
+  });
+
+  it('refuses an environment that leads elsewhere than the instance, and changes nothing', async () => {
+    const running = await attachRuntime(dataDir);
+    await running?.stop();
+    const other = new URL(running?.urls.owner ?? '');
+    other.pathname = '/other';
+    const elsewhere: [string, string][] = [
+      ['DATABASE_URL', 'postgres://somebody:secret@127.0.0.1:1/desk'],
+      ['DATABASE_URL', other.href],
+      ['TEMPORAL_ADDRESS', '127.0.0.1:1'],
+    ];
+    for (const [name, value] of elsewhere) {
+      vi.stubEnv(name, value);
+      const applied = await here('config', 'apply').finally(() => vi.unstubAllEnvs());
+      expect(applied.code, applied.output).toBe(2);
+      expect(applied.output).toMatch(
+        /^nightshift: the instance that runs on \S+ uses (Postgres|Temporal) 127\.0\.0\.1:\d+\S* \(this environment: 127\.0\.0\.1:\d+\S*\)\. Set /,
+      );
+      expect(applied.output).not.toMatch(/secret|:1\/desk.*Postgres for/);
+    }
+    vi.stubEnv('DATABASE_URL', 'postgres://somebody:secret@127.0.0.1:1/desk');
+    const doctor = await here('doctor').finally(() => vi.unstubAllEnvs());
+    expect(doctor.output).toMatch(/^FAIL {2}instance: the instance that runs on/m);
+    expect(doctor.output).toMatch(/^ok {4}disk: /m);
+    expect((await here('config', 'apply')).code).toBe(0);
+  });
+
+  it('lets the doctor compare the disk with what the configuration in force wants', async () => {
+    const file: { nightshift: object } = JSON.parse(await readFile(DEFAULT_CONFIG, 'utf8'));
+    const path = join(dataDir, 'huge.json');
+    const nightshift = { ...file.nightshift, minFreeDiskGib: 1e9 };
+    await writeFile(path, JSON.stringify({ ...file, nightshift }));
+    expect((await here('config', 'apply', path)).code).toBe(0);
+    const { output } = await here('doctor');
+    expect(output).toMatch(/^ok {4}configuration: a night needs 1000000000 GiB free$/m);
+    expect(output).toMatch(/^FAIL {2}disk: .* GiB free; .*a night needs 1000000000 GiB free$/m);
   });
 
   it('ends with 0 at Ctrl-C', async () => {
