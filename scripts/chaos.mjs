@@ -2,11 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from './lib/paths.mjs';
+import { forgetExternalServices, projectRoot } from './lib/paths.mjs';
 import { ensureSetup, reportSetupFailure } from './setup.mjs';
 
 try {
-  await ensureSetup({ ownTemporal: true });
+  forgetExternalServices();
+  await ensureSetup();
   const { build } = await import('./build.mjs');
   await build();
 } catch (error) {

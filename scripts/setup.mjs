@@ -10,13 +10,12 @@ import { runStep, SetupError } from './lib/steps.mjs';
 import { findTemporal, installTemporal } from './lib/temporal-server.mjs';
 
 /**
- * Makes sure that everything a start needs is there. `dev` adds the Python packages of the tests, `ownTemporal` the
- * server also where the environment names a cluster.
+ * Makes sure that everything a start needs is there. `dev` adds the Python packages of the tests.
  * Sets NIGHTSHIFT_TEMPORAL_BIN for this process and its children. Throws the first failure, already printed.
  */
-export async function ensureSetup({ dev = false, ownTemporal = false } = {}) {
+export async function ensureSetup({ dev = false } = {}) {
   requireNodeVersion();
-  const external = !ownTemporal && usesExternalTemporal();
+  const external = usesExternalTemporal();
   const isReady = async () =>
     nodePackagesReady() && pythonReady({ dev }) && (external || (await findTemporal()) !== null);
   if (!(await isReady())) await withSetupLock((signal) => runMissingSteps({ dev, external, signal }));

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot, venvPython } from './lib/paths.mjs';
+import { forgetExternalServices, projectRoot, venvPython } from './lib/paths.mjs';
 import { ensureSetup, reportSetupFailure } from './setup.mjs';
 
 const resultsDir = join(projectRoot, 'test-artifacts');
@@ -84,8 +84,8 @@ function countJunit(output, code) {
 
 const setupStartedAt = Date.now();
 try {
-  // The tests start a server of their own, whatever cluster the environment names.
-  await ensureSetup({ dev: true, ownTemporal: true });
+  forgetExternalServices();
+  await ensureSetup({ dev: true });
   console.log(`\nset-up: ${secondsSince(setupStartedAt)} s`);
   const { build } = await import('./build.mjs');
   await build();

@@ -47,6 +47,13 @@ export function cachedTemporal() {
   return join(cacheFolder(), 'temporal', TEMPORAL_SERVER_VERSION, name);
 }
 
+/** For tests, which start servers of their own: whatever others the shell names, nothing of them is touched. */
+export function forgetExternalServices() {
+  for (const name of Object.keys(process.env)) {
+    if (/^(DATABASE_URL|ARTIFACT_URL|TEMPORAL_.*|NIGHTSHIFT_DB_URL_.*)$/.test(name)) delete process.env[name];
+  }
+}
+
 /** True when the environment names a Temporal cluster, so that none is embedded. */
 export function usesExternalTemporal() {
   return Boolean(process.env.TEMPORAL_ADDRESS || process.env.TEMPORAL_PROFILE);
