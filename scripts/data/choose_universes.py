@@ -14,16 +14,15 @@ from pathlib import Path
 
 import polars as pl
 
-PER_SECTOR, SAMPLE, TINY, TINY_SESSIONS = 2, 30, 8, 300
+PER_SECTOR, SAMPLE, TINY = 2, 30, 8
 
 
-def write(out: Path, name: str, description: str, symbols: list[str], sessions: int | None) -> None:
+def write(out: Path, name: str, description: str, symbols: list[str]) -> None:
     content = {
         "schemaVersion": 1,
         "name": name,
         "description": description,
         "survivorship": "biased",
-        "maxSessions": sessions,
         "symbols": sorted(symbols),
     }
     text = json.dumps(content, indent=2)
@@ -57,18 +56,16 @@ if __name__ == "__main__":
     sample = pl.concat([first.select("symbol"), rest.select("symbol")])["symbol"].to_list()
     tiny = volume.group_by("sector", maintain_order=True).head(1).head(TINY)["symbol"].to_list()
 
-    write(out, "sp500", "Members of the S&P 500 in February 2018.", sectors["symbol"].to_list(), None)
+    write(out, "sp500", "Members of the S&P 500 in February 2018.", sectors["symbol"].to_list())
     write(
         out,
         "sample",
         "The two members of each sector with the largest median dollar volume in 2013, then the largest others.",
         sample,
-        None,
     )
     write(
         out,
         "tiny",
         "The largest by dollar volume in 2013 of each of the eight most traded sectors; for tests.",
         tiny,
-        TINY_SESSIONS,
     )

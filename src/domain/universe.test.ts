@@ -29,7 +29,6 @@ describe('parseUniverse', () => {
       name: 'three',
       description: '',
       survivorship: 'unknown',
-      maxSessions: null,
       symbols: expected,
     });
     expect(parseUniverse({ text: '["MSFT","A","BRK.B"]', source: 'x.json' }).symbols).toEqual(expected);
@@ -57,7 +56,10 @@ describe('parseUniverse', () => {
     ['[]', 'there are no symbols in it'],
     ['{"symbols":"A"}', '"symbols" must be a list of symbols'],
     ['{"symbols":["A"],"sybmols":1}', 'unknown key "sybmols"'],
-    ['{"symbols":["A"],"maxSessions":0}', 'maxSessions must be a whole number above 0'],
+    [
+      '{"symbols":["A"],"maxSessions":300}',
+      '"maxSessions" is no part of a universe: set historySessions for it in the configuration',
+    ],
     ['{"symbols":["A"],"survivorship":"good"}', 'survivorship must be biased, unbiased or unknown'],
     ['{"symbols":["A"],"schemaVersion":2}', 'schemaVersion 2 is not 1'],
     ['{"symbols":["A"],"name":"a b"}', 'name "a b" must be letters'],

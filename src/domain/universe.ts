@@ -7,8 +7,6 @@ export interface UniverseDefinition {
   readonly name: string;
   readonly description: string;
   readonly survivorship: Survivorship;
-  /** Only this many sessions up to the night are used; null = all. */
-  readonly maxSessions: number | null;
   /** Sorted, each once. */
   readonly symbols: readonly string[];
 }
@@ -29,7 +27,7 @@ export class UniverseError extends Error {
 export const MAX_UNIVERSE_SYMBOLS = 10_000;
 const SYMBOL_PATTERN = /^[A-Z][A-Z0-9]{0,5}([.-][A-Z]{1,2})?$/;
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
-const KNOWN_KEYS = ['schemaVersion', 'name', 'description', 'survivorship', 'maxSessions', 'symbols'];
+const KNOWN_KEYS = ['schemaVersion', 'name', 'description', 'survivorship', 'symbols'];
 
 interface ParseInput {
   readonly text: string;
@@ -66,7 +64,7 @@ function parseJson(text: string, source: string): UniverseDefinition {
   const list = Array.isArray(content) ? content : fields['symbols'];
   const problems = Object.keys(fields)
     .filter((key) => !KNOWN_KEYS.includes(key))
-    .map((key) => `unknown key "${key}" (known: ${KNOWN_KEYS.join(', ')})`);
+    .map(refusalOf);
   if (!Array.isArray(list))
     throw new UniverseError(source, [...problems, '"symbols" must be a list of symbols']);
   const entries: { symbol: string; place: string }[] = [];
@@ -75,6 +73,13 @@ function parseJson(text: string, source: string): UniverseDefinition {
     else problems.push(`symbols[${index}] is not a string`);
   }
   return finish({ source, problems, entries, fields });
+}
+
+function refusalOf(key: string): string {
+  // Files had it once; how far back a night looks is frozen with its configuration.
+  return key === 'maxSessions'
+    ? '"maxSessions" is no part of a universe: set historySessions for it in the configuration (nightshift.universes)'
+    : `unknown key "${key}" (known: ${KNOWN_KEYS.join(', ')})`;
 }
 
 function finish(input: {
@@ -100,7 +105,7 @@ function finish(input: {
   if (entries.length > MAX_UNIVERSE_SYMBOLS) {
     problems.push(`${entries.length} symbols, at most ${MAX_UNIVERSE_SYMBOLS} are supported`);
   }
-  const { name = defaultName(source), description = '', maxSessions = null, schemaVersion = 1 } = fields;
+  const { name = defaultName(source), description = '', schemaVersion = 1 } = fields;
   const survivorship = fields['survivorship'] ?? 'unknown';
   if (schemaVersion !== 1) problems.push(`schemaVersion ${JSON.stringify(schemaVersion)} is not 1`);
   if (typeof name !== 'string' || !NAME_PATTERN.test(name)) {
@@ -108,15 +113,11 @@ function finish(input: {
   }
   if (typeof description !== 'string') problems.push('description must be text');
   if (!isSurvivorship(survivorship)) problems.push('survivorship must be biased, unbiased or unknown');
-  if (maxSessions !== null && !(Number.isInteger(maxSessions) && Number(maxSessions) > 0)) {
-    problems.push('maxSessions must be a whole number above 0, or null');
-  }
   if (problems.length > 0) throw new UniverseError(source, problems);
   return {
     name: String(name),
     description: String(description),
     survivorship: isSurvivorship(survivorship) ? survivorship : 'unknown',
-    maxSessions: maxSessions === null ? null : Number(maxSessions),
     symbols: [...places.keys()].sort(),
   };
 }

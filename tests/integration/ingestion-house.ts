@@ -133,7 +133,6 @@ export class IngestionHouse {
         version: universeVersion,
         members: [...members],
         survivorship: 'unknown',
-        maxSessions: null,
       });
     }
     const { maxAttempts, timeoutMs } = config.tasks.ingestion;

@@ -297,7 +297,6 @@ describe('run report', () => {
       version: set.universeVersion,
       members: ['AAPL'],
       survivorship: 'unbiased',
-      maxSessions: null,
     });
     expect(await readNightReport(sql, set)).toMatchObject({ survivorship: 'unbiased' });
     expect(report?.urls).toEqual({

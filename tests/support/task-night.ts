@@ -50,7 +50,6 @@ export class TaskNight {
       version: universeVersion,
       members: [...definition.symbols],
       survivorship: definition.survivorship,
-      maxSessions: definition.maxSessions,
     });
     const provider = createProviderChain({ providers: [sharedArchive(SAMPLE)] });
     const ingestion = createIngestionActivities({

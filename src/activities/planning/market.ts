@@ -55,7 +55,7 @@ export async function planUniverse(options: {
   sessionDate: string;
 }): Promise<string> {
   const { deps, definition, config, coverage, sessionDate } = options;
-  const { name: universe, symbols, survivorship, maxSessions } = definition;
+  const { name: universe, symbols, survivorship } = definition;
   const known = coverage.symbols;
   if (known !== null) {
     await asInvalidInput(async () => checkSymbolsKnown({ source: universe, symbols, known }));
@@ -72,7 +72,7 @@ export async function planUniverse(options: {
     throw failure('InvalidInput', `universe ${universe} has no member that was listed by ${sessionDate}`);
   }
   const version = universeVersionOf(members);
-  await insertUniverseList(deps.database.sql, { universe, version, members, survivorship, maxSessions });
+  await insertUniverseList(deps.database.sql, { universe, version, members, survivorship });
   return version;
 }
 

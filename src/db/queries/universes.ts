@@ -8,15 +8,14 @@ export type UniverseList = {
   /** Sorted, each once. */
   members: string[];
   survivorship: Survivorship;
-  maxSessions: number | null;
 };
-export type UniverseRow = Omit<UniverseList, 'maxSessions'> & { asOf: string; recordedAt: string };
+export type UniverseRow = UniverseList & { asOf: string; recordedAt: string };
 
 /** Leaves the list a plan resolved, for ingestion to take; the same list again changes nothing. */
 export async function insertUniverseList(sql: Queryable, list: UniverseList): Promise<void> {
   await sql`
-    insert into ops.universe_lists (universe, version, members, survivorship, max_sessions)
-    values (${list.universe}, ${list.version}, ${list.members}, ${list.survivorship}, ${list.maxSessions})
+    insert into ops.universe_lists (universe, version, members, survivorship)
+    values (${list.universe}, ${list.version}, ${list.members}, ${list.survivorship})
     on conflict do nothing`;
 }
 
@@ -25,7 +24,7 @@ export async function findUniverseList(
   key: { universe: string; version: string },
 ): Promise<UniverseList | null> {
   const [row] = await sql<UniverseList[]>`
-    select universe, version, members, survivorship, max_sessions from ops.universe_lists
+    select universe, version, members, survivorship from ops.universe_lists
     where universe = ${key.universe} and version = ${key.version}`;
   return row ?? null;
 }
