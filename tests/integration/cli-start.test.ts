@@ -212,6 +212,25 @@ describe('`up` after a start that was interrupted', () => {
     expect((await here('config', 'apply')).code).toBe(0);
   });
 
+  it('starts no later night of several while one waits for a person', async () => {
+    // The archive has no bar of it for ten sessions of March 2015, and there is no retry.
+    const universe = join(dataDir, 'gap.txt');
+    await writeFile(universe, 'DHR\n');
+    const file: { scheduled_tasks: object[] } = JSON.parse(await readFile(DEFAULT_CONFIG, 'utf8'));
+    const config = join(dataDir, 'no-retry.json');
+    const tasks = file.scheduled_tasks.map((task) => ({ ...task, max_retries: 0, retry_on_failure: false }));
+    await writeFile(config, JSON.stringify({ ...file, scheduled_tasks: tasks }));
+    const json = join(dataDir, 'report.json');
+    const asked = ['--from', '2015-03-11', '--to', '2015-03-13', '--universe', universe, '--config', config];
+    const nights = await here('nightly', ...asked, '--json', json);
+    expect(nights.code, nights.output).toBe(4);
+    expect(nights.output).toContain('A person has to decide: ingestion failed');
+    expect(nights.output).toMatch(/^Not started, a review comes first: 2015-03-12, 2015-03-13$/m);
+    const reports: unknown = JSON.parse(await readFile(json, 'utf8'));
+    expect(reports).toMatchObject([{ sessionDate: '2015-03-11', status: 'awaiting_review' }]);
+    expect(reports).toHaveLength(1);
+  });
+
   it('lets the doctor compare the disk with what the configuration in force wants', async () => {
     const file: { nightshift: object } = JSON.parse(await readFile(DEFAULT_CONFIG, 'utf8'));
     const path = join(dataDir, 'huge.json');

@@ -139,10 +139,15 @@ async function runNights(context: Context): Promise<number> {
         : `The night of ${night.name} runs already; this shows it.`,
     );
   }
-  for (const sessionDate of wish.sessions) {
+  for (const [index, sessionDate] of wish.sessions.entries()) {
     if (signal.aborted) return sayInterrupted(context, null);
     const interrupted = await runNight(context, { sessionDate, universe: wish.universe, done });
     if (interrupted !== null) return interrupted;
+    if (done.reports.at(-1)?.status !== 'awaiting_review') continue;
+    // The nights are run in order: what a person decides about this one comes before the next.
+    const rest = wish.sessions.slice(index + 1);
+    if (rest.length > 0) console.log(`\nNot started, a review comes first: ${rest.join(', ')}`);
+    break;
   }
   const { reports, codes } = done;
   if (options.json !== undefined && reports.length > 0) {
