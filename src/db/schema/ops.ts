@@ -282,8 +282,6 @@ export const universeLists = ops.table(
     version: hashColumn('version').notNull(),
     members: text('members').array().notNull(),
     survivorship: text('survivorship').notNull(),
-    /** Only this many sessions up to the night are used; null: all. */
-    maxSessions: integer('max_sessions'),
     recordedAt: recordedAt(),
   },
   (t) => [primaryKey({ columns: [t.universe, t.version] })],

@@ -1,0 +1,1 @@
+ALTER TABLE "ops"."universe_lists" DROP COLUMN "max_sessions";
