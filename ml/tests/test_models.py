@@ -153,6 +153,23 @@ def test_artifact_of_another_library_or_cut_is_refused() -> None:
         FittedModel.from_bytes(b"PK")
 
 
+def test_estimator_bytes_do_not_tell_which_equal_strings_are_one_object() -> None:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    from nightshift_ml.models._pickle import dump_estimator
+
+    def estimator(words: list[str]) -> ExtraTreesClassifier:
+        made = ExtraTreesClassifier(n_estimators=3)
+        made.estimator_params = tuple(words)
+        return made
+
+    # The first is the object that is also a name of an attribute, the second is made anew.
+    names = [sys.intern(word) for word in ("criterion", "max_depth")]
+    copies = ["".join(list(word)) for word in names]
+    assert all(copy is not name for copy, name in zip(copies, names, strict=True))
+    assert dump_estimator(estimator(names)) == dump_estimator(estimator(copies))
+
+
 def test_estimator_bytes_name_no_foreign_code() -> None:
     import pickle
     import zlib

@@ -16,6 +16,8 @@ _ALLOWED_BUILTINS = {"slice", "range", "set", "frozenset", "complex", "bytearray
 class _Pickler(pickle.Pickler):
     def __init__(self, out: io.BytesIO) -> None:
         super().__init__(out, protocol=5)
+        # Without references to what was written before: which equal strings are one object is chance.
+        self.fast = True
         from sklearn.tree._tree import Tree
 
         self._tree = Tree
