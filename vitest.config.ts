@@ -16,6 +16,8 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'tests/contract/**/*.test.ts'],
           testTimeout: 20_000,
+          // They only compute; by itself vitest leaves one of two cores idle.
+          maxWorkers: 2,
           // They leave nothing behind in their process: loading its modules for each file took as long as the tests.
           isolate: false,
         },
