@@ -127,7 +127,7 @@ async function buildTemporal({ temporary, note, signal }) {
     ]);
   }
   await requireDisk(dirname(temporary), 1);
-  note('building the Temporal server with Go: 3 to 4 minutes on two cores, once on this machine');
+  note('building the Temporal server with Go: 4 to 10 minutes on two cores, once on this machine');
   const args = [
     'build',
     '-trimpath',

@@ -178,7 +178,7 @@ describe('Temporal server', () => {
     );
     const failed = await setup();
     expect(failed.code).toBe(1);
-    expect(failed.output).toContain('3 to 4 minutes');
+    expect(failed.output).toContain('4 to 10 minutes');
     expect(failed.output).toContain('No network');
     // A Go that "builds" a program which reports the pinned server.
     await program(
