@@ -1,4 +1,4 @@
-// Tells a process from a later one with the same pid, as src/runtime/process-identity.ts does for the product.
+// Tells a process from a later one with the same pid: for the set-up, and for src/runtime/process-identity.ts.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 

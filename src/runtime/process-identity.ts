@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { promisify } from 'node:util';
+import { startOf } from '../../scripts/lib/process-start.mjs';
 
 const run = promisify(execFile);
 
@@ -15,8 +16,7 @@ export type ProcessIdentity = {
 
 /** Identity of a running process; null when no such process runs. */
 export async function identify(pid: number): Promise<ProcessIdentity | null> {
-  if (!pidExists(pid)) return null;
-  const startedAt = await startOf(pid);
+  const startedAt = startOf(pid);
   return startedAt === undefined ? null : { pid, startedAt, host: hostname() };
 }
 
@@ -24,31 +24,6 @@ export async function identify(pid: number): Promise<ProcessIdentity | null> {
 export async function isRunning(identity: ProcessIdentity): Promise<boolean> {
   const now = await identify(identity.pid);
   return now !== null && now.startedAt === identity.startedAt;
-}
-
-function pidExists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, as somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
-/** undefined: the process is gone (or a zombie); null: this system does not say. */
-async function startOf(pid: number): Promise<string | null | undefined> {
-  if (process.platform === 'linux') {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-    if (stat === null) return undefined;
-    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-    // The name in parentheses may hold spaces: fields are counted from behind it (state is the first).
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : `${boot}/${fields[19]}`;
-  }
-  if (process.platform === 'win32') return null;
-  const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)]).catch(() => ({ stdout: '' }));
-  return stdout.trim() === '' ? undefined : stdout.trim();
 }
 
 /** The command line of a process, for messages; null when it cannot be read. */

@@ -16,6 +16,9 @@ export function databasesOf(urls: DatabaseUrls): Record<string, string> {
   );
 }
 
+/** A part, where the instance has it, and where this environment has it. */
+type Pair = [name: string, there: string, here: string | undefined];
+
 /**
  * Logins come from the environment of whoever attaches. Throws OtherAddressesError unless they lead to the servers of
  * the instance: a command must not write to one's database and ask another's Temporal.
@@ -27,15 +30,16 @@ export function requireSameAddresses(input: {
 }): void {
   const { root, state, here } = input;
   const databases = databasesOf(here.urls);
-  const pairs: [string, string, string | undefined][] = [
+  const postgresOnly: Pair = ['Postgres', state.postgres, here.postgres];
+  const pairs: Pair[] = [
     // An instance of an older version says only where its server is.
     ...(state.databases === undefined
-      ? [pair('Postgres', state.postgres, here.postgres)]
-      : Object.entries(state.databases).map(([role, there]) =>
-          pair(role === 'owner' ? 'Postgres' : `Postgres for ${role}`, there, databases[role]),
-        )),
-    pair('Temporal', state.temporal, here.temporal),
-    pair('the namespace', state.namespace, here.namespace),
+      ? [postgresOnly]
+      : Object.entries(state.databases).map(([role, there]): Pair => {
+          return [role === 'owner' ? 'Postgres' : `Postgres for ${role}`, there, databases[role]];
+        })),
+    ['Temporal', state.temporal, here.temporal],
+    ['the namespace', state.namespace, here.namespace],
   ];
   const wrong = pairs.filter(([, there, own]) => there !== own);
   if (wrong.length === 0) return;
@@ -47,8 +51,4 @@ export function requireSameAddresses(input: {
       `${named.map(([name, there, own]) => `${name} ${there} (this environment: ${own ?? 'none'})`).join(', ')}. ` +
       'Set DATABASE_URL, NIGHTSHIFT_DB_URL_… and TEMPORAL_… as where it was started, or unset what was not set there.',
   );
-}
-
-function pair(name: string, there: string, here: string | undefined): [string, string, string | undefined] {
-  return [name, there, here];
 }

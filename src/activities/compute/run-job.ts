@@ -38,20 +38,19 @@ async function runInThread(
 ): Promise<unknown> {
   const { entry, progress } = options;
   const thread = takeThread(entry);
-  let onMessage: (answer: FromThread) => void = () => undefined;
-  let onError: (error: Error) => void = () => undefined;
-  let onExit: (code: number) => void = () => undefined;
+  let detach = (): unknown => undefined;
   const ended = new Promise<unknown>((resolve, reject) => {
-    onMessage = (answer) => {
+    const onMessage = (answer: FromThread): void => {
       if (answer.kind === 'progress') progress.report(answer.phase, answer.done, answer.total);
       else if (answer.kind === 'done') resolve(answer.output);
       else reject(failureOf(answer));
     };
-    onError = reject;
-    onExit = (code) => reject(new Error(`computing thread ${message.name} ended with ${code}`));
+    const onExit = (code: number): void =>
+      reject(new Error(`computing thread ${message.name} ended with ${code}`));
+    thread.on('message', onMessage).on('error', reject).on('exit', onExit);
+    detach = () => thread.off('message', onMessage).off('error', reject).off('exit', onExit);
     progress.cancelled.catch(reject);
   });
-  thread.on('message', onMessage).on('error', onError).on('exit', onExit);
   let isDone = false;
   try {
     thread.postMessage(message, []);
@@ -59,7 +58,7 @@ async function runInThread(
     isDone = true;
     return output;
   } finally {
-    thread.off('message', onMessage).off('error', onError).off('exit', onExit);
+    detach();
     if (isDone) keepThread(entry, thread);
     else await stop(thread);
   }

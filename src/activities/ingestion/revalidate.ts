@@ -13,7 +13,6 @@ import { type BarColumns, epochDayOf, sessionDateOf } from '../../domain/bars.ts
 import { DEFAULT_RULES } from '../../domain/validation/rules.ts';
 import type { BarFinding } from '../../domain/validation/types.ts';
 import { validateBars } from '../../domain/validation/validate.ts';
-import type { ProviderError } from '../../providers/errors.ts';
 import type { Progress } from '../progress.ts';
 import type { IngestionNight, NightDeps } from './night.ts';
 import { isFinalAttempt, retryLater } from './retries.ts';
@@ -110,18 +109,14 @@ async function readReference(input: RevalidateInput, revealedFrom: string): Prom
     !result.ok && result.error.disposition !== 'notRetryable' ? [result.error] : [],
   );
   if (passing.length > night.config.ingestion.failureThreshold * coverage.symbols.length) {
-    throw failureOf(passing);
+    // Too little of the market to tell what is doubtful: another attempt may have it, unless all wait for a person.
+    const retryable = passing.filter((error) => error.disposition === 'retryable');
+    throw retryable.length > 0 ? retryLater(retryable) : passing[0];
   }
   return {
     bars: results.flatMap((result) => (result.ok ? [result.value.bars] : [])),
     complete: passing.length === 0,
   };
-}
-
-/** Too little of the market to tell what is doubtful: another attempt may have it, unless all wait for a person. */
-function failureOf(errors: readonly ProviderError[]): Error {
-  const retryable = errors.filter((error) => error.disposition === 'retryable');
-  return retryable.length > 0 ? retryLater(retryable) : (errors[0] ?? retryLater(errors));
 }
 
 function lookbackStart({ calendar }: IngestionNight, revealedFrom: string): string {
