@@ -274,6 +274,40 @@ describe('slots', () => {
     await night.terminate('test');
   });
 
+  it('of an earlier turn stay over in a new queue whose rows still tell of it', async () => {
+    const rig = prepare({
+      planIngestion: () => Context.current().cancelled,
+      releaseSlot: async () => undefined,
+    });
+    rig.slotRows = house.database.sql;
+    const night = await rig.startNight({ universe: 'tiny', sessionDate: S });
+    const row = await eventually(
+      'it runs',
+      async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
+    );
+    await rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID).terminate('test');
+    const wish: SlotRequest = {
+      taskRunId: row.taskRunId,
+      turn: 1,
+      task: row.task,
+      limits: { maxConcurrentJobs: 1, maxInstances: 1 },
+      workflowId: night.workflowId,
+      runId: night.firstExecutionRunId,
+    };
+    await rig.client.workflow.signalWithStart('jobQueue', {
+      workflowId: JOB_QUEUE_WORKFLOW_ID,
+      taskQueue: 'pipeline',
+      args: [],
+      signal: REQUEST_SLOT,
+      signalArgs: [wish],
+    });
+    await eventually('the next turn has the slot', async () => {
+      const queue = await rig.queue().catch(() => undefined);
+      return queue?.holders.length === 1 && queue.waiting.length === 0;
+    });
+    await night.terminate('test');
+  });
+
   it('survive that the queue continues as new while signals come in', async () => {
     const rig = prepare();
     const queue = () => rig.client.workflow.getHandle(JOB_QUEUE_WORKFLOW_ID);
