@@ -20,6 +20,13 @@ from typing import Any
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -127,6 +134,15 @@ async def _connect(identity: str) -> Client:
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
 
+def _forward_sdk_logs() -> None:
+    """What the SDK's core says comes as lines of our own; left alone it prints coloured text between them."""
+    forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"), append_target_to_name=False)
+    levels = TelemetryFilter(core_level="WARN", other_level="WARN")
+    Runtime.set_default(
+        Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(levels, forwarding=forwarding)))
+    )
+
+
 async def _until_stopped(work: Coroutine[Any, Any, Client], stop: asyncio.Event) -> Client | None:
     task = asyncio.create_task(work)
     stopped = asyncio.create_task(stop.wait())
@@ -169,6 +185,7 @@ def main() -> None:
         sys.exit(2)
     if settings.log_folder is not None:
         write_files(settings.log_folder)
+    _forward_sdk_logs()
     _log.info("versions: python %s, %s", platform.python_version(), zone_database())
     # The processes that fit have no use for a login.
     os.environ.pop("NIGHTSHIFT_DB_URL_ML", None)

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -176,6 +177,42 @@ describe('a training attempt that times out', () => {
     expect(worker.lines().filter(({ msg }) => msg.includes('liveness'))).toEqual([]);
     await handle.terminate('seen');
   }, 300_000);
+});
+
+describe('a model worker that loses the server', () => {
+  it('says so in lines of JSON, those of the SDK’s core too', async () => {
+    const [host = '', port = ''] = testTemporal().address.split(':');
+    const open = new Set<Socket>();
+    const between = createServer((socket) => {
+      const onward = connect(Number(port), host);
+      for (const [one, other] of [
+        [socket, onward],
+        [onward, socket],
+      ] as const) {
+        open.add(one);
+        one.on('error', () => other.destroy()).on('close', () => open.delete(one));
+        one.pipe(other);
+      }
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const { port: ownPort } = between.address() as AddressInfo;
+    const folder = await mkdtemp(join(tmpdir(), 'nightshift-lost-'));
+    const worker = startMlWorker({
+      address: `127.0.0.1:${ownPort}`,
+      namespace: rigs.current.namespace,
+      artifactUrl: pathToFileURL(folder).href,
+    });
+    try {
+      await worker.printed('serving queue ml');
+      between.close();
+      for (const socket of open) socket.destroy();
+      expect((await worker.printed('sdk_core')).level).toBe('WARNING');
+    } finally {
+      between.close();
+      await worker.kill('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    }
+  }, 60_000);
 });
 
 describe('whose outage counts', () => {

@@ -57,13 +57,15 @@ export function startPython(args: string[], env: Record<string, string> = {}): P
 
 /** The real model worker on the queue `ml` of a namespace of the test run's server. */
 export function startMlWorker(options: {
+  /** Of the server; default: the test run's. */
+  address?: string;
   namespace: string;
   artifactUrl: string;
   databaseUrl?: string;
   name?: string;
 }): PythonProcess {
   return startPython(['-m', 'nightshift_ml.worker'], {
-    TEMPORAL_ADDRESS: testTemporal().address,
+    TEMPORAL_ADDRESS: options.address ?? testTemporal().address,
     TEMPORAL_NAMESPACE: options.namespace,
     ARTIFACT_URL: options.artifactUrl,
     NIGHTSHIFT_DB_URL_ML: options.databaseUrl ?? '',
