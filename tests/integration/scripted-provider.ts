@@ -1,5 +1,5 @@
 import { createBarColumns, epochDayOf, type PriceBasis } from '../../src/domain/bars.ts';
-import type { Instrument, SplitAction } from '../../src/domain/market-data.ts';
+import type { DividendAction, Instrument, SplitAction } from '../../src/domain/market-data.ts';
 import { NotFoundError, type ProviderError } from '../../src/providers/errors.ts';
 import type {
   BarsValue,
@@ -20,6 +20,7 @@ export class ScriptedProvider implements MarketDataProvider {
   readonly errors = new Map<string, ProviderError>();
   readonly requests: { symbols: readonly string[]; from: string; to: string }[] = [];
   splits: SplitAction[] = [];
+  dividends: DividendAction[] = [];
   basis: PriceBasis = { splits: 'adjusted', dividends: 'asTraded', asOf: '2018-01-24' };
   fetchedAt = '2018-02-01T03:45:00Z';
   /** What the source lists; null: it cannot. */
@@ -74,10 +75,10 @@ export class ScriptedProvider implements MarketDataProvider {
 
   async corporateActions(request: RangeRequest) {
     return request.symbols.map((symbol) => {
-      const splits = this.splits.filter(
-        (split) => split.symbol === symbol && split.exDate >= request.from && split.exDate <= request.to,
-      );
-      return { ok: true, symbol, value: { splits, dividends: [] }, provenance: this.#provenance() } as const;
+      const isAsked = (action: SplitAction | DividendAction): boolean =>
+        action.symbol === symbol && action.exDate >= request.from && action.exDate <= request.to;
+      const value = { splits: this.splits.filter(isAsked), dividends: this.dividends.filter(isAsked) };
+      return { ok: true, symbol, value, provenance: this.#provenance() } as const;
     });
   }
 

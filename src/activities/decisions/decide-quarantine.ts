@@ -25,7 +25,8 @@ type Input = QuarantineDecisionInput & { subject: string; workflowId: string };
 /**
  * One decision about one row, in one transaction with its audit row. A released bar is stored with a note and an
  * event, known from now on; a rejected one stays out. A released split is applied, a released gap joins what it
- * parts, a rejected one ends the older company; nights see it from now on. The same decision again gives the answer
+ * parts, a rejected one ends the older company; nights see it from now on. Nothing is made of dividends: a decision
+ * about one closes the question. The same decision again gives the answer
  * of the first; another one fails with AlreadyDecided, an unknown row or one that cannot be a bar with InvalidInput.
  */
 export async function decideQuarantine(
@@ -82,7 +83,10 @@ function decidedBefore(row: QuarantineRow, input: Input): QuarantineDecisionResu
   );
 }
 
-/** An event for what was made without the decision; a rejected split was not applied before either. */
+/**
+ * An event for what was made without the decision. A rejected split was not applied before either, and nothing is
+ * made of dividends.
+ */
 async function tellOthers(
   tx: Tx,
   context: { row: QuarantineRow; input: Input; status: 'released' | 'rejected'; at: string },
@@ -92,7 +96,7 @@ async function tellOthers(
   if (input.row !== null)
     throw failure('InvalidInput', `${subjectOf(input)}: there are no rows to choose from`);
   const isGap = subject === 'gap';
-  if (!isGap && status === 'rejected') return;
+  if (subject.startsWith('dividend ') || (!isGap && status === 'rejected')) return;
   if (isGap && status === 'rejected') await startInstrument(tx, { symbol, validFrom: sessionDate });
   await insertEvents(tx, [
     {

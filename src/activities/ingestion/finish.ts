@@ -18,7 +18,7 @@ import { reviewMembers } from './reviews.ts';
 
 /** Failures named in the result and in the message of a failed step. */
 const NAMED_FAILURES = 20;
-/** Open questions about splits and tickers named in the result. */
+/** Open questions about splits, dividends and tickers named in the result. */
 const NAMED_REVIEWS = 20;
 
 /**

@@ -7,11 +7,14 @@ import {
   openReviews,
   readOpenReviews,
   type ReviewKey,
+  type ReviewKind,
   settleReviews,
 } from '../../db/queries/quarantine.ts';
+import { readPricedDividends } from '../../db/queries/dividends.ts';
 import { readCorporateActions } from '../../db/queries/reference.ts';
 import { nightCutoff } from '../../db/queries/sessions.ts';
 import { epochDayOf, priceBasisKey, sessionDateOf } from '../../domain/bars.ts';
+import { doubtDividends } from '../../domain/validation/dividends.ts';
 import { findLongGaps, gapWords } from '../../domain/validation/gaps.ts';
 import { judgeStored, splitSubject } from '../revisions/as-known.ts';
 import type { IngestionNight, NightDeps } from './night.ts';
@@ -22,19 +25,22 @@ type ReviewInput = { deps: NightDeps; night: IngestionNight; step: TaskStep; mem
 type Reviews = { open: NewQuarantine[]; settle: ReviewKey[] };
 
 /**
- * Puts before a person what the stored data of the members raises: splits that nothing confirms, tickers after a long
- * gap. What data that came since answers is closed again. Nothing is written where nothing changed.
+ * Puts before a person what the stored data of the members raises: splits that nothing confirms, dividends that do
+ * not fit prices or splits, tickers after a long gap. What data that came since answers is closed again. Nothing is
+ * written where nothing changed.
  */
 export async function reviewMembers(input: ReviewInput): Promise<void> {
   const { deps, step } = input;
   const gaps = await findGapReviews(deps.db.sql, input);
   const splits = await findSplitReviews(deps.db.sql, input);
-  const open = [...gaps.open, ...splits.open];
-  if (open.length + gaps.settle.length + splits.settle.length === 0) return;
+  const dividends = await findDividendReviews(deps.db.sql, input, splits.unconfirmed);
+  const open = [...gaps.open, ...splits.open, ...dividends.open];
+  if (open.length + gaps.settle.length + splits.settle.length + dividends.settle.length === 0) return;
   await deps.db.sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, step.fence);
     await settleReviews(tx, { keys: gaps.settle, why: 'the bars that were missing came later' });
     await settleReviews(tx, { keys: splits.settle, why: 'prices or a second source confirm it by now' });
+    await settleReviews(tx, { keys: dividends.settle, why: 'prices or other dividends confirm it by now' });
     await openReviews(tx, { rows: open, taskRunId: step.taskRunId });
   });
 }
@@ -71,14 +77,18 @@ async function findGapReviews(sql: Queryable, { night, step, members }: ReviewIn
   return await compare(sql, { kind: 'gap', symbols: members, step, found });
 }
 
+type SplitReviews = Reviews & { unconfirmed: ReviewKey[] };
+
 /** A night that was run again after later ones leaves what those found. */
-async function findSplitReviews(sql: Queryable, { night, step, members }: ReviewInput): Promise<Reviews> {
+async function findSplitReviews(
+  sql: Queryable,
+  { night, step, members }: ReviewInput,
+): Promise<SplitReviews> {
   const { sessionDate, universeVersion } = step;
   const actions = await readCorporateActions(sql, { symbols: members, throughSession: sessionDate });
   const split = [...actions].flatMap(([symbol, { splits }]) => (splits.length > 0 ? [symbol] : []));
-  if (split.length === 0) return { open: [], settle: [] };
-  const later = new Set(await readSymbolsAfter(sql, { symbols: split, session: sessionDate }));
-  const symbols = split.filter((symbol) => !later.has(symbol));
+  if (split.length === 0) return { open: [], settle: [], unconfirmed: [] };
+  const symbols = await withoutLaterBars(sql, split, step);
   const dates = symbols.flatMap((symbol) => actions.get(symbol)?.splits.map(({ exDate }) => exDate) ?? []);
   const first = dates.sort()[0] ?? sessionDate;
   const stored = await readBars(sql, {
@@ -102,7 +112,40 @@ async function findSplitReviews(sql: Queryable, { night, step, members }: Review
       return [reviewOf(night, { symbol, sessionDate: exDate, subject, codes, reason: verdict.reason })];
     });
   });
-  return await compare(sql, { kind: 'split', symbols, step, found });
+  return { ...(await compare(sql, { kind: 'split', symbols, step, found })), unconfirmed: found };
+}
+
+async function withoutLaterBars(
+  sql: Queryable,
+  symbols: readonly string[],
+  { sessionDate }: TaskStep,
+): Promise<string[]> {
+  const later = new Set(await readSymbolsAfter(sql, { symbols, session: sessionDate }));
+  return symbols.filter((symbol) => !later.has(symbol));
+}
+
+/** Splits that nothing confirms say nothing about dividends. */
+async function findDividendReviews(
+  sql: Queryable,
+  { night, step, members }: ReviewInput,
+  unconfirmed: readonly ReviewKey[],
+): Promise<Reviews> {
+  const { sessionDate, universeVersion } = step;
+  const through = { throughSession: sessionDate, universeVersion };
+  const paying = await readPricedDividends(sql, { symbols: members, ...through });
+  if (paying.size === 0) return { open: [], settle: [] };
+  const symbols = await withoutLaterBars(sql, [...paying.keys()], step);
+  const actions = await readCorporateActions(sql, { symbols, throughSession: sessionDate });
+  const isUnconfirmed = new Set(unconfirmed.map((key) => `${key.symbol} ${key.sessionDate}`));
+  const found = symbols.flatMap((symbol) => {
+    const splits = actions
+      .get(symbol)
+      ?.splits.filter(({ exDate }) => !isUnconfirmed.has(`${symbol} ${exDate}`));
+    return doubtDividends({ dividends: paying.get(symbol) ?? [], splits: splits ?? [] }).map(
+      ({ code, ...doubt }) => reviewOf(night, { ...doubt, codes: [code] }),
+    );
+  });
+  return await compare(sql, { kind: 'dividend', symbols, step, found });
 }
 
 function reviewOf(
@@ -121,7 +164,7 @@ function reviewOf(
 /** What was found is to be open; what is open and was not found is answered. */
 async function compare(
   sql: Queryable,
-  input: { kind: 'split' | 'gap'; symbols: readonly string[]; step: TaskStep; found: NewQuarantine[] },
+  input: { kind: ReviewKind; symbols: readonly string[]; step: TaskStep; found: NewQuarantine[] },
 ): Promise<Reviews> {
   const { kind, symbols, step, found } = input;
   const keyOf = ({ symbol, sessionDate, subject }: ReviewKey): string =>

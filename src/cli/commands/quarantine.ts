@@ -35,7 +35,10 @@ export function quarantineCommand(): Command {
       .description(description)
       .argument('<symbol>')
       .argument('<session>', 'date of the row')
-      .option('--subject <what>', 'bar, gap or a split like "split 7:1" (needed where several are there)')
+      .option(
+        '--subject <what>',
+        'bar, gap, a split like "split 7:1" or a dividend like "dividend 12.5" (needed where several are there)',
+      )
       .option('--provider <name>', 'who delivered it (needed where several did)')
       .requiredOption('--by <name>', 'who decides')
       .requiredOption('--why <text>', 'the reason, kept in the audit')

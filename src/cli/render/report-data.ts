@@ -85,7 +85,7 @@ function qualityLines(result: JsonObject, coverage: JsonObject): string[] {
 const LOOK =
   'where to look: `nightshift quarantine list` for the impossible rows, table market.bar_flags for the doubtful bars';
 
-/** Splits and tickers that wait for a person: they change what is computed, so each is named. */
+/** Splits, dividends and tickers that wait for a person, each by name. */
 function reviewLines(result: JsonObject): string[] {
   const reviews = recordsOf(result.reviews);
   const open = numberOf(result.reviewsOpen) ?? reviews.length;

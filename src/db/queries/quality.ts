@@ -13,7 +13,7 @@ export type QualityCounts = {
   byKind: Record<string, number>;
   /** Sessions on which many bars are doubtful, by date. */
   doubtfulSessions: { sessionDate: string; bars: number; kinds: string[] }[];
-  /** Splits that nothing confirms and symbols held after a long gap, as far as nobody has decided. */
+  /** Splits and dividends that prices deny and symbols held after a long gap, as far as nobody has decided. */
   reviews: { symbol: string; sessionDate: string; subject: string; reason: string }[];
 };
 

@@ -13,7 +13,7 @@ export type RawBar = {
 export type NewQuarantine = {
   symbol: string;
   sessionDate: string;
-  /** `bar`, `split 7:1` or `gap`. */
+  /** `bar`, `split 7:1`, `gap`, `dividend 12.5` or `dividend basis`. */
   subject: string;
   provider: string;
   priceBasis: string;
@@ -71,7 +71,7 @@ export async function storeQuarantine(
 }
 
 /**
- * Puts splits and gaps before a person. One that is there stays as it is, decided or not; one that ingestion had
+ * Puts splits, dividends and gaps before a person. One that is there stays as it is, decided or not; one that ingestion had
  * closed itself is open again. Those that are open now leave an event in words.
  */
 export async function openReviews(
@@ -106,7 +106,8 @@ export async function openReviews(
       where q.status = 'rejected' and q.decided_by = ${BY_INGESTION}
       returning q.*)
     insert into ops.events (kind, subject, session_date, details, task_run_id, handled_at, handled_by)
-    select case when subject = 'gap' then 'gap.found' else 'split.unconfirmed' end, symbol, session_date,
+    select case when subject = 'gap' then 'gap.found' when subject like 'dividend %' then 'dividend.unconfirmed'
+        else 'split.unconfirmed' end, symbol, session_date,
       jsonb_build_object('words', reason, 'codes', to_jsonb(codes), 'subject', subject), task_run_id, now(), task_run_id
     from opened returning 1`;
   return opened.length;
@@ -128,19 +129,22 @@ export async function settleReviews(
 
 export type ReviewKey = { symbol: string; sessionDate: string; subject: string };
 
-/** Splits and gaps nobody has decided about. */
+/** What a review is about; each has the subjects that begin so. */
+export type ReviewKind = 'split' | 'dividend' | 'gap';
+
+/** Splits, dividends or gaps nobody has decided about. */
 export async function readOpenReviews(
   sql: Queryable,
-  input: { symbols: readonly string[]; kind: 'split' | 'gap' },
+  input: { symbols: readonly string[]; kind: ReviewKind },
 ): Promise<ReviewKey[]> {
   return await sql<ReviewKey[]>`
     select symbol, session_date, subject from market.quarantine
     where symbol = any(${[...input.symbols]}) and status = 'pending'
-      and ${input.kind === 'gap' ? sql`subject = 'gap'` : sql`subject like 'split %'`}
+      and split_part(subject, ' ', 1) = ${input.kind}
     order by symbol, session_date`;
 }
 
-/** What people decided about splits and gaps before an instant: the cut-off of a night. */
+/** What people decided about splits, dividends and gaps before an instant: the cut-off of a night. */
 export async function readReviewDecisions(
   sql: Queryable,
   input: { symbols: readonly string[]; cutoff: string },

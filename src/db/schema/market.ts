@@ -155,13 +155,13 @@ export const barFlags = market.table(
   ],
 );
 
-/** What a person decides about: rows that cannot be true, splits that nothing confirms, tickers after a long gap. */
+/** What a person decides about: rows that cannot be true, splits and dividends that prices deny, tickers after a long gap. */
 export const quarantine = market.table(
   'quarantine',
   {
     symbol: symbolColumn().notNull(),
     sessionDate: date('session_date', { mode: 'string' }).notNull(),
-    /** `bar`, `split 7:1` (of that ex date) or `gap` (that ended with that session). */
+    /** `bar`, `split 7:1` or `dividend 12.5` (of that ex date), `dividend basis` (around a split) or `gap` (its end). */
     subject: text('subject').notNull().default('bar'),
     provider: text('provider').notNull(),
     priceBasis: text('price_basis').notNull(),
@@ -179,7 +179,10 @@ export const quarantine = market.table(
   },
   (t) => [
     primaryKey({ columns: [t.symbol, t.sessionDate, t.subject, t.provider] }),
-    check('quarantine_subject', sql`${t.subject} in ('bar', 'gap') or ${t.subject} like 'split %'`),
+    check(
+      'quarantine_subject',
+      sql`${t.subject} in ('bar', 'gap') or ${t.subject} like 'split %' or ${t.subject} like 'dividend %'`,
+    ),
     check('quarantine_status', sql`${t.status} in ('pending', 'released', 'rejected')`),
   ],
 );

@@ -1,7 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type BarColumns, sessionDateOf, sliceBars } from '../../domain/bars.ts';
+import {
+  type BarColumns,
+  createBarColumns,
+  epochDayOf,
+  lowerBound,
+  sessionDateOf,
+  sliceBars,
+} from '../../domain/bars.ts';
 import { createCalendar, type ExchangeCalendar } from '../../domain/calendar.ts';
+import type { DividendAction } from '../../domain/market-data.ts';
+import { doubtDividends, type PricedDividend } from '../../domain/validation/dividends.ts';
 import { DEFAULT_RULES } from '../../domain/validation/rules.ts';
 import type { BarFinding, ReasonCode, ValidationReport } from '../../domain/validation/types.ts';
 import { validateBars } from '../../domain/validation/validate.ts';
@@ -263,5 +272,37 @@ describe('validation of the bundled data', () => {
     expect(bestMs).toBeLessThan(1_000);
     expect(report.rows).toBe(619_040);
     expect(sessionDateOf(bars[0]?.epochDays.at(-1) ?? 0)).toBe(LAST);
+  });
+
+  it('doubts no dividend, and would those before a split that were divided by it', async () => {
+    const archive = sharedArchive(fileURLToPath(new URL('data/sample', ROOT)));
+    const { symbols, basis } = await archive.coverage();
+    const range = { symbols: symbols ?? [], from: '2013-02-08', to: LAST, asOfSession: LAST };
+    const actions = (await archive.corporateActions(range)).flatMap((result) =>
+      result.ok ? [result.value] : [],
+    );
+    const barsOf = new Map(bars.map((one) => [one.symbol, one]));
+    const priced = (dividend: DividendAction): PricedDividend => {
+      const { epochDays, close, open } = barsOf.get(dividend.symbol) ?? createBarColumns(dividend.symbol, 0);
+      const after = lowerBound(epochDays, epochDayOf(dividend.exDate));
+      const quoted = (row: number, prices: Float64Array): PricedDividend['lastClose'] =>
+        row < 0 || row >= epochDays.length
+          ? null
+          : { sessionDate: sessionDateOf(epochDays[row] ?? 0), price: prices[row] ?? Number.NaN, basis };
+      return { ...dividend, lastClose: quoted(after - 1, close), nextOpen: quoted(after, open) };
+    };
+    const doubted = (change: (dividend: DividendAction) => DividendAction): string[] =>
+      actions.flatMap(({ dividends, splits }) =>
+        doubtDividends({ dividends: dividends.map(change).map(priced), splits }).map(({ reason }) => reason),
+      );
+    expect(actions.flatMap(({ dividends }) => dividends)).toHaveLength(132);
+    expect(doubted((dividend) => dividend)).toEqual([]);
+    const divided = doubted((one) =>
+      one.symbol === 'AAPL' && one.exDate < '2014-06-09' ? { ...one, cashAmount: one.cashAmount / 7 } : one,
+    );
+    expect(divided).toEqual([
+      'dividends of AAPL around the split 7:1 on 2014-06-09: 0.47 before it (2014-05-08) and 0.47 after it ' +
+        '(2014-08-07), as if those before it were divided by it already; they are stored as cash per share as traded',
+    ]);
   });
 });

@@ -1,0 +1,2 @@
+ALTER TABLE "market"."quarantine" DROP CONSTRAINT "quarantine_subject";--> statement-breakpoint
+ALTER TABLE "market"."quarantine" ADD CONSTRAINT "quarantine_subject" CHECK ("market"."quarantine"."subject" in ('bar', 'gap') or "market"."quarantine"."subject" like 'split %' or "market"."quarantine"."subject" like 'dividend %');

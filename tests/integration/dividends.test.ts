@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { AS_TRADED } from '../../src/domain/bars.ts';
+import type { DividendAction, SplitAction } from '../../src/domain/market-data.ts';
+import { S1, S2, S3, S4, useLiveMarket } from './live-market.ts';
+import type { Row } from './scripted-provider.ts';
+
+const live = useLiveMarket();
+const SYMBOL = 'SF';
+const dividend = (exDate: string, cashAmount: number): DividendAction => ({
+  symbol: SYMBOL,
+  exDate,
+  cashAmount,
+  currency: 'USD',
+});
+const reviews = () => live.house.sql`
+  select session_date, subject, codes, status, decided_by, decision_reason from market.quarantine order by subject`;
+
+/** Divides prices from S3 on. */
+function fallBy(factor: number): void {
+  for (const [session, row] of live.provider.rows.get(SYMBOL) ?? []) {
+    if (session < S3) continue;
+    const [open, high, low, close] = row.map((value) => value / factor);
+    const moved: Row = [open ?? 0, high ?? 0, low ?? 0, close ?? 0, row[4]];
+    live.provider.set(SYMBOL, session, moved);
+  }
+}
+
+describe('a reported dividend', () => {
+  it('that prices deny is told in words and waits for a person, once; an ordinary one does not', async () => {
+    live.provider.dividends = [dividend(S2, 0.2), dividend(S3, 15)];
+    await live.night(S2);
+    const words =
+      `dividend 15 of SF on ${S3} is 59.2 % of the price before it (25.3506, close of ${S2}), which did not fall ` +
+      `by it (25.4, open of ${S3})`;
+    const result = await live.night(S3);
+    expect(result).toMatchObject({
+      failed: 0,
+      quarantined: 0,
+      reviewsOpen: 1,
+      reviews: [{ symbol: SYMBOL, sessionDate: S3, subject: 'dividend 15', reason: words }],
+    });
+    expect(await reviews()).toMatchObject([
+      { sessionDate: S3, subject: 'dividend 15', codes: ['dividendNotInPrices'], status: 'pending' },
+    ]);
+    const eventsOf = () => live.house.sql`
+      select kind, subject, session_date, details ->> 'words' as words, handled_at is not null as handled
+      from ops.events where kind like 'dividend.%'`;
+    const told = [{ kind: 'dividend.unconfirmed', subject: SYMBOL, sessionDate: S3, words, handled: true }];
+    expect(await eventsOf()).toEqual(told);
+    const print = await live.house.fingerprint();
+    expect(await live.night(S3)).toMatchObject({ rowsChanged: 0, reviewsOpen: 1 });
+    expect(await live.house.fingerprint()).toEqual(print);
+
+    live.at(S4, '15:00');
+    const row = { symbol: SYMBOL, sessionDate: S3, provider: 'first+second', row: null, workflowId: 'w' };
+    const act = {
+      by: 'Ann',
+      why: 'the exchange says 0.15',
+      decision: 'reject',
+      subject: 'dividend 15',
+    } as const;
+    expect(await live.house.decisions.decideQuarantine({ ...row, ...act })).toMatchObject({
+      status: 'rejected',
+    });
+    expect(await live.night(S4)).toMatchObject({ reviewsOpen: 0 });
+    expect(await reviews()).toMatchObject([{ subject: 'dividend 15', status: 'rejected', decidedBy: 'Ann' }]);
+    expect(await live.house.sql`select action, subject from ops.audit`).toEqual([
+      { action: 'quarantine.rejected', subject: `SF ${S3} dividend 15 first+second` },
+    ]);
+    // Nothing is made of dividends: no event asks for anything to be made anew.
+    expect(await eventsOf()).toEqual(told);
+  });
+
+  it('that is large and that the price fell by asks nobody', async () => {
+    live.provider.dividends = [dividend(S3, 12.6)];
+    fallBy(2);
+    await live.night(S2);
+    expect(await live.night(S3)).toMatchObject({ reviewsOpen: 0 });
+    expect(await reviews()).toEqual([]);
+  });
+
+  it('that looks divided by a split asks a person, until the source corrects it', async () => {
+    const split: SplitAction = { symbol: SYMBOL, exDate: S3, newShares: 2, oldShares: 1 };
+    live.settings = { historySessions: 6 };
+    for (const source of [live.provider, live.fallback]) {
+      source.basis = AS_TRADED;
+      source.splits = [split];
+    }
+    fallBy(2);
+    live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
+    await live.night(S2);
+    const result = await live.night(S3);
+    expect(result).toMatchObject({
+      reviewsOpen: 1,
+      reviews: [{ sessionDate: S3, subject: 'dividend basis' }],
+    });
+    live.provider.dividends = [dividend(S1, 0.4), dividend(S3, 0.2)];
+    expect(await live.night(S4)).toMatchObject({ reviewsOpen: 0 });
+    expect(await reviews()).toMatchObject([
+      { subject: 'dividend basis', status: 'rejected', decidedBy: 'ingestion' },
+    ]);
+    // A replay of the older night leaves what the newer one found.
+    const print = await live.house.fingerprint();
+    await live.night(S3);
+    expect(await live.house.fingerprint()).toEqual(print);
+  });
+
+  it('beside a split that nothing confirms is not judged by that split', async () => {
+    live.provider.splits = [{ symbol: SYMBOL, exDate: S3, newShares: 2, oldShares: 1 }];
+    live.provider.basis = AS_TRADED;
+    live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
+    live.settings = { historySessions: 6 };
+    await live.night(S2);
+    expect(await live.night(S3)).toMatchObject({ reviewsOpen: 1, reviews: [{ subject: 'split 2:1' }] });
+  });
+});
