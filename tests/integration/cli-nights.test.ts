@@ -210,7 +210,9 @@ describe('what a person asks afterwards', () => {
       const night = await ask('status', '--session', '2018-01-31');
       expect(night).toMatchObject({ code: 0, output: expect.stringContaining('Night of 2018-01-31') });
       const explained = await ask('explain', 'xom', '--session', '2018-01-31');
-      expect(explained.output).toMatch(/^XOM, session 2018-01-31, universe tiny: (hold|buy|sell)/);
+      expect(explained.output).toMatch(
+        /^XOM, session 2018-01-31, universe tiny: (hold|outperform \(buy\)|underperform \(sell\))\n/,
+      );
       expect(explained.code).toBe(0);
       const models = await ask('model', 'list');
       expect(models.output.match(/tiny-201801\d\d-[0-9a-f]{12} +tiny/g)?.length).toBeGreaterThanOrEqual(3);

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { listNights } from '../../db/queries/nights.ts';
 import { readSymbolSignal } from '../../db/queries/predictions.ts';
+import { readingOf } from '../../db/queries/report.ts';
 import { attachApp } from '../app.ts';
 import { UsageError } from '../exit-codes.ts';
 import { requireDate } from '../options.ts';
@@ -33,7 +34,9 @@ export function explainCommand(): Command {
               'it is no member of that universe, or the scan of that night did not succeed',
           );
         }
-        console.log(`${key.symbol}, session ${options.session}, universe ${universe}: ${signal.side}`);
+        const reading = readingOf(signal);
+        const side = reading === signal.side ? '' : ` (${signal.side})`;
+        console.log(`${key.symbol}, session ${options.session}, universe ${universe}: ${reading}${side}`);
         console.log(
           `  probability ${formatNumber(signal.probability)}, base rate ${formatNumber(signal.baseRate)}, ` +
             `rank ${signal.rank ?? '–'}, confidence ${formatNumber(signal.confidence, 2)}`,

@@ -172,6 +172,6 @@ function signalReport(signal: StoredSignal) {
 }
 
 /** The word the scan left with an issued signal, by its version's label; that of any other one is its side. */
-function readingOf({ side, reasonCode }: StoredSignal): string {
+export function readingOf({ side, reasonCode }: Pick<StoredSignal, 'side' | 'reasonCode'>): string {
   return side === 'buy' || side === 'sell' ? reasonCode : side;
 }
