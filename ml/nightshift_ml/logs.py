@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +26,9 @@ SCHEDULER_FILE = "scheduler.log"
 _MAX_BYTES = 10 * 1024 * 1024
 _TASK_BACKUPS = 5
 _SCHEDULER_BACKUPS = 10
-_NEW_YORK = ZoneInfo("America/New_York")
+# The pinned package, not the files of whatever system this is.
+with (files("tzdata") / "zoneinfo" / "America" / "New_York").open("rb") as _zone:
+    _NEW_YORK = ZoneInfo.from_file(_zone, key="America/New_York")
 
 
 def line_of(record: logging.LogRecord) -> dict[str, Any]:

@@ -9,12 +9,10 @@ import platform
 import signal
 import socket
 import sys
-import zoneinfo
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
@@ -154,27 +152,6 @@ async def _until_stopped(work: Coroutine[Any, Any, Client], stop: asyncio.Event)
     return None
 
 
-def zone_database() -> str:
-    """Where zones are read from: the system's files come first, then the pinned package `tzdata`."""
-    try:
-        package = metadata.version("tzdata")
-    except metadata.PackageNotFoundError:
-        package = "not installed"
-    for root in map(Path, zoneinfo.TZPATH):
-        if (root / "America" / "New_York").is_file():
-            return f"tzdata {package}, zones from {root} ({_system_zones(root)})"
-    return f"tzdata {package}, zones from the package"
-
-
-def _system_zones(root: Path) -> str:
-    """Version of the system's files; their first line is `# version 2026a`."""
-    try:
-        with (root / "tzdata.zi").open(encoding="utf-8") as file:
-            return file.readline().removeprefix("# version").strip()
-    except OSError:
-        return "version unknown"
-
-
 def main() -> None:
     """Exit codes: 0 stopped, 1 failed or orphaned, 2 wrong environment."""
     configure_logging()
@@ -186,7 +163,7 @@ def main() -> None:
     if settings.log_folder is not None:
         write_files(settings.log_folder)
     _forward_sdk_logs()
-    _log.info("versions: python %s, %s", platform.python_version(), zone_database())
+    _log.info("versions: python %s, tzdata %s", platform.python_version(), metadata.version("tzdata"))
     # The processes that fit have no use for a login.
     os.environ.pop("NIGHTSHIFT_DB_URL_ML", None)
     if settings.parent_pid is not None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,18 @@ def test_errors_stay_on_one_line() -> None:
     text = JsonFormatter().format(record("failed", error=error))
     assert "\n" not in text
     assert "ValueError: wrong" in json.loads(text)["error"]
+
+
+def test_zones_are_those_of_the_pinned_package_whatever_the_system_has(tmp_path: Path) -> None:
+    """A system whose New York is Tokyo, say."""
+    zone = tmp_path / "America" / "New_York"
+    zone.parent.mkdir()
+    zone.write_bytes((files("tzdata") / "zoneinfo" / "Asia" / "Tokyo").read_bytes())
+    line = {"ts": "2018-02-07T17:00:00+00:00", "level": "INFO", "logger": "x", "msg": "noon"}
+    code = f"from nightshift_ml.logs import document_line; print(document_line({line!r}))"
+    env = {**os.environ, "PYTHONTZPATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "[2018-02-07 12:00:00,000] x - INFO - noon\n"
 
 
 @pytest.mark.parametrize("case", LINES, ids=[case["line"]["msg"][:9] for case in LINES])

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import signal
 import subprocess
 import sys
 import time
-import zoneinfo
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from support.processes import eventually, is_gone, read_lines, started
 from nightshift_ml.artifacts import ArtifactStore
 from nightshift_ml.errors import InvalidInput
 from nightshift_ml.settings import Settings
-from nightshift_ml.worker import zone_database
 
 #: How long an end is waited for. It takes a fraction of a second, but other suites share the machine.
 PATIENCE_SECONDS = 30
@@ -57,34 +54,13 @@ def test_the_worker_waits_for_temporal_and_stops_on_sigterm(tmp_path: Path) -> N
         versions = next(lines)
         assert versions["level"] == "INFO"
         package = metadata.version("tzdata")
-        said = f"versions: python {platform.python_version()}, tzdata {package}, zones from "
-        assert versions["msg"].startswith(said)
+        assert versions["msg"] == f"versions: python {platform.python_version()}, tzdata {package}"
         line = next(line for line in lines if "cannot reach Temporal" in line["msg"])
         assert set(line) == {"ts", "level", "logger", "msg"}
         assert line["level"] == "WARNING"
         assert "127.0.0.1:9" in line["msg"]
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(PATIENCE_SECONDS) == 0
-
-
-@pytest.mark.parametrize(
-    ("files", "words"),
-    [
-        ({"America/New_York": "TZif", "tzdata.zi": "# version 2026a\nR a 1 2\n"}, r"{root} \(2026a\)"),
-        ({"America/New_York": "TZif"}, r"{root} \(version unknown\)"),
-        ({}, "the package"),
-    ],
-)
-def test_names_the_zones_that_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], words: str
-) -> None:
-    for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path),))
-    expected = rf"tzdata \d{{4}}\.\d+, zones from {words.format(root=re.escape(str(tmp_path)))}"
-    assert re.fullmatch(expected, zone_database())
 
 
 def test_the_worker_ends_with_the_process_it_was_given(tmp_path: Path) -> None:
