@@ -1,7 +1,7 @@
 """PSI, KL and KS of bench/drift.ts with numpy and scipy, and with a presorted baseline; prints JSON.
 
-Usage: drift_reference.py RAW FEATURES BASELINE_ROWS CURRENT_ROWS ROUNDS; RAW holds float64 values, baseline then
-current, feature by feature.
+Usage: drift_reference.py RAW FEATURES BASELINE_ROWS CURRENT_ROWS ROUNDS; RAW holds float64 values, baseline
+then current, feature by feature.
 """
 
 import json
@@ -41,8 +41,13 @@ def presorted(stored: tuple[Floats, Floats, Floats], current: Floats) -> Row:
     cuts = np.searchsorted(ordered, edges, side="left")
     c = np.diff(np.concatenate(([0], cuts, [len(ordered)]))) / len(ordered)
     n, m = len(ordered), len(values)
-    at = np.searchsorted(ordered, ordered, side="right") / n - np.searchsorted(values, ordered, side="right") / m
-    before = np.searchsorted(ordered, ordered, side="left") / n - np.searchsorted(values, ordered, side="left") / m
+    at = (
+        np.searchsorted(ordered, ordered, side="right") / n
+        - np.searchsorted(values, ordered, side="right") / m
+    )
+    before = (
+        np.searchsorted(ordered, ordered, side="left") / n - np.searchsorted(values, ordered, side="left") / m
+    )
     statistic = float(max(np.abs(at).max(), np.abs(before).max()))
     p = float(stats.kstwo.sf(statistic, np.round(n * m / (n + m))))
     return [*divergences(b, c), statistic, p]

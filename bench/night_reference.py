@@ -1,7 +1,8 @@
 """The night's model work as a plain script: the same fits, stack, SHAP and scan, without Temporal or a pool.
 
-Usage: python bench/night_reference.py PLAN.json. The plan names the artifact store and the inputs a real night used;
-folds and models are fitted anew, because the store it writes to holds only the dataset. Prints one JSON line.
+Usage: python bench/night_reference.py PLAN.json. The plan names the artifact store and the inputs a real
+night used; folds and models are fitted anew, because the store it writes to holds only the dataset.
+Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from nightshift_ml.jobs import JobContext, run_job
 
 
 def main() -> None:
-    """Runs the plan in order and reports wall and CPU seconds, peak memory and the slope of the fitted stack."""
+    """Runs the plan; reports wall and CPU seconds, peak memory and the slope of the fitted stack."""
     plan = json.loads(Path(sys.argv[1]).read_text())
     started = time.perf_counter()
     context = JobContext(ArtifactStore(plan["artifactUrl"]))
@@ -31,17 +32,13 @@ def main() -> None:
         }
         for job in plan["folds"]
     ]
-    finals = {
-        job["model"]: run_job("fitFinal", job, context)["modelHash"]
-        for job in plan["finals"]
-    }
+    finals = {job["model"]: run_job("fitFinal", job, context)["modelHash"] for job in plan["finals"]}
     meta = run_job(
         "fitMeta",
         {
             **plan["meta"],
             "folds": [
-                {key: fold[key] for key in ("model", "blockIndex", "predictionsHash")}
-                for fold in folds
+                {key: fold[key] for key in ("model", "blockIndex", "predictionsHash")} for fold in folds
             ],
         },
         context,
@@ -56,10 +53,7 @@ def main() -> None:
                 "blockIndex": newest,
             }
             run_job("explainModel", job, context)
-    models = [
-        {"model": model, "modelHash": model_hash}
-        for model, model_hash in finals.items()
-    ]
+    models = [{"model": model, "modelHash": model_hash} for model, model_hash in finals.items()]
     scored = run_job(
         "score",
         {
@@ -69,10 +63,7 @@ def main() -> None:
         },
         context,
     )
-    usage = [
-        resource.getrusage(who)
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(
         json.dumps(
             {

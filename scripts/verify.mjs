@@ -6,15 +6,23 @@ import { projectRoot, venvPython } from './lib/paths.mjs';
 const bin = (name) => join(projectRoot, 'node_modules', '.bin', name);
 const python = venvPython();
 const ml = join(projectRoot, 'ml');
+// With the settings of ml/pyproject.toml.
+const ruff = ['-m', 'ruff', '--config', 'pyproject.toml'];
+const pythonFolders = ['.', '../bench', '../deploy', '../scripts/data', '../tests/support'];
 const lanes = [
   [
     { name: 'format', command: bin('biome'), args: ['format', '.'] },
     { name: 'lint', command: bin('oxlint'), args: ['--type-aware'] },
     { name: 'types', command: bin('tsc'), args: ['--noEmit'] },
     { name: 'unused code', command: bin('knip'), args: [] },
-    { name: 'python format', command: python, args: ['-m', 'ruff', 'format', '--check', '.'], cwd: ml },
-    { name: 'python lint', command: python, args: ['-m', 'ruff', 'check', '.'], cwd: ml },
-    { name: 'python types', command: python, args: ['-m', 'mypy', 'nightshift_ml'], cwd: ml },
+    {
+      name: 'python format',
+      command: python,
+      args: [...ruff, 'format', '--check', ...pythonFolders],
+      cwd: ml,
+    },
+    { name: 'python lint', command: python, args: [...ruff, 'check', ...pythonFolders], cwd: ml },
+    { name: 'python types', command: python, args: ['-m', 'mypy', ...pythonFolders], cwd: ml },
   ],
   [{ name: 'unit tests', command: bin('vitest'), args: ['run', '--project', 'unit'] }],
 ];

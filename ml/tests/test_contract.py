@@ -48,7 +48,7 @@ def test_models_and_published_schemas_name_the_same_fields(name: str, side: str)
 @pytest.mark.parametrize("name", list(CONTRACT))
 def test_inputs_refuse_what_the_schema_refuses(name: str) -> None:
     given = fixture(name, "input")
-    wrong = [{**given, "surprise": 1}, [], None, "text"]
+    wrong: list[object] = [{**given, "surprise": 1}, [], None, "text"]
     for key, value in given.items():
         wrong.append({k: v for k, v in given.items() if k != key})
         wrong.append({**given, key: None})

@@ -13,7 +13,7 @@ from support.night import MODEL_IDS, Night, fit_input, table
 import nightshift_ml.jobs.fit as fit_module
 from nightshift_ml.artifacts import ArtifactStore
 from nightshift_ml.errors import DataDefect, DeviceUnavailable, FitFailed, InvalidInput, NumericFailure
-from nightshift_ml.fitted import FittedModel
+from nightshift_ml.fitted import FittedModel, fit_model
 from nightshift_ml.jobs import JobContext, run_job
 from nightshift_ml.models import get_model
 
@@ -22,7 +22,7 @@ from nightshift_ml.models import get_model
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the models that were really fitted."""
     seen: list[str] = []
-    real = fit_module.fit_model
+    real = fit_model
 
     def counted(model: Any, *rest: Any) -> FittedModel:
         seen.append(model.id)

@@ -51,7 +51,11 @@ def test_no_beat_while_the_server_is_out_of_reach(caplog: pytest.LogCaptureFixtu
 
 def test_a_beat_that_hangs_delays_neither_stop_nor_exit(tmp_path: Path) -> None:
     hanging = threading.Event()
-    liveness = Liveness(NOWHERE, reach=lambda: hanging.wait(60) and None)
+
+    def hang() -> None:
+        hanging.wait(60)
+
+    liveness = Liveness(NOWHERE, reach=hang)
     liveness.start()
     before = time.monotonic()
     liveness.stop()

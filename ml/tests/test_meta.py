@@ -323,6 +323,6 @@ def test_market_without_edge_has_no_certain_meta(store: Any) -> None:
     given = {"datasetHash": name, "folds": folds, "seed": SEED, "threads": 2, "parameters": {}}
     out = run_job("fitMeta", given, context)
     frame = table(store, out["oofHash"]).filter(blockIndex=2)
-    assert (frame["p_meta"] - frame["baseRate"]).abs().max() < 0.1
+    assert np.abs((frame["p_meta"] - frame["baseRate"]).to_numpy()).max() < 0.1
     if not out["usable"]:
         assert out["slope"] <= 0

@@ -60,7 +60,8 @@ if __name__ == "__main__":
     write(
         out,
         "sample",
-        "The two members of each sector with the largest median dollar volume in 2013, then the largest others.",
+        "The two members of each sector with the largest median dollar volume in 2013, "
+        "then the largest others.",
         sample,
     )
     write(

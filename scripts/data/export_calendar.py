@@ -33,14 +33,11 @@ def export(target: Path) -> None:
             last=schedule.index[-1].date(),
         )
     ]
-    for session, opens, closes in zip(schedule.index, schedule["open"], schedule["close"]):
+    for session, opens, closes in zip(schedule.index, schedule["open"], schedule["close"], strict=True):
         # The file stores only times of day: both instants must lie on the session's own UTC date.
         assert opens.date() == closes.date() == session.date(), session
         assert opens.second == closes.second == 0, session
-        lines.append(
-            f"{session:%Y-%m-%d},{opens:%H:%M},{closes:%H:%M},"
-            f"{int(session in early)}\n"
-        )
+        lines.append(f"{session:%Y-%m-%d},{opens:%H:%M},{closes:%H:%M},{int(session in early)}\n")
     target.write_text("".join(lines), encoding="ascii", newline="\n")
     print(f"{len(schedule)} sessions, {len(early)} early closes")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import talib
+from talib._ta_lib import MA_Type
 
 FOLDER = Path(__file__).resolve().parents[3] / "src" / "domain" / "testdata"
 Bars = dict[str, np.ndarray]
@@ -60,7 +61,7 @@ def answers(bars: Bars) -> dict[str, np.ndarray]:
     macd, macd_signal, macd_histogram = talib.MACD(c)
     upper, middle, lower = talib.BBANDS(c, 20, 2.0, 2.0)
     k, d = talib.STOCH(h, lo, c)
-    k14, d14 = talib.STOCH(h, lo, c, 14, 3, 0, 5, 0)
+    k14, d14 = talib.STOCH(h, lo, c, 14, 3, MA_Type.SMA, 5, MA_Type.SMA)
     return {
         "sma30": talib.SMA(c),
         "sma1": talib.SMA(c, 1),

@@ -121,7 +121,8 @@ def build_market(market: Market) -> Built:
 
 
 def _weekdays(count: int) -> list[str]:
-    day, out = date(2016, 1, 4), []
+    day = date(2016, 1, 4)
+    out: list[str] = []
     while len(out) < count:
         if day.weekday() < 5:
             out.append(day.isoformat())
