@@ -68,7 +68,7 @@ async function decide<Result>(
   const handle = await client.withDeadline(Date.now() + CALL_MS, () =>
     client.workflow.start<(input: DecisionInput) => Promise<Result>>(run.workflow, {
       workflowId: run.workflowId,
-      taskQueue: TASK_QUEUES.pipeline,
+      taskQueue: TASK_QUEUES.marketData,
       args: [run.input],
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       workflowIdConflictPolicy: 'USE_EXISTING',

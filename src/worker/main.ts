@@ -62,11 +62,12 @@ async function serve(env: WorkerEnv, logger: Logger): Promise<void> {
     shutdownGraceTime: SHUTDOWN_GRACE,
     interceptors: { activity: [logActivities] },
   };
+  const workflowBundle = { code: await readFile(join(projectRoot, 'dist', 'workflows.js'), 'utf8') };
   const workers = await Promise.all([
     Worker.create({
       ...common,
       taskQueue: TASK_QUEUES.pipeline,
-      workflowBundle: { code: await readFile(join(projectRoot, 'dist', 'workflows.js'), 'utf8') },
+      workflowBundle,
       ...WORKFLOW_WORKER_LIMITS,
       maxConcurrentActivityTaskExecutions: 20,
       activities: house.pipeline,
@@ -74,6 +75,10 @@ async function serve(env: WorkerEnv, logger: Logger): Promise<void> {
     Worker.create({
       ...common,
       taskQueue: TASK_QUEUES.marketData,
+      // Decisions of people about market data: few, and short.
+      workflowBundle,
+      ...WORKFLOW_WORKER_LIMITS,
+      maxCachedWorkflows: 10,
       maxConcurrentActivityTaskExecutions: 4,
       activities: house.marketData,
     }),

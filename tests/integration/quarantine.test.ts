@@ -13,7 +13,7 @@ import { useRig } from '../support/rig.ts';
 import { IngestionHouse, type LeftHouse } from './ingestion-house.ts';
 import { bar, ScriptedProvider } from './scripted-provider.ts';
 
-const rigs = useRig();
+const rigs = useRig({ decisions: true });
 const SESSIONS = ['2018-01-29', '2018-01-30', '2018-01-31', '2018-02-01'] as const;
 const [S1, S2, S3, S4] = SESSIONS;
 const SYMBOLS = Array.from({ length: 24 }, (_, index) => `S${String.fromCharCode(65 + index)}`);

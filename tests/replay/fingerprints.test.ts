@@ -13,7 +13,7 @@ const FINGERPRINTS = 'src/workflows/fingerprints.json';
 const MODE = process.env['NIGHTSHIFT_RECORD'];
 /** The one scenario to record: histories of the others stay as they were recorded. */
 const ONLY = process.env['NIGHTSHIFT_RECORD_ONLY'];
-const rigs = useRig();
+const rigs = useRig({ decisions: true });
 
 describe('the commands of each workflow type', () => {
   it('are those of src/workflows/fingerprints.json', async () => {

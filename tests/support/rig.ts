@@ -39,7 +39,8 @@ import { type AllActivities, createFakes, SESSION, UNIVERSE } from './fakes.ts';
 export type History = temporal.api.history.v1.IHistory;
 export type RecordedHistory = { workflowId: string; runId: string; workflowType: string; history: History };
 
-export type RigOptions = { ml?: boolean };
+/** `decisions`: with a worker for the workflows of the queue `market-data`. */
+export type RigOptions = { ml?: boolean; decisions?: boolean };
 type NightWorkflow = (input: NightInput) => Promise<NightResult>;
 type WorkerActivities = Partial<AllActivities & SlotActivities & QueueActivities>;
 
@@ -80,6 +81,7 @@ export class Rig {
   #current: WorkerActivities = {};
   #workers: { worker: Worker; run: Promise<void> }[] = [];
   #ml = true;
+  #decisions = false;
   /** A universe no other test of the file has: ids of nights and tasks contain it. */
   universe = uniqueName(UNIVERSE);
   /** Where a new queue finds who holds a slot and who waits for one; null: there are no rows. */
@@ -108,6 +110,7 @@ export class Rig {
     await registerSearchAttributes(connection, namespace);
     const rig = new Rig({ connection, native, namespace });
     rig.#ml = options.ml ?? true;
+    rig.#decisions = options.decisions ?? false;
     await rig.startWorkers();
     return rig;
   }
@@ -138,7 +141,12 @@ export class Rig {
         activities,
       }),
       ...(this.#ml ? [Worker.create({ ...common, taskQueue: TASK_QUEUES.ml, activities })] : []),
-      Worker.create({ ...common, taskQueue: TASK_QUEUES.marketData, activities }),
+      Worker.create({
+        ...common,
+        taskQueue: TASK_QUEUES.marketData,
+        ...(this.#decisions && this.#workflows),
+        activities,
+      }),
     ]);
     this.#workers = workers.map((worker) => ({ worker, run: worker.run() }));
   }

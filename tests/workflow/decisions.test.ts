@@ -8,7 +8,7 @@ import { decideQuarantine, DecisionRefusedError, overrideSession } from '../../s
 import { createFakes } from '../support/fakes.ts';
 import { useRig } from '../support/rig.ts';
 
-const rigs = useRig();
+const rigs = useRig({ decisions: true });
 /** What makes the activity try again; at once, as the pause between two tries is not what is tested. */
 const away = (): ApplicationFailure =>
   ApplicationFailure.create({
@@ -44,6 +44,7 @@ describe('a decision about a quarantined row', () => {
     expect(new Set(queues)).toEqual(new Set(['market-data']));
     const run = await rigs.current.client.workflow.getHandle(quarantineWorkflowId(ROW)).describe();
     expect(run.status.name).toBe('COMPLETED');
+    expect(run.taskQueue).toBe('market-data');
     expect(run.memo).toMatchObject({
       state: 'succeeded',
       summary: expect.stringContaining('released by Ann') as string,
