@@ -6,6 +6,7 @@ import {
   RateLimitedError,
   toProviderError,
 } from './errors.ts';
+import { askBarSources } from './bar-sources.ts';
 import { askOtherSources } from './split-sources.ts';
 import type {
   BarsValue,
@@ -171,7 +172,10 @@ export function createProviderChain(options: ChainOptions): ProviderChain {
         isEmpty: () => false,
         reachesFurther: () => false,
       }),
-    ...(providers.length > 1 && { splitSources: (request) => askOtherSources(providers, request) }),
+    ...(providers.length > 1 && {
+      splitSources: (request) => askOtherSources(providers, request),
+      barSources: (request) => askBarSources(providers, request),
+    }),
   };
 }
 
@@ -191,6 +195,8 @@ type Answer<Value> = SymbolResult<Value> & { readonly ok: true };
 interface Trail<Value> {
   readonly attempts: ProviderAttempt[];
   readonly errors: ProviderError[];
+  /** Sources that can have the end of the range and answered. */
+  readonly answeredBy: string[];
   /** The first answer without content, kept in case nobody has more. */
   empty: Answer<Value> | null;
   /** The best answer of a source that ends before the range does. */
@@ -198,7 +204,7 @@ interface Trail<Value> {
 }
 
 function newTrail<Value>(): Trail<Value> {
-  return { attempts: [], errors: [], empty: null, short: null };
+  return { attempts: [], errors: [], answeredBy: [], empty: null, short: null };
 }
 
 function missingAnswer(provider: string, symbol: string): SymbolResult<never> {
@@ -220,7 +226,8 @@ function settle<Value>(input: {
   const { result, trail, provider, isEmpty, reachesFurther, endsEarly, finalAttempt } = input;
   if (result.ok) {
     const provenance = { ...result.provenance, fallbackFrom: [...trail.attempts] };
-    const answer = { ...result, provenance };
+    if (endsEarly === null) trail.answeredBy.push(provider.id);
+    const answer = { ...result, provenance, answeredBy: [...trail.answeredBy] };
     if (isEmpty(result.value)) {
       trail.empty ??= answer;
       const message = `${provider.id} has no data for ${result.symbol} in the range`;
@@ -254,9 +261,10 @@ function giveUp<Value>(input: {
     null,
   );
   // A failure worth another try has ended the request before this, unless it was the last attempt.
-  if (trail.short !== null) return trail.short;
+  const answeredBy = [...trail.answeredBy];
+  if (trail.short !== null) return { ...trail.short, answeredBy };
   // "Nothing in this range" is an answer, unless someone who might have had it failed.
-  if (trail.empty !== null && (best === null || hope(best) === 0)) return trail.empty;
+  if (trail.empty !== null && (best === null || hope(best) === 0)) return { ...trail.empty, answeredBy };
   const message = `no provider of ${chain} has ${symbol}: ${trail.attempts.map((one) => one.message).join('; ')}`;
   const error = best ?? new NotFoundError(message, { provider: chain, symbol });
   return { ok: false, symbol, error, attempts: [...trail.attempts] };

@@ -25,7 +25,14 @@ export interface ProviderAttempt {
 
 /** One per requested symbol, in the order of the request: one bad symbol never fails the batch. */
 export type SymbolResult<Value> =
-  | { readonly ok: true; readonly symbol: string; readonly value: Value; readonly provenance: Provenance }
+  | {
+      readonly ok: true;
+      readonly symbol: string;
+      readonly value: Value;
+      readonly provenance: Provenance;
+      /** Set by a chain: who can have the end of the range and answered, this source among them or not. */
+      readonly answeredBy?: readonly string[];
+    }
   | {
       readonly ok: false;
       readonly symbol: string;
@@ -87,6 +94,14 @@ export interface SplitSources {
   readonly confirmedBy: readonly string[];
 }
 
+/** Which sources could have bars of a symbol in a range, who of them answered, and who of those has any. */
+export interface BarSources {
+  readonly symbol: string;
+  readonly asked: readonly string[];
+  readonly answered: readonly string[];
+  readonly withBars: readonly string[];
+}
+
 /**
  * A source of daily market data. Results are per symbol; a method rejects only when the whole
  * source is unusable, always with a ProviderError. See docs/how-to/add-a-provider.md.
@@ -102,4 +117,6 @@ export interface MarketDataProvider {
   instruments(request: SymbolsRequest): Promise<readonly SymbolResult<Instrument>[]>;
   /** Only a chain of several has it: one answer per split, in the order of the request. */
   readonly splitSources?: (request: SplitSourcesRequest) => Promise<readonly SplitSources[]>;
+  /** Only a chain of several has it: one answer per symbol, in the order of the request. */
+  readonly barSources?: (request: RangeRequest) => Promise<readonly BarSources[]>;
 }

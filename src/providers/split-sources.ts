@@ -37,7 +37,8 @@ export async function askOtherSources(
   return answers;
 }
 
-async function coverageOf(
+/** What a source says it can have; null if it does not say so now. Throws only for an abort. */
+export async function coverageOf(
   provider: MarketDataProvider,
   signal: AbortSignal | undefined,
 ): Promise<ProviderCoverage | null> {

@@ -35,6 +35,8 @@ export type NightOptions = {
   settings?: Record<string, unknown>;
   /** Members; absent: a bundled universe. */
   symbols?: readonly string[];
+  /** What batches are told of their attempt. */
+  info?: Partial<Info>;
 };
 
 /** The database of a house nobody lives in: tests copy it instead of doing the same nights again. */
@@ -153,7 +155,10 @@ export class IngestionHouse {
   async night(options: NightOptions): Promise<TaskResult> {
     const step = await this.begin(options);
     const plan = await runAs(() => this.activities.planIngestion(step));
-    for (const batch of plan.batches) await runAs(() => this.activities.ingestBatch({ ...step, batch }));
+    const { info = {} } = options;
+    for (const batch of plan.batches) {
+      await runAs(() => this.activities.ingestBatch({ ...step, batch }), { info });
+    }
     const result = await runAs(() => this.activities.finishIngestion(step));
     await finishAttempt(this.db('pipeline').sql, {
       fence: step.fence,

@@ -1,3 +1,4 @@
+import type { Info } from '@temporalio/activity';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import {
   type MarketPanel,
@@ -22,7 +23,9 @@ export type LiveMarket = {
   house: IngestionHouse;
   provider: ScriptedProvider;
   fallback: ScriptedProvider;
-  settings: { historySessions: number };
+  settings: { historySessions: number } & Record<string, unknown>;
+  /** What batches of a night are told of their attempt. */
+  info: Partial<Info>;
   /** Puts the clock on the nominal instant of a session's night, or another time of New York plus five hours. */
   at(session: string, time?: string): void;
   /** The whole task at the nominal instant of the session. */
@@ -68,6 +71,7 @@ export function useLiveMarket(): LiveMarket {
     provider: new ScriptedProvider('first'),
     fallback: new ScriptedProvider('second'),
     settings: { historySessions: 3 },
+    info: {},
     get house() {
       if (house === undefined) throw new Error('the house opens before each test');
       return house;
@@ -78,8 +82,8 @@ export function useLiveMarket(): LiveMarket {
     },
     night: async (sessionDate) => {
       market.at(sessionDate);
-      const { settings } = market;
-      return await market.house.night({ universe: UNIVERSE, sessionDate, symbols: SYMBOLS, settings });
+      const { settings, info } = market;
+      return await market.house.night({ universe: UNIVERSE, sessionDate, symbols: SYMBOLS, settings, info });
     },
     asOf: async (symbol, throughSession) => {
       const { sql } = market.house.db('pipeline');
@@ -117,6 +121,7 @@ export function useLiveMarket(): LiveMarket {
     }
     market.at(S2);
     market.settings = { historySessions: 3 };
+    market.info = {};
   });
   afterEach(() => house?.close());
   return market;

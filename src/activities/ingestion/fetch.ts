@@ -2,6 +2,8 @@ import type { TaskStep } from '../../contracts/activities.ts';
 import { type KnownSessions, readKnownSessions, readMissingSessions } from '../../db/queries/bars-write.ts';
 import type { Queryable } from '../../db/client.ts';
 import type { BarsValue, RangeRequest, SymbolResult, SymbolsRequest } from '../../providers/port.ts';
+import type { Absence } from '../../domain/validation/absence.ts';
+import { noteAbsences } from './absence.ts';
 import { groupBy } from './group.ts';
 import { indexFrom, indexThrough, type IngestionNight, sessionFrom } from './night.ts';
 import { type FetchedReference, fetchReference, settleSplits } from './reference.ts';
@@ -27,6 +29,8 @@ export type FetchedSymbol = {
   need: SessionNeed;
   range: { from: string; to: string } | null;
   bars: SymbolResult<BarsValue> | null;
+  /** Why there is no bar of the night's session; null: there is one. */
+  absence: Absence | null;
 };
 
 export type FetchedChunk = { symbols: FetchedSymbol[]; reference: FetchedReference };
@@ -61,6 +65,7 @@ export async function fetchChunk(sql: Queryable, input: FetchInput): Promise<Fet
       need,
       range: rangeOf({ night, step, need, fromSession }),
       bars: null,
+      absence: null,
     };
   });
   const groups = groupBy(
@@ -69,6 +74,7 @@ export async function fetchChunk(sql: Queryable, input: FetchInput): Promise<Fet
   );
   for (const group of groups.values()) await fetchGroup(group, input);
   await settleSplits(sql, { night, request, reference, fetched: asked });
+  await noteAbsences(sql, { night, step, request, fetched: asked });
   return { symbols: asked, reference };
 }
 

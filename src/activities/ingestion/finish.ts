@@ -12,12 +12,15 @@ import { readQualityCounts, type QualityCounts } from '../../db/queries/quality.
 import { priceBasisKey } from '../../domain/bars.ts';
 import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
+import { groupBy } from './group.ts';
 import { type IngestionNight, type NightDeps, readIngestionNight } from './night.ts';
 import { revalidate } from './revalidate.ts';
 import { reviewMembers } from './reviews.ts';
 
 /** Failures named in the result and in the message of a failed step. */
 const NAMED_FAILURES = 20;
+/** Symbols without a bar of the session named in the result. */
+const NAMED_ABSENT = 20;
 /** Open questions about splits, dividends and tickers named in the result. */
 const NAMED_REVIEWS = 20;
 
@@ -160,9 +163,26 @@ function resultOf(input: {
     reviews: quality.reviews.slice(0, NAMED_REVIEWS),
     reviewsOpen: quality.reviews.length,
     coverage,
+    ...absentOf(outcomes),
     failures: failures.slice(0, NAMED_FAILURES).map(({ symbol, reason }) => ({ symbol, reason })),
     providers: [...new Set(outcomes.flatMap((one) => (one.provider === null ? [] : [one.provider])))].sort(),
     priceBasis: priceBasisKey(night.coverage.basis),
     survivorship: universe.survivorship,
+  };
+}
+
+/** Who has no bar of the session and why; the counts are of all of them. */
+function absentOf(outcomes: readonly SymbolOutcome[]): Pick<TaskResult, 'absent' | 'absentByClass'> {
+  const absent = outcomes.flatMap(({ symbol, reason, details: { absence } }) =>
+    absence === undefined
+      ? []
+      : [{ symbol, class: absence.class, sessions: absence.sessions, lastBar: absence.lastBar, reason }],
+  );
+  const counts = [...groupBy(absent, (one) => one.class)].map(
+    ([name, group]) => [name, group.length] as const,
+  );
+  return {
+    absent: absent.slice(0, NAMED_ABSENT),
+    absentByClass: Object.fromEntries(counts.sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }

@@ -1,8 +1,9 @@
 import { BAR_STATE, type BarSource, type StoredBars } from '../../db/queries/bars.ts';
 import type { NewQuarantine, RawBar } from '../../db/queries/quarantine.ts';
-import type { SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
+import type { StoredAbsence, SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
 import { type BarColumns, epochDayOf, priceBasisKey, sliceBars } from '../../domain/bars.ts';
 import type { SplitAction } from '../../domain/market-data.ts';
+import type { Absence } from '../../domain/validation/absence.ts';
 import { FindingList } from '../../domain/validation/findings.ts';
 import { checkRows } from '../../domain/validation/row-checks.ts';
 import type { BarFinding } from '../../domain/validation/types.ts';
@@ -227,7 +228,8 @@ function outcomeOf(
   const { fetched, referenceErrors } = input;
   return {
     symbol: fetched.symbol,
-    ...words,
+    status: words.status,
+    reason: words.reason ?? fetched.absence?.words ?? null,
     provider: fetched.bars?.ok === true ? fetched.bars.provenance.provider : null,
     rowsFetched: 0,
     rowsInserted: 0,
@@ -237,8 +239,16 @@ function outcomeOf(
     missingSessions: 0,
     firstSession: fetched.range?.from ?? null,
     lastSession: fetched.range?.to ?? null,
-    details: referenceErrors.length === 0 ? {} : { referenceErrors },
+    details: {
+      ...(referenceErrors.length > 0 && { referenceErrors }),
+      ...(fetched.absence !== null && { absence: storedAbsence(fetched.absence) }),
+    },
   };
+}
+
+/** Its words are the outcome's reason. */
+function storedAbsence({ words: _words, ...absence }: Absence): StoredAbsence {
+  return absence;
 }
 
 function outcomeOfWrite(context: {

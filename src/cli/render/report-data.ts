@@ -1,4 +1,5 @@
 import type { RunReport } from '../../contracts/schemas/report.ts';
+import { ABSENCE_WORDS } from '../../domain/validation/absence.ts';
 import {
   isRecord,
   type JsonObject,
@@ -22,6 +23,7 @@ export function dataSection(report: RunReport, width: number): string[] {
   const result = report.tasks.find(({ task }) => task === 'ingestion')?.result ?? {};
   const lines = [
     ...coverageLine(coverage, report.sessionDate),
+    ...absentLine(result, report.sessionDate),
     ...rowsLine(result),
     ...qualityLines(result, coverage),
     ...reviewLines(result),
@@ -42,6 +44,24 @@ function coverageLine(coverage: JsonObject, sessionDate: string): string[] {
     `coverage: ${plain(withBar)} of ${plain(members)} symbols have a bar of ${sessionDate} (${percent(ratio)}), ` +
       `${plain(usable)} of them usable; history from ${plain(fromSession)}, ${gaps}`,
   ];
+}
+
+/** Who is missing and why: `no bar on 2018-02-07: 1 halted (XYZ, 3 sessions)`. */
+function absentLine(result: JsonObject, sessionDate: string): string[] {
+  const counts = isRecord(result.absentByClass) ? result.absentByClass : {};
+  const absent = recordsOf(result.absent);
+  const parts = Object.entries(ABSENCE_WORDS).flatMap(([name, text]) => {
+    const count = numberOf(counts[name]) ?? 0;
+    if (count === 0) return [];
+    const named = absent
+      .filter((one) => one.class === name)
+      .slice(0, MAX_NAMED)
+      .map(({ symbol, sessions }) => `${plain(symbol)}, ${plural(numberOf(sessions) ?? 0, 'session')}`);
+    if (named.length === 0) return [`${count} ${text}`];
+    const more = count - named.length;
+    return [`${count} ${text} (${named.join('; ')}${more > 0 ? ` and ${more} more` : ''})`];
+  });
+  return parts.length === 0 ? [] : [`no bar on ${sessionDate}: ${parts.join(', ')}`];
 }
 
 function rowsLine(result: JsonObject): string[] {

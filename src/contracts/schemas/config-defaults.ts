@@ -12,7 +12,12 @@ export const DEFAULT_GLOBAL = {
 } as const;
 
 /** Also those of configurations that an earlier version stored without them. */
-export const DEFAULT_DATA = { maxGapSessions: 20, splitTolerance: 0.2, secondSourceRatio: 1.5 };
+export const DEFAULT_DATA = {
+  maxGapSessions: 20,
+  splitTolerance: 0.2,
+  secondSourceRatio: 1.5,
+  delistedAfterSessions: 20,
+};
 
 export const DEFAULT_SETTINGS: NightshiftSettings = {
   universe: 'sample',

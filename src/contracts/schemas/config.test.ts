@@ -58,9 +58,11 @@ const EXAMPLE = {
 describe('what data must look like', () => {
   it('has defaults, also for configurations stored before there were any', () => {
     const config = effectiveConfig(parseConfigFile(committed()));
-    expect(config.data).toEqual({ maxGapSessions: 20, splitTolerance: 0.2, secondSourceRatio: 1.5 });
+    const first = { maxGapSessions: 20, splitTolerance: 0.2, secondSourceRatio: 1.5 };
+    expect(config.data).toEqual({ ...first, delistedAfterSessions: 20 });
     const { data: _data, ...older } = config;
     expect(parseEffectiveConfig(older)).toEqual(config);
+    expect(parseEffectiveConfig({ ...older, data: first })).toEqual(config);
   });
 
   it('is set key by key, and a wrong key or value is named with its path', () => {
@@ -69,10 +71,14 @@ describe('what data must look like', () => {
       maxGapSessions: 60,
       splitTolerance: 0.2,
       secondSourceRatio: 1.5,
+      delistedAfterSessions: 20,
     });
     expect(problemsOf(withBlock({ data: { maxGap: 1 } })).join()).toContain('nightshift.data');
     expect(problemsOf(withBlock({ data: { maxGapSessions: 0 } })).join()).toContain(
       'nightshift.data.maxGapSessions',
+    );
+    expect(problemsOf(withBlock({ data: { delistedAfterSessions: 0 } })).join()).toContain(
+      'nightshift.data.delistedAfterSessions',
     );
     expect(problemsOf(withBlock({ data: { splitTolerance: 0 } })).join()).toContain(
       'nightshift.data.splitTolerance',

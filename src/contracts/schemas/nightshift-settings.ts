@@ -68,6 +68,8 @@ export const settingsSchema = z.strictObject({
       splitTolerance: z.number().gt(0).max(1),
       /** Splits of a larger ratio (or a smaller inverse) need a second source, where the chain has one. */
       secondSourceRatio: z.number().min(1),
+      /** Sessions without a bar after which a symbol is called delisted, if two sources agree. */
+      delistedAfterSessions: count.default(DEFAULT_DATA.delistedAfterSessions),
     })
     .default(DEFAULT_DATA),
   model: z.strictObject({

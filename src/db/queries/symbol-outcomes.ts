@@ -1,5 +1,6 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
+import type { Absence } from '../../domain/validation/absence.ts';
 
 export type SymbolOutcome = {
   symbol: string;
@@ -14,8 +15,11 @@ export type SymbolOutcome = {
   missingSessions: number;
   firstSession: string | null;
   lastSession: string | null;
-  details: Record<string, unknown>;
+  /** `absence` where the symbol has no bar of the night's session. */
+  details: Record<string, unknown> & { absence?: StoredAbsence };
 };
+
+export type StoredAbsence = Omit<Absence, 'words'>;
 
 /** One row per symbol of a task run; a later attempt of the same run replaces what an earlier one said. */
 export async function storeSymbolOutcomes(
@@ -66,6 +70,20 @@ export async function readSymbolOutcomes(
       and ${filter.symbols === undefined ? sql`true` : sql`symbol = any(${[...filter.symbols]})`}
       and ${filter.status === undefined ? sql`true` : sql`status = ${filter.status}`}
     order by symbol`;
+}
+
+/** What the newest run before found of symbols without a bar on a session, as far as sources had answered. */
+export async function readEarlierAbsences(
+  sql: Queryable,
+  input: { universe: string; sessionDate: string; symbols: readonly string[] },
+): Promise<Map<string, StoredAbsence>> {
+  const rows = await sql<{ symbol: string; absence: StoredAbsence }[]>`
+    select distinct on (o.symbol) o.symbol, o.details -> 'absence' as absence
+    from ops.task_runs r join ops.symbol_outcomes o using (task_run_id)
+    where r.task = 'ingestion' and r.universe = ${input.universe} and r.session_date = ${input.sessionDate}
+      and o.symbol = any(${[...input.symbols]}) and o.status <> 'failed' and o.details -> 'absence' is not null
+    order by o.symbol, o.recorded_at desc`;
+  return new Map(rows.map(({ symbol, absence }) => [symbol, absence]));
 }
 
 /** Notes in each outcome row how many doubtful bars of its symbol the night of `throughSession` knows. */

@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { createBarColumns, epochDayOf } from '../domain/bars.ts';
+import { askBarSources } from './bar-sources.ts';
+import { createProviderChain } from './chain.ts';
+import { NotFoundError, type ProviderError, RateLimitedError, TransientError } from './errors.ts';
+import type { MarketDataProvider, ProviderCoverage, RangeRequest } from './port.ts';
+
+const RANGE = { from: '2018-01-08', to: '2018-02-07', asOfSession: '2018-02-07' };
+
+/** A source with bars of some symbols on some dates, which it gives whatever range is asked for. */
+function source(input: {
+  id: string;
+  dates?: Record<string, string[]>;
+  coverage?: Partial<ProviderCoverage> | Error;
+  errors?: Record<string, ProviderError>;
+  fails?: Error;
+}): MarketDataProvider & { asked: RangeRequest[] } {
+  const { id, dates = {}, coverage = {}, errors = {}, fails } = input;
+  const asked: RangeRequest[] = [];
+  const basis = { splits: 'asTraded', dividends: 'asTraded', asOf: null } as const;
+  return {
+    id,
+    asked,
+    coverage: async () => {
+      if (coverage instanceof Error) throw coverage;
+      return {
+        provider: id,
+        dataset: id,
+        firstSession: null,
+        lastSession: null,
+        symbols: null,
+        basis,
+        survivorship: 'unknown',
+        has: { corporateActions: false, fundamentals: false, instruments: false },
+        ...coverage,
+      };
+    },
+    bars: async (request) => {
+      asked.push(request);
+      if (fails !== undefined) throw fails;
+      return request.symbols.map((symbol) => {
+        const days = dates[symbol];
+        const error =
+          errors[symbol] ??
+          (days === undefined ? new NotFoundError(`no ${symbol}`, { provider: id, symbol }) : null);
+        if (error !== null || days === undefined) {
+          const shown = error ?? new TransientError('no answer', { provider: id });
+          return { ok: false, symbol, error: shown, attempts: [] };
+        }
+        const bars = createBarColumns(symbol, days.length);
+        for (const [row, date] of days.entries()) bars.epochDays[row] = epochDayOf(date);
+        const provenance = { provider: id, dataset: id, fetchedAt: '2018-02-08T00:00:00Z', fallbackFrom: [] };
+        return { ok: true, symbol, value: { bars, basis }, provenance };
+      });
+    },
+    corporateActions: async () => [],
+    fundamentals: async () => [],
+    instruments: async () => [],
+  };
+}
+
+const ask = (providers: MarketDataProvider[], symbols = ['XYZ']) =>
+  askBarSources(providers, { ...RANGE, symbols });
+const first = () => source({ id: 'first', dates: { XYZ: ['2018-01-05'], OLD: [], NEW: ['2018-02-07'] } });
+const limited = new RateLimitedError('slow down', { provider: 'second', retryAfterMs: 1 });
+
+describe('who has bars in a range', () => {
+  it('is asked of every source, also after one has answered, in the order of the request', async () => {
+    const second = source({ id: 'second', dates: { XYZ: ['2018-01-08', '2018-02-07'], OLD: [], NEW: [] } });
+    expect(await ask([first(), second], ['NEW', 'OLD', 'XYZ'])).toEqual([
+      { symbol: 'NEW', asked: ['first', 'second'], answered: ['first', 'second'], withBars: ['first'] },
+      { symbol: 'OLD', asked: ['first', 'second'], answered: ['first', 'second'], withBars: [] },
+      // A bar before the range is none in it.
+      { symbol: 'XYZ', asked: ['first', 'second'], answered: ['first', 'second'], withBars: ['second'] },
+    ]);
+    expect(second.asked).toMatchObject([{ ...RANGE, symbols: ['NEW', 'OLD', 'XYZ'] }]);
+  });
+
+  it.each([
+    ['begins within the range', { coverage: { firstSession: '2018-01-09' } }],
+    ['ends within the range', { coverage: { lastSession: '2018-02-06' } }],
+    ['does not know the symbol', { dates: {} }],
+    ['knows none of them', { fails: new NotFoundError('nothing here', { provider: 'second' }) }],
+  ])('that %s could not have them', async (_, options) => {
+    const second = source({ id: 'second', dates: { XYZ: [] }, ...options });
+    expect(await ask([first(), second])).toEqual([
+      { symbol: 'XYZ', asked: ['first'], answered: ['first'], withBars: [] },
+    ]);
+  });
+
+  it('that covers just the range could', async () => {
+    const coverage = { firstSession: RANGE.from, lastSession: RANGE.to };
+    expect(await ask([source({ id: 'exact', dates: { XYZ: [] }, coverage })])).toMatchObject([
+      { answered: ['exact'] },
+    ]);
+  });
+
+  it.each([
+    ['is rate limited', { errors: { XYZ: limited } }],
+    ['fails as a whole', { fails: new Error('ECONNRESET') }],
+    ['cannot be reached', { coverage: limited, fails: limited }],
+  ])('that %s was asked and did not answer', async (_, options) => {
+    const second = source({ id: 'second', dates: { XYZ: [] }, ...options });
+    expect(await ask([first(), second])).toEqual([
+      { symbol: 'XYZ', asked: ['first', 'second'], answered: ['first'], withBars: [] },
+    ]);
+  });
+
+  it('is what a chain of several tells, and one of a single source does not', async () => {
+    expect(createProviderChain({ providers: [first()] }).barSources).toBeUndefined();
+    const chain = createProviderChain({
+      providers: [first(), source({ id: 'second', dates: { XYZ: [] } })],
+    });
+    expect(await chain.barSources?.({ ...RANGE, symbols: ['XYZ'] })).toMatchObject([
+      { answered: ['first', 'second'], withBars: [] },
+    ]);
+  });
+
+  it('is not waited for after an abort', async () => {
+    const signal = AbortSignal.abort(new Error('enough'));
+    const second = source({ id: 'second', fails: new Error('aborted') });
+    await expect(askBarSources([first(), second], { ...RANGE, symbols: ['XYZ'], signal })).rejects.toThrow(
+      'enough',
+    );
+  });
+});
+
+describe('who answered a chain', () => {
+  const answeredBy = async (providers: MarketDataProvider[]) => {
+    const [result] = await createProviderChain({ providers }).bars({ ...RANGE, symbols: ['XYZ'] });
+    return result?.ok === true ? result.answeredBy : result?.error.code;
+  };
+
+  it('are those that can have the end of the range', async () => {
+    const some = { XYZ: ['2018-01-08'] };
+    const archive = source({ id: 'archive', dates: some, coverage: { lastSession: '2018-02-06' } });
+    const empty = source({ id: 'empty', dates: { XYZ: [] } });
+    const unknown = source({ id: 'unknown' });
+    // The first that has anything is not followed by others.
+    expect(await answeredBy([source({ id: 'live', dates: some }), empty])).toEqual(['live']);
+    expect(await answeredBy([empty, source({ id: 'live', dates: some })])).toEqual(['empty', 'live']);
+    expect(await answeredBy([empty, source({ id: 'other', dates: { XYZ: [] } })])).toEqual([
+      'empty',
+      'other',
+    ]);
+    expect(await answeredBy([archive, empty])).toEqual(['empty']);
+    expect(await answeredBy([archive, unknown])).toEqual([]);
+    expect(await answeredBy([unknown])).toBe('notFound');
+  });
+});
