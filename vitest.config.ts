@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const SLOW = { testTimeout: 180_000, hookTimeout: 180_000 };
 const SERVERS = { ...SLOW, globalSetup: ['tests/support/global-setup.ts'] };
 /** Tests of how long something takes: nothing else may run beside them. */
-const TIMED = ['tests/integration/{compute-thread,setup}.test.ts'];
+const TIMED = ['tests/integration/{compute-thread,setup,setup-lock}.test.ts'];
 
 export default defineConfig({
   test: {

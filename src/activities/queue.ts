@@ -1,6 +1,6 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 
-import type { QueueActivities, SlotActivities, SlotHolder } from '../contracts/activities.ts';
+import type { QueueActivities, SlotActivities, SlotHolder } from '../contracts/slots.ts';
 import {
   RELEASE_SLOT,
   REQUEST_SLOT,

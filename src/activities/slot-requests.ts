@@ -1,4 +1,4 @@
-import type { SlotLimits } from '../contracts/activities.ts';
+import type { SlotLimits } from '../contracts/slots.ts';
 import type { SlotRequest } from '../contracts/wire/messages.ts';
 import type { Sql } from '../db/client.ts';
 import { findSlotWaiters } from '../db/queries/task-runs.ts';

@@ -1,3 +1,4 @@
+import type { SlotLimits } from './slots.ts';
 import type { Model, NightState, Task, TaskState, Trigger } from './wire/names.ts';
 
 /**
@@ -54,9 +55,6 @@ export type TaskPlan = {
   reviewWindowMs: number | null;
 };
 
-/** Limits of the queue that a run asks under. */
-export type SlotLimits = { maxConcurrentJobs: number; maxInstances: number };
-
 export type NightInput = {
   trigger: Trigger;
   /** Explicit session; absent: from the nominal instant (schedule) or the newest closed session. */
@@ -104,17 +102,6 @@ export type TaskTransition = {
   result?: TaskResult | null;
   /** Rises with each transition of a task run: one that comes late, after a newer one, changes nothing. */
   order?: number;
-};
-
-/** A run that the queue knows: which task, and the starter to whom the grant goes. */
-export type SlotHolder = {
-  taskRunId: string;
-  turn: number;
-  task: Task;
-  workflowId: string;
-  runId: string;
-  /** Workflow id of the task itself; two runs of one session and universe share it. Absent in older histories. */
-  childId?: string;
 };
 
 export type ReviewDecision = 'retry' | 'skip' | 'abort';
@@ -189,25 +176,6 @@ export type RunActivities = {
     state: NightState;
     reason: string | null;
   }): Promise<void>;
-};
-
-/** A starter's side of the queue; both are signals that also wake a queue that is gone. */
-export type SlotActivities = {
-  requestSlot(input: SlotHolder & { limits: SlotLimits }): Promise<void>;
-  releaseSlot(input: { taskRunId: string; turn: number }): Promise<void>;
-};
-
-/** The queue's own side. */
-export type QueueActivities = {
-  /** Which of the granted runs are closed by now (asked each minute and at the queue's start). */
-  findClosedRuns(input: {
-    runs: { workflowId: string; runId: string }[];
-  }): Promise<{ closedRunIds: string[] }>;
-  /**
-   * Runs that hold a slot or wait for one although a new queue knows nothing of it: its predecessor was terminated.
-   * Answers recorded before those who wait were told have none.
-   */
-  findHeldSlots(): Promise<{ holders: SlotHolder[]; waiting?: (SlotHolder & { limits: SlotLimits })[] }>;
 };
 
 export type IngestionPlan = {

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 
-import type { QueueActivities, SlotHolder } from '../contracts/activities.ts';
+import type { QueueActivities, SlotHolder } from '../contracts/slots.ts';
 import { manualRunWorkflowId } from '../contracts/wire/names.ts';
 import {
   MANUAL_RUN,

@@ -1,7 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import type { BuildDatasetInput, BuiltDataset } from '../../src/activities/compute/build-dataset.ts';
 import { runJob } from '../../src/activities/compute/run-job.ts';
@@ -122,5 +124,85 @@ describe('a computation in a thread', () => {
       type: 'RangeError',
       message: expect.stringMatching(/horizonSessions/),
     });
+  });
+});
+
+describe('a thread that dies', () => {
+  /** Longer than a message takes from thread to thread. */
+  const PAUSE_MS = 300;
+  let folder: string;
+  let uncaught: unknown[];
+  const remember = (error: unknown): void => void uncaught.push(error);
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nightshift-thread-'));
+    uncaught = [];
+    process.on('uncaughtExceptionMonitor', remember);
+  });
+  afterEach(async () => {
+    process.off('uncaughtExceptionMonitor', remember);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** Entry of a thread that does this with each job it gets. */
+  async function thread(doing: string): Promise<string> {
+    const file = join(folder, 'entry.mjs');
+    await writeFile(
+      file,
+      `import { parentPort } from 'node:worker_threads';
+       parentPort.on("message", () => { ${doing} });`,
+    );
+    return file;
+  }
+  const run = (environment: MockActivityEnvironment, file: string): Promise<BuiltDataset> =>
+    environment.run(
+      async () => await runJob('buildDataset', job(3), { progress: currentProgress(), entry: file }),
+    );
+  /** Whatever is still on its way has come by then. */
+  const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2 * PAUSE_MS));
+
+  it('fails its job with its own error, which nobody else hears of', async () => {
+    const file = await thread(`throw new RangeError('the array is too long');`);
+    const failure: unknown = await run(quiet(), file).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ name: 'RangeError', message: 'the array is too long' });
+    await settled();
+    expect(uncaught).toEqual([]);
+  });
+
+  it('without a word fails its job with its exit code', async () => {
+    const file = await thread('process.exit(7);');
+    await expect(run(quiet(), file)).rejects.toThrow('computing thread buildDataset ended with 7');
+  });
+
+  it('while it is stopped leaves what was said, and the process alive', async () => {
+    const file = await thread(
+      `parentPort.postMessage({ kind: 'progress', phase: 'doomed', done: 0, total: 1 });
+       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${PAUSE_MS / 3});
+       throw new RangeError('an error on its way');`,
+    );
+    const environment = quiet();
+    let isCancelled = false;
+    environment.on('heartbeat', ({ phase }: { phase: string }) => {
+      if (phase !== 'doomed' || isCancelled) return;
+      isCancelled = true;
+      // Meanwhile it dies: its error is here, but not told yet, when the activity is cancelled.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+      environment.cancel();
+    });
+    await expect(run(environment, file)).rejects.toMatchObject({ name: 'CancelledFailure' });
+    await settled();
+    expect(uncaught).toEqual([]);
+  });
+
+  it('while it waits for the next job is forgotten, and the next job has another one', async () => {
+    const file = await thread(
+      `parentPort.postMessage({ kind: 'done', output: 'done' });
+       setTimeout(() => { throw new RangeError('an error of nobody'); }, ${PAUSE_MS / 3});`,
+    );
+    expect(await run(quiet(), file)).toBe('done');
+    await settled();
+    expect(uncaught).toEqual([]);
+    expect(await run(quiet(), file)).toBe('done');
+    await settled();
   });
 });

@@ -1,7 +1,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterEach, beforeEach } from 'vitest';
 
-import type { SlotActivities } from '../../src/contracts/activities.ts';
+import type { SlotActivities } from '../../src/contracts/slots.ts';
 import { manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
 import { findRunRequest, type NewRunRequest } from '../../src/db/queries/requests.ts';
 import { requestManualRun } from '../../src/temporal/manual-request.ts';

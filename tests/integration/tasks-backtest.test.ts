@@ -4,11 +4,7 @@ import { createDriftActivities } from '../../src/activities/drift/activities.ts'
 import type { BacktestActivities, MetaFit, TaskResult } from '../../src/contracts/activities.ts';
 import { reportBacktestSchema } from '../../src/contracts/schemas/report.ts';
 import { findBacktest, readBacktestMetrics } from '../../src/db/queries/backtests.ts';
-import {
-  insertPredictions,
-  PROBABILITY_NAMES,
-  type PredictionRow,
-} from '../../src/db/queries/predictions.ts';
+import { issueLivePredictions } from '../support/live-predictions.ts';
 import { type MlBridge, startMlBridge } from '../support/ml-bridge.ts';
 import { TaskNight } from '../support/task-night.ts';
 import { runActivity, TaskRig } from '../support/task-rig.ts';
@@ -336,37 +332,8 @@ describe('runDrift on the same night', () => {
 });
 
 describe('the quarter before, issued in time', () => {
-  /** Live predictions of every session of a range, as the scan would have left them. */
-  async function issue(from: string, to: string): Promise<void> {
-    const { sql } = rig.db('pipeline');
-    const dates = await sql<{ sessionDate: string }[]>`
-      select session_date from market.sessions where session_date between ${from} and ${to} order by 1`;
-    const [list] = await sql<{ members: string[] }[]>`
-      select members from market.universes where universe = 'tiny' and version = ${universeVersion}`;
-    for (const [day, { sessionDate }] of dates.entries()) {
-      const rows = (list?.members ?? []).map((symbol, index) => ({
-        symbol,
-        probabilities: Object.fromEntries(
-          PROBABILITY_NAMES.map((name) => [name, 0.46 + 0.01 * ((index + 3 * day) % 8)]),
-        ) as PredictionRow['probabilities'],
-        metaLogit: 0,
-        baseRate: 0.5,
-      }));
-      const header = {
-        sessionDate,
-        universe: 'tiny',
-        universeVersion,
-        modelVersion: 'live',
-        datasetHash: 'd'.repeat(64),
-        featureSetVersion: 'f'.repeat(64),
-        labelKind: 'excess',
-        horizonSessions: 1,
-        simulated: false,
-        taskRunId: 'scan',
-      };
-      await sql.begin((tx) => insertPredictions(tx, { header, revision: 1, rows }));
-    }
-  }
+  const issue = (from: string, to: string): Promise<void> =>
+    issueLivePredictions(rig.db('pipeline').sql, { universeVersion, from, to });
 
   it('is opened by the first backtest that has all its outcomes, and no other one changes it', async () => {
     await issue('2017-10-02', '2017-12-29');

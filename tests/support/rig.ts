@@ -13,12 +13,8 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { createQueueActivities } from '../../src/activities/queue.ts';
 import { findSlotRequests } from '../../src/activities/slot-requests.ts';
-import type {
-  NightInput,
-  NightResult,
-  QueueActivities,
-  SlotActivities,
-} from '../../src/contracts/activities.ts';
+import type { NightInput, NightResult } from '../../src/contracts/activities.ts';
+import type { QueueActivities, SlotActivities } from '../../src/contracts/slots.ts';
 import {
   DECIDE_REVIEW,
   MANUAL_RUN,

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { PROBABILITY_NAMES, type TrackRow } from '../../db/queries/predictions.ts';
+import type { TrackRow } from '../../db/queries/outcomes.ts';
+import { PROBABILITY_NAMES } from '../../db/queries/predictions.ts';
 import { withoutClosedQuarters } from './holdout.ts';
 
 const NOTHING = Object.fromEntries(PROBABILITY_NAMES.map((name) => [name, 0.5])) as TrackRow['probabilities'];

@@ -7,7 +7,8 @@ import {
   readLiveRows,
   readLiveSessions,
 } from '../../db/queries/holdouts.ts';
-import type { ProbabilityName, TrackRow } from '../../db/queries/predictions.ts';
+import type { TrackRow } from '../../db/queries/outcomes.ts';
+import type { ProbabilityName } from '../../db/queries/predictions.ts';
 import {
   datesOfQuarter,
   type HoldoutFigures,

@@ -8,7 +8,7 @@ import {
   type MaturedRow,
   type OpenPrediction,
   openPredictions,
-} from '../../db/queries/predictions.ts';
+} from '../../db/queries/outcomes.ts';
 import type { ExchangeCalendar } from '../../domain/calendar.ts';
 import { computeLabels } from '../../domain/labels.ts';
 import { readRunConfig } from '../config.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { OpenPrediction } from '../../db/queries/predictions.ts';
+import type { OpenPrediction } from '../../db/queries/outcomes.ts';
 import { BAR_STATES, computeLabels } from '../../domain/labels.ts';
 import { outcomesOf } from './outcomes.ts';
 

@@ -1,4 +1,4 @@
-import type { MaturedRow, OpenPrediction } from '../../db/queries/predictions.ts';
+import type { MaturedRow, OpenPrediction } from '../../db/queries/outcomes.ts';
 import { maturePredictions } from '../../domain/backtest/maturing.ts';
 import { LABEL_REASONS, type LabelReason, type Labels } from '../../domain/labels.ts';
 

@@ -1,4 +1,5 @@
-import { PROBABILITY_NAMES, type TrackRow } from '../../db/queries/predictions.ts';
+import type { TrackRow } from '../../db/queries/outcomes.ts';
+import { PROBABILITY_NAMES } from '../../db/queries/predictions.ts';
 import type { LabelKind } from '../../domain/labels.ts';
 import type { TrackColumns } from './walk-forward.ts';
 

@@ -2,6 +2,7 @@ import type { IngestionPlan, TaskStep } from '../../contracts/activities.ts';
 import { assertCurrentAttempt } from '../../db/fence.ts';
 import { storeSessions } from '../../db/queries/sessions.ts';
 import { storeUniverse } from '../../db/queries/universes.ts';
+import { cutBatches } from './batches.ts';
 import { type NightDeps, readIngestionNight } from './night.ts';
 import { resolveMembers } from './universe-members.ts';
 
@@ -21,10 +22,5 @@ export async function planIngestion(deps: NightDeps, step: TaskStep): Promise<In
       survivorship: members.survivorship,
     });
   });
-  const { batchSymbols, parallelBatches } = night.config.ingestion;
-  const batches = Array.from({ length: Math.ceil(members.symbols.length / batchSymbols) }, (_, index) => ({
-    index,
-    symbols: members.symbols.slice(index * batchSymbols, (index + 1) * batchSymbols),
-  }));
-  return { batches, symbols: members.symbols.length, parallelBatches };
+  return cutBatches(members.symbols, night.config.ingestion);
 }

@@ -56,6 +56,7 @@ export const settingsSchema = z.strictObject({
     overlapSessions: wholeNumber,
     /** Share of symbols that may fail before the step does. */
     failureThreshold: share,
+    /** Of a batch, and batches at a time; a plan makes at most 500 batches, 64 at a time, whatever these say. */
     batchSymbols: count,
     parallelBatches: count,
   }),

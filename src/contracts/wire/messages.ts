@@ -1,4 +1,5 @@
-import type { ReviewDecision, SlotHolder, SlotLimits } from '../activities.ts';
+import type { ReviewDecision } from '../activities.ts';
+import type { SlotHolder, SlotLimits } from '../slots.ts';
 import type { Task, Trigger } from './names.ts';
 
 /** Names and payloads of signals and updates: workflows define them, clients send them. */

@@ -1,7 +1,7 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
 import { mergeRows } from '../merge.ts';
-import { heldOutcomes, type StoredTrackRow, type TrackRow, trackRowOf } from './predictions.ts';
+import { heldOutcomes, type StoredTrackRow, type TrackRow, trackRowOf } from './outcomes.ts';
 
 export type BacktestRun = {
   /** Hash of inputs and parameters: the same backtest is stored once. */

@@ -1,5 +1,6 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
+import { epochDay } from '../epoch-day.ts';
 import { mergeRows } from '../merge.ts';
 import { probabilitiesOf, type ProbabilityName } from './predictions.ts';
 
@@ -352,8 +353,4 @@ export async function readIssuedPredictions(
     symbol: row.symbol,
     probabilities: probabilitiesOf(row),
   }));
-}
-
-function epochDay(date: string): number {
-  return Date.parse(`${date}T00:00:00Z`) / 86_400_000;
 }

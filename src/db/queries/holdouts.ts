@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
-import { heldOutcomes, type StoredTrackRow, type TrackRow, trackRowOf } from './predictions.ts';
+import { heldOutcomes, type StoredTrackRow, type TrackRow, trackRowOf } from './outcomes.ts';
 
 /** What a quarter of live predictions was worth, as it was said once. */
 export type HoldoutOpening = {

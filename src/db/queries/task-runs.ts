@@ -1,4 +1,5 @@
-import type { FailureInfo, SlotHolder, TaskResult, TaskTransition } from '../../contracts/activities.ts';
+import type { FailureInfo, TaskResult, TaskTransition } from '../../contracts/activities.ts';
+import type { SlotHolder } from '../../contracts/slots.ts';
 import { WAITS_FOR_SLOT } from '../../contracts/wire/messages.ts';
 import type { Task, TaskState, Trigger } from '../../contracts/wire/names.ts';
 import type { Queryable, Sql } from '../client.ts';

@@ -7,7 +7,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 
-import type { SlotActivities, SlotLimits } from '../../contracts/activities.ts';
+import type { SlotActivities, SlotLimits } from '../../contracts/slots.ts';
 import type { Task } from '../../contracts/wire/names.ts';
 import { SLOT_GRANTED, type SlotGrant } from '../../contracts/wire/messages.ts';
 import { serialLocalActivities } from './local-activities.ts';

@@ -4,12 +4,12 @@ import { CancellationScope, executeChild, log, sleep } from '@temporalio/workflo
 import type {
   FailureInfo,
   RunActivities,
-  SlotLimits,
   TaskEnd,
   TaskInput,
   TaskPlan,
   TaskResult,
 } from '../../contracts/activities.ts';
+import type { SlotLimits } from '../../contracts/slots.ts';
 import type { FailureType } from '../../contracts/wire/failures.ts';
 import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
 import { type ReviewInput, WAITS_FOR_SLOT } from '../../contracts/wire/messages.ts';
