@@ -117,11 +117,19 @@ describe('who has bars in a range', () => {
   });
 
   it('is not waited for after an abort', async () => {
-    const signal = AbortSignal.abort(new Error('enough'));
+    const stop = new AbortController();
     const second = source({ id: 'second', fails: new Error('aborted') });
-    await expect(askBarSources([first(), second], { ...RANGE, symbols: ['XYZ'], signal })).rejects.toThrow(
-      'enough',
-    );
+    const aborting: MarketDataProvider = {
+      ...second,
+      bars: async (request) => {
+        stop.abort(new Error('enough'));
+        return await second.bars(request);
+      },
+    };
+    const third = source({ id: 'third', dates: { XYZ: [] } });
+    const request = { ...RANGE, symbols: ['XYZ'], signal: stop.signal };
+    await expect(askBarSources([first(), aborting, third], request)).rejects.toThrow('enough');
+    expect([second.asked.length, third.asked]).toEqual([1, []]);
   });
 });
 

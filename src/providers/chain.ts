@@ -262,7 +262,9 @@ function giveUp<Value>(input: {
   );
   // A failure worth another try has ended the request before this, unless it was the last attempt.
   const answeredBy = [...trail.answeredBy];
-  if (trail.short !== null) return { ...trail.short, answeredBy };
+  if (trail.short !== null) {
+    return { ...trail.short, answeredBy, attempts: [...trail.attempts] };
+  }
   // "Nothing in this range" is an answer, unless someone who might have had it failed.
   if (trail.empty !== null && (best === null || hope(best) === 0)) return { ...trail.empty, answeredBy };
   const message = `no provider of ${chain} has ${symbol}: ${trail.attempts.map((one) => one.message).join('; ')}`;

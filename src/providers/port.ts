@@ -32,6 +32,8 @@ export type SymbolResult<Value> =
       readonly provenance: Provenance;
       /** Set by a chain: who can have the end of the range and answered, this source among them or not. */
       readonly answeredBy?: readonly string[];
+      /** Set by a chain for an answer that ends early: everybody who was asked, and why nobody has more. */
+      readonly attempts?: readonly ProviderAttempt[];
     }
   | {
       readonly ok: false;

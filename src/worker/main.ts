@@ -20,7 +20,7 @@ const CONNECT_LIMIT_MS = 120_000;
 const SHUTDOWN_GRACE = '15s';
 const REACH_LIMIT_MS = 3_000;
 
-/** The TypeScript worker: workflows and activities of `pipeline`, activities of `market-data`. */
+/** The TypeScript worker: workflows and activities of `pipeline` and of `market-data`. */
 async function main(): Promise<void> {
   const env = readWorkerEnv();
   const logger = createLogger(env);

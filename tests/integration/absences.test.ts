@@ -107,6 +107,45 @@ describe('a symbol without a bar', () => {
     expect(await outcomeOf(S2)).toMatchObject({ status: 'ok' });
   });
 
+  it('is throttled, not out of range, while the source that could have the session is', async () => {
+    pause({ from: S2 });
+    await live.night(S1);
+    live.provider.lastSession = S1;
+    for (const [symbol, rows] of live.provider.rows)
+      for (const [session, row] of rows) live.fallback.set(symbol, session, row);
+    const about = { provider: 'second', symbol: SYMBOL };
+    live.fallback.errors.set(SYMBOL, new RateLimitedError('slow down', { ...about, retryAfterMs: 1 }));
+    expect(await classOf(S2)).toBe('throttled 1');
+    expect((await outcomeOf(S2)).details.absence?.sources.asked).toEqual(['first', 'second']);
+    live.fallback.errors.set(SYMBOL, new TransientError('reset', about));
+    expect(await classOf(S2)).toBe('unreachable 1');
+  });
+
+  it('whose prices cannot be compared has none that can be used', async () => {
+    live.settings = { historySessions: 6 };
+    await live.night(S3);
+    for (const [session, row] of live.provider.rows.get(SYMBOL) ?? [])
+      live.provider.set(SYMBOL, session, bar(row[0] / 2));
+    expect(await classOf(S4)).toBe('unreachable 1');
+    expect(await outcomeOf(S4)).toMatchObject({
+      status: 'failed',
+      reason: expect.stringMatching(/^basisMismatch: /) as string,
+      details: { absence: { lastBar: S3, sources: { asked: ['first'], answered: [] } } },
+    });
+  });
+
+  it('is named before those that have been without one for longer', async () => {
+    pause({ from: S1 });
+    for (const session of [S3, S4]) live.provider.set('SG', session, null);
+    for (const session of [BEFORE, S1, S2]) await live.night(session);
+    const result = await live.night(S3);
+    expect(result['absent']).toMatchObject([
+      { symbol: 'SG', class: 'halted', sessions: 1 },
+      { symbol: SYMBOL, class: 'halted', sessions: 3 },
+    ]);
+    expect(result['absentByClass']).toEqual({ halted: 2 });
+  });
+
   it('that pauses is halted, keeps its status, and with one source is never called delisted', async () => {
     pause({ from: S1 });
     await live.night(BEFORE);
@@ -217,6 +256,29 @@ describe('a night that runs again', () => {
       expect((await outcomeOf(session)).details.absence).toEqual(absence);
     }
     expect(await live.house.fingerprint()).toEqual(later);
+  });
+
+  it('finds the same of a symbol that never comes back, although sources say more by then', async () => {
+    pause({ from: S1 });
+    second(BEFORE);
+    const error = new TransientError('reset', { provider: 'second', symbol: SYMBOL });
+    live.fallback.errors.set(SYMBOL, error);
+    for (const session of [BEFORE, S1, S2]) await live.night(session);
+    expect(await classOf(S3)).toBe('halted 3');
+    const { absence, reason } = { ...(await outcomeOf(S3)), ...(await outcomeOf(S3)).details };
+    live.fallback.errors.clear();
+    expect(await classOf(S4)).toBe('delisted 4');
+    const print = await live.house.fingerprint();
+    for (const fails of [false, true]) {
+      if (fails)
+        live.provider.errors.set(SYMBOL, new TransientError('reset', { provider: 'first', symbol: SYMBOL }));
+      expect(await classOf(S3)).toBe('halted 3');
+      expect((await outcomeOf(S3)).details.absence).toEqual(absence);
+    }
+    live.provider.errors.clear();
+    await live.night(S3);
+    expect((await outcomeOf(S3)).reason).toBe(reason);
+    expect(await live.house.fingerprint()).toEqual(print);
   });
 
   it('and ran first after later ones names who said that there is no bar', async () => {

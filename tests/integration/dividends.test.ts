@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AS_TRADED } from '../../src/domain/bars.ts';
+import { priceDividends } from '../../src/db/queries/dividends.ts';
+import { readCorporateActions } from '../../src/db/queries/reference.ts';
 import type { DividendAction, SplitAction } from '../../src/domain/market-data.ts';
 import { S1, S2, S3, S4, useLiveMarket } from './live-market.ts';
 import type { Row } from './scripted-provider.ts';
@@ -103,6 +105,48 @@ describe('a reported dividend', () => {
     const print = await live.house.fingerprint();
     await live.night(S3);
     expect(await live.house.fingerprint()).toEqual(print);
+  });
+
+  it('is what the night knew: a night that runs first after a correction has the older amount', async () => {
+    live.provider.dividends = [dividend(S3, 15)];
+    await live.night(S2);
+    expect(await live.night(S3)).toMatchObject({ reviewsOpen: 1 });
+    live.provider.dividends = [dividend(S3, 0.15)];
+    expect(await live.night(S4)).toMatchObject({ reviewsOpen: 0 });
+    expect(await reviews()).toMatchObject([
+      {
+        subject: 'dividend 15',
+        status: 'rejected',
+        decisionReason: 'what is stored by now no longer raises it',
+      },
+    ]);
+    const known = await readCorporateActions(live.house.sql, { symbols: [SYMBOL], throughSession: S3 });
+    const through = { throughSession: S3, universeVersion: '' };
+    const dividends = known.get(SYMBOL)?.dividends ?? [];
+    expect(await priceDividends(live.house.sql, { dividends, ...through })).toMatchObject([
+      { cashAmount: 15, lastClose: { sessionDate: S2 }, nextOpen: { sessionDate: S3 } },
+    ]);
+  });
+
+  it('beside a split that a person released is judged by it', async () => {
+    live.provider.splits = [{ symbol: SYMBOL, exDate: S3, newShares: 2, oldShares: 1 }];
+    live.provider.basis = AS_TRADED;
+    live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
+    live.settings = { historySessions: 6 };
+    await live.night(S3);
+    live.at(S3, '29:00');
+    await live.house.decisions.decideQuarantine({
+      symbol: SYMBOL,
+      sessionDate: S3,
+      subject: 'split 2:1',
+      provider: 'first+second',
+      decision: 'release',
+      row: null,
+      by: 'Ann',
+      why: 'the exchange says so',
+      workflowId: 'w',
+    });
+    expect(await live.night(S4)).toMatchObject({ reviews: [{ subject: 'dividend basis' }] });
   });
 
   it('beside a split that nothing confirms is not judged by that split', async () => {

@@ -2,9 +2,10 @@ import type { TaskStep } from '../../contracts/activities.ts';
 import type { Queryable } from '../../db/client.ts';
 import { type KnownRow, readNewestKnown } from '../../db/queries/bars-known.ts';
 import { nightCutoff } from '../../db/queries/sessions.ts';
-import { readEarlierAbsences, type StoredAbsence } from '../../db/queries/symbol-outcomes.ts';
+import { hasLaterIngestion, readEarlierAbsences } from '../../db/queries/symbol-outcomes.ts';
 import { epochDayOf, sessionDateOf } from '../../domain/bars.ts';
 import {
+  type Absence,
   type AbsenceFailure,
   type AbsenceSources,
   classifyAbsence,
@@ -46,23 +47,29 @@ export async function noteAbsences(sql: Queryable, context: AbsenceContext): Pro
   const known = await readNewestKnown(sql, { symbols, throughSession: sessionDate, cutoff });
   const absent = without.filter((one) => known.get(one.symbol)?.newest !== sessionDate);
   if (absent.length === 0) return;
-  // A night that runs again after later ones finds what it found: sources know more by now.
-  const replayed = absent.filter((one) => one.need.hasLater).map((one) => one.symbol);
-  const earlier =
-    replayed.length === 0
-      ? new Map<string, StoredAbsence>()
-      : await readEarlierAbsences(sql, { universe: step.universe, sessionDate, symbols: replayed });
-  const missing = absent.map((one) =>
-    missingOf({ night, day, one, known: known.get(one.symbol), earlier: earlier.get(one.symbol) }),
-  );
-  await askAllSources(
-    context,
-    missing.filter(({ one }) => !earlier.has(one.symbol)),
-  );
+  const earlier = await readEarlier(sql, { step, symbols: absent.map((one) => one.symbol) });
+  for (const one of absent) one.absence = earlier.get(one.symbol) ?? null;
+  const missing = absent
+    .filter((one) => one.absence === null)
+    .map((one) => missingOf({ night, day, one, known: known.get(one.symbol) }));
+  await askAllSources(context, missing);
   const { delistedAfterSessions } = night.config.data;
   for (const { one, ...found } of missing) {
     one.absence = classifyAbsence({ symbol: one.symbol, sessionDate, delistedAfterSessions, ...found });
   }
+}
+
+/**
+ * What this night found when it ran first, if it runs again after later ones: sources know more by now. A symbol whose
+ * fetch failed then is left out, so that it is found anew.
+ */
+async function readEarlier(
+  sql: Queryable,
+  { step, symbols }: { step: TaskStep; symbols: readonly string[] },
+): Promise<Map<string, Absence>> {
+  const { universe, sessionDate } = step;
+  if (!(await hasLaterIngestion(sql, { universe, sessionDate }))) return new Map();
+  return await readEarlierAbsences(sql, { universe, sessionDate, symbols });
 }
 
 /** Newest day up to `day` of which the answer has a row, whatever is in it. */
@@ -76,9 +83,8 @@ function missingOf(input: {
   day: number;
   one: FetchedSymbol;
   known: KnownRow | undefined;
-  earlier: StoredAbsence | undefined;
 }): Missing {
-  const { night, day, one, known, earlier } = input;
+  const { night, day, one, known } = input;
   const { calendar } = night;
   const fetched = newestFetched(one, day);
   const dates = [known?.newest ?? [], fetched === null ? [] : sessionDateOf(fetched)].flat().sort();
@@ -86,14 +92,13 @@ function missingOf(input: {
   const before =
     lastBar === null ? indexFrom(calendar, one.fromSession) - 1 : indexThrough(calendar, lastBar);
   const sessions = night.sessionIndexOf(day) - before;
-  return { one, lastBar, sessions, ...answerOf(one, known, earlier) };
+  return { one, lastBar, sessions, ...answerOf(one, known) };
 }
 
 /** What the night's own answer says of the session. */
 function answerOf(
   { bars, range }: FetchedSymbol,
   known: KnownRow | undefined,
-  earlier: StoredAbsence | undefined,
 ): Pick<Missing, 'failure' | 'sources'> {
   if (bars === null && range !== null) return { failure: 'unreachable', sources: sourcesOf([], []) };
   if (bars !== null && !bars.ok) {
@@ -102,17 +107,19 @@ function answerOf(
       attempts.length === 0 ? [error.provider] : [...new Set(attempts.map(({ provider }) => provider))];
     return { failure: failureOf(bars), sources: sourcesOf(asked, []) };
   }
-  if (earlier !== undefined) {
-    return { failure: earlier.class === 'range' ? 'range' : null, sources: earlier.sources };
-  }
   // Not asked tonight: a source said in another night that it has none.
   if (bars === null) {
     const told = known?.gapProvider == null ? [] : [known.gapProvider];
     return { failure: null, sources: sourcesOf(told, told) };
   }
-  const { provenance, answeredBy = [provenance.provider] } = bars;
+  const { provenance, answeredBy = [provenance.provider], attempts = [] } = bars;
   if (answeredBy.length > 0) return { failure: null, sources: sourcesOf(answeredBy, answeredBy) };
-  return { failure: 'range', sources: sourcesOf([provenance.provider], []) };
+  const asked = [...new Set([provenance.provider, ...attempts.map(({ provider }) => provider)])];
+  // Who can have the session but failed may well have it: only without such a one nobody can.
+  const failures = new Set(attempts.map(({ outcome }) => outcome));
+  const isDown = (['transient', 'badData', 'actionRequired'] as const).some((code) => failures.has(code));
+  const failure = failures.has('rateLimited') ? 'throttled' : isDown ? 'unreachable' : 'range';
+  return { failure, sources: sourcesOf(asked, []) };
 }
 
 type FailedResult = NonNullable<FetchedSymbol['bars']> & { ok: false };

@@ -119,6 +119,7 @@ async function judgeChunk(input: {
     const days = new Set(lateDays.get(one.symbol)?.map((row) => epochDayOf(row.sessionDate)));
     return judgeSymbol({
       night,
+      sessionDate: step.sessionDate,
       fetched: one,
       stored: stored.symbols.get(one.symbol),
       sources: stored.sources,

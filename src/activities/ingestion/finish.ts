@@ -10,6 +10,7 @@ import {
 import { findUniverse, type UniverseRow } from '../../db/queries/universes.ts';
 import { readQualityCounts, type QualityCounts } from '../../db/queries/quality.ts';
 import { priceBasisKey } from '../../domain/bars.ts';
+import { ABSENCE_WORDS } from '../../domain/validation/absence.ts';
 import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
 import { groupBy } from './group.ts';
@@ -19,7 +20,7 @@ import { reviewMembers } from './reviews.ts';
 
 /** Failures named in the result and in the message of a failed step. */
 const NAMED_FAILURES = 20;
-/** Symbols without a bar of the session named in the result. */
+/** Symbols without a bar of the session named in the result, of each class. */
 const NAMED_ABSENT = 20;
 /** Open questions about splits, dividends and tickers named in the result. */
 const NAMED_REVIEWS = 20;
@@ -171,18 +172,22 @@ function resultOf(input: {
   };
 }
 
-/** Who has no bar of the session and why; the counts are of all of them. */
+/** Who has no bar of the session and why: of each class those who have been so for the shortest time. */
 function absentOf(outcomes: readonly SymbolOutcome[]): Pick<TaskResult, 'absent' | 'absentByClass'> {
   const absent = outcomes.flatMap(({ symbol, reason, details: { absence } }) =>
     absence === undefined
       ? []
       : [{ symbol, class: absence.class, sessions: absence.sessions, lastBar: absence.lastBar, reason }],
   );
-  const counts = [...groupBy(absent, (one) => one.class)].map(
-    ([name, group]) => [name, group.length] as const,
+  const groups = groupBy(absent, (one) => one.class);
+  const named = Object.keys(ABSENCE_WORDS).flatMap((name) =>
+    (groups.get(name) ?? [])
+      .toSorted((a, b) => a.sessions - b.sessions || (a.symbol < b.symbol ? -1 : 1))
+      .slice(0, NAMED_ABSENT),
   );
+  const counts = [...groups].map(([name, group]) => [name, group.length] as const);
   return {
-    absent: absent.slice(0, NAMED_ABSENT),
+    absent: named,
     absentByClass: Object.fromEntries(counts.sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }

@@ -1,9 +1,9 @@
 import { BAR_STATE, type BarSource, type StoredBars } from '../../db/queries/bars.ts';
 import type { NewQuarantine, RawBar } from '../../db/queries/quarantine.ts';
-import type { StoredAbsence, SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
+import type { SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
 import { type BarColumns, epochDayOf, priceBasisKey, sliceBars } from '../../domain/bars.ts';
 import type { SplitAction } from '../../domain/market-data.ts';
-import type { Absence } from '../../domain/validation/absence.ts';
+import { type Absence, classifyAbsence } from '../../domain/validation/absence.ts';
 import { FindingList } from '../../domain/validation/findings.ts';
 import { checkRows } from '../../domain/validation/row-checks.ts';
 import type { BarFinding } from '../../domain/validation/types.ts';
@@ -21,6 +21,7 @@ export type JudgedSymbol = { write: SymbolWrite | null; outcome: SymbolOutcome }
 
 type JudgeInput = {
   night: IngestionNight;
+  sessionDate: string;
   fetched: FetchedSymbol;
   stored: StoredBars | undefined;
   sources: ReadonlyMap<number, BarSource>;
@@ -43,10 +44,34 @@ export function judgeSymbol(input: JudgeInput): JudgedSymbol {
   const bars = sliceBars(value.bars, epochDayOf(range.from), epochDayOf(range.to));
   const { usable, impossible } = checkFetched(bars, input.night);
   const diff = compareWithStored({ input, value, provenance, bars, usable });
-  if (diff.mismatch !== null) return failed(input, `basisMismatch: ${diff.mismatch}`);
+  if (diff.mismatch !== null) {
+    const absence = fetched.absence ?? absenceOfUnusable(input, provenance);
+    return failed({ ...input, fetched: { ...fetched, absence } }, `basisMismatch: ${diff.mismatch}`);
+  }
   const gaps = gapsOf({ input, bars, range });
   const write = writeOf({ input, value, provenance, bars, diff, impossible, gaps });
   return { write, outcome: outcomeOfWrite({ input, bars, diff, impossible, write }) };
+}
+
+/** Rows that are not stored are no bars; null where an earlier run has stored the session's. */
+function absenceOfUnusable(
+  { fetched, night, sessionDate }: JudgeInput,
+  { provider }: Provenance,
+): Absence | null {
+  const { newestBar } = fetched.need;
+  if (newestBar !== null && newestBar >= sessionDate) return null;
+  const { calendar } = night;
+  const before =
+    newestBar === null ? indexFrom(calendar, fetched.fromSession) - 1 : indexThrough(calendar, newestBar);
+  return classifyAbsence({
+    symbol: fetched.symbol,
+    sessionDate,
+    sessions: calendar.indexOf(sessionDate) - before,
+    lastBar: newestBar,
+    failure: 'unreachable',
+    sources: { asked: [provider], answered: [], withBars: [] },
+    delistedAfterSessions: night.config.data.delistedAfterSessions,
+  });
 }
 
 function checkFetched(
@@ -241,14 +266,9 @@ function outcomeOf(
     lastSession: fetched.range?.to ?? null,
     details: {
       ...(referenceErrors.length > 0 && { referenceErrors }),
-      ...(fetched.absence !== null && { absence: storedAbsence(fetched.absence) }),
+      ...(fetched.absence !== null && { absence: fetched.absence }),
     },
   };
-}
-
-/** Its words are the outcome's reason. */
-function storedAbsence({ words: _words, ...absence }: Absence): StoredAbsence {
-  return absence;
 }
 
 function outcomeOfWrite(context: {

@@ -6,17 +6,20 @@ import {
   type NewQuarantine,
   openReviews,
   readOpenReviews,
+  readReviewDecisions,
   type ReviewKey,
   type ReviewKind,
   settleReviews,
 } from '../../db/queries/quarantine.ts';
-import { readPricedDividends } from '../../db/queries/dividends.ts';
+import { priceDividends } from '../../db/queries/dividends.ts';
 import { readCorporateActions } from '../../db/queries/reference.ts';
 import { nightCutoff } from '../../db/queries/sessions.ts';
+import { hasLaterIngestion } from '../../db/queries/symbol-outcomes.ts';
 import { epochDayOf, priceBasisKey, sessionDateOf } from '../../domain/bars.ts';
 import { doubtDividends } from '../../domain/validation/dividends.ts';
 import { findLongGaps, gapWords } from '../../domain/validation/gaps.ts';
 import { judgeStored, splitSubject } from '../revisions/as-known.ts';
+import { groupBy } from './group.ts';
 import type { IngestionNight, NightDeps } from './night.ts';
 
 const DAYS_BEFORE_SPLIT = 60;
@@ -35,12 +38,15 @@ export async function reviewMembers(input: ReviewInput): Promise<void> {
   const splits = await findSplitReviews(deps.db.sql, input);
   const dividends = await findDividendReviews(deps.db.sql, input, splits.unconfirmed);
   const open = [...gaps.open, ...splits.open, ...dividends.open];
-  if (open.length + gaps.settle.length + splits.settle.length + dividends.settle.length === 0) return;
+  // A night that runs again knows less than the later ones that asked.
+  const { universe, sessionDate } = step;
+  const isReplay = await hasLaterIngestion(deps.db.sql, { universe, sessionDate });
+  const answered = isReplay ? [] : [...splits.settle, ...dividends.settle];
+  if (open.length + gaps.settle.length + answered.length === 0) return;
   await deps.db.sql.begin(async (tx) => {
     await assertCurrentAttempt(tx, step.fence);
     await settleReviews(tx, { keys: gaps.settle, why: 'the bars that were missing came later' });
-    await settleReviews(tx, { keys: splits.settle, why: 'prices or a second source confirm it by now' });
-    await settleReviews(tx, { keys: dividends.settle, why: 'prices or other dividends confirm it by now' });
+    await settleReviews(tx, { keys: answered, why: 'what is stored by now no longer raises it' });
     await openReviews(tx, { rows: open, taskRunId: step.taskRunId });
   });
 }
@@ -91,12 +97,13 @@ async function findSplitReviews(
   const symbols = await withoutLaterBars(sql, split, step);
   const dates = symbols.flatMap((symbol) => actions.get(symbol)?.splits.map(({ exDate }) => exDate) ?? []);
   const first = dates.sort()[0] ?? sessionDate;
+  const cutoff = await nightCutoff(sql, sessionDate);
   const stored = await readBars(sql, {
     symbols,
     // Far enough for the sessions around a split, and for a longer pause before it.
     fromSession: sessionDateOf(epochDayOf(first) - DAYS_BEFORE_SPLIT),
     throughSession: sessionDate,
-    cutoff: await nightCutoff(sql, sessionDate),
+    cutoff,
     universeVersion,
   });
   const found = symbols.flatMap((symbol) => {
@@ -112,7 +119,10 @@ async function findSplitReviews(
       return [reviewOf(night, { symbol, sessionDate: exDate, subject, codes, reason: verdict.reason })];
     });
   });
-  return { ...(await compare(sql, { kind: 'split', symbols, step, found })), unconfirmed: found };
+  const decided = found.length === 0 ? [] : await readReviewDecisions(sql, { symbols, cutoff });
+  const released = new Set(decided.filter(({ status }) => status === 'released').map(keyOf));
+  const unconfirmed = found.filter((review) => !released.has(keyOf(review)));
+  return { ...(await compare(sql, { kind: 'split', symbols, step, found })), unconfirmed };
 }
 
 async function withoutLaterBars(
@@ -131,17 +141,18 @@ async function findDividendReviews(
   unconfirmed: readonly ReviewKey[],
 ): Promise<Reviews> {
   const { sessionDate, universeVersion } = step;
+  const actions = await readCorporateActions(sql, { symbols: members, throughSession: sessionDate });
+  const paying = [...actions].flatMap(([symbol, { dividends }]) => (dividends.length > 0 ? [symbol] : []));
+  if (paying.length === 0) return { open: [], settle: [] };
+  const symbols = await withoutLaterBars(sql, paying, step);
+  const dividends = symbols.flatMap((symbol) => actions.get(symbol)?.dividends ?? []);
   const through = { throughSession: sessionDate, universeVersion };
-  const paying = await readPricedDividends(sql, { symbols: members, ...through });
-  if (paying.size === 0) return { open: [], settle: [] };
-  const symbols = await withoutLaterBars(sql, [...paying.keys()], step);
-  const actions = await readCorporateActions(sql, { symbols, throughSession: sessionDate });
+  const priced = groupBy(await priceDividends(sql, { dividends, ...through }), (one) => one.symbol);
   const isUnconfirmed = new Set(unconfirmed.map((key) => `${key.symbol} ${key.sessionDate}`));
-  const found = symbols.flatMap((symbol) => {
-    const splits = actions
-      .get(symbol)
-      ?.splits.filter(({ exDate }) => !isUnconfirmed.has(`${symbol} ${exDate}`));
-    return doubtDividends({ dividends: paying.get(symbol) ?? [], splits: splits ?? [] }).map(
+  const found = [...priced].flatMap(([symbol, group]) => {
+    const reported = actions.get(symbol)?.splits ?? [];
+    const splits = reported.filter(({ exDate }) => !isUnconfirmed.has(`${symbol} ${exDate}`));
+    return doubtDividends({ dividends: group, splits, throughSession: sessionDate }).map(
       ({ code, ...doubt }) => reviewOf(night, { ...doubt, codes: [code] }),
     );
   });
@@ -167,8 +178,6 @@ async function compare(
   input: { kind: ReviewKind; symbols: readonly string[]; step: TaskStep; found: NewQuarantine[] },
 ): Promise<Reviews> {
   const { kind, symbols, step, found } = input;
-  const keyOf = ({ symbol, sessionDate, subject }: ReviewKey): string =>
-    [symbol, sessionDate, subject].join('/');
   const isFound = new Set(found.map(keyOf));
   const known = await readOpenReviews(sql, { symbols, kind });
   const isOpen = new Set(known.map(keyOf));
@@ -176,4 +185,8 @@ async function compare(
     open: found.filter((review) => !isOpen.has(keyOf(review))),
     settle: known.filter((key) => key.sessionDate <= step.sessionDate && !isFound.has(keyOf(key))),
   };
+}
+
+function keyOf({ symbol, sessionDate, subject }: ReviewKey): string {
+  return [symbol, sessionDate, subject].join('/');
 }

@@ -14,12 +14,12 @@ type ListOptions = { status: QuarantineStatus | 'all'; symbol?: string; dataDir?
 type Act = { subject?: string; provider?: string; row?: number; by: string; why: string; dataDir?: string };
 
 /**
- * `nightshift quarantine list|release|reject`: rows that cannot be true, splits that nothing confirms, symbols held
- * after a long gap, and what people decide about them.
+ * `nightshift quarantine list|release|reject`: rows that cannot be true, splits and dividends that prices deny,
+ * symbols held after a long gap, and what people decide about them.
  */
 export function quarantineCommand(): Command {
   const quarantine = new Command('quarantine').description(
-    'impossible rows, unconfirmed splits, tickers after a long gap: look at them, decide',
+    'impossible rows, splits and dividends that prices deny, tickers after a long gap: look at them, decide',
   );
   quarantine
     .command('list')
@@ -46,9 +46,12 @@ export function quarantineCommand(): Command {
       .action((symbol: string, session: string, options: Act) => decide(decision, symbol, session, options));
   act(
     'release',
-    'make it a bar, apply the split, join what the gap parts (the same company): from now on',
+    'make it a bar, apply the split, believe the dividend, join what the gap parts (the same company): from now on',
   ).option('--row <n>', 'which of several delivered rows, from 1', requireCount('--row'));
-  act('reject', 'keep the bar out, do not apply the split, do not join (another company)');
+  act(
+    'reject',
+    'keep the bar out, do not apply the split, do not believe the dividend, do not join (another company)',
+  );
   return quarantine;
 }
 

@@ -49,7 +49,8 @@ export const settingsSchema = z.strictObject({
           error: ({ input }) => `${JSON.stringify(input)} is no provider; known: ${PROVIDERS.join(', ')}`,
         }),
       )
-      .min(1),
+      .min(1)
+      .refine((chain) => new Set(chain).size === chain.length, { error: 'each provider once' }),
   }),
   ingestion: z.strictObject({
     /** Known sessions that are fetched again, to see revisions. */

@@ -16,10 +16,8 @@ export type SymbolOutcome = {
   firstSession: string | null;
   lastSession: string | null;
   /** `absence` where the symbol has no bar of the night's session. */
-  details: Record<string, unknown> & { absence?: StoredAbsence };
+  details: Record<string, unknown> & { absence?: Absence };
 };
-
-export type StoredAbsence = Omit<Absence, 'words'>;
 
 /** One row per symbol of a task run; a later attempt of the same run replaces what an earlier one said. */
 export async function storeSymbolOutcomes(
@@ -72,12 +70,24 @@ export async function readSymbolOutcomes(
     order by symbol`;
 }
 
+/** Whether ingestion of a later session than this one has begun: a night that runs then is a replay. */
+export async function hasLaterIngestion(
+  sql: Queryable,
+  input: { universe: string; sessionDate: string },
+): Promise<boolean> {
+  const rows = await sql`
+    select 1 from ops.task_runs
+    where task = 'ingestion' and universe = ${input.universe} and session_date > ${input.sessionDate}
+      and started_at is not null limit 1`;
+  return rows.length > 0;
+}
+
 /** What the newest run before found of symbols without a bar on a session, as far as sources had answered. */
 export async function readEarlierAbsences(
   sql: Queryable,
   input: { universe: string; sessionDate: string; symbols: readonly string[] },
-): Promise<Map<string, StoredAbsence>> {
-  const rows = await sql<{ symbol: string; absence: StoredAbsence }[]>`
+): Promise<Map<string, Absence>> {
+  const rows = await sql<{ symbol: string; absence: Absence }[]>`
     select distinct on (o.symbol) o.symbol, o.details -> 'absence' as absence
     from ops.task_runs r join ops.symbol_outcomes o using (task_run_id)
     where r.task = 'ingestion' and r.universe = ${input.universe} and r.session_date = ${input.sessionDate}

@@ -22,7 +22,11 @@ function priced(given: Given, basis: PriceBasis): PricedDividend {
 }
 
 function doubts(given: readonly Given[], splits: readonly SplitAction[] = [], basis = AS_TRADED) {
-  return doubtDividends({ dividends: given.map((one) => priced(one, basis)), splits });
+  return doubtDividends({
+    dividends: given.map((one) => priced(one, basis)),
+    splits,
+    throughSession: '2018-02-07',
+  });
 }
 
 const split = (exDate: string, newShares: number, oldShares = 1): SplitAction => ({
@@ -73,6 +77,33 @@ describe('an amount beside the price before it', () => {
     const same = [split('2014-06-09', 7)];
     expect(doubts([{ exDate: '2014-06-09', cashAmount: 30, close: 455, open: 65 }], same)).toHaveLength(1);
     expect(doubts([{ exDate: '2014-06-09', cashAmount: 30, close: 455, open: 37 }], same)).toEqual([]);
+  });
+});
+
+describe('prices that tell nothing of an amount', () => {
+  const large = { exDate: '2018-01-12', cashAmount: 40, close: 100, open: 99 };
+  const asOf = (date: string): PriceBasis => ({ ...HELD, asOf: date });
+
+  it.each([
+    ['hold dividends', doubts([large], [], { ...HELD, dividends: 'adjusted' })],
+    ['hold splits of later sessions', doubts([large], [], asOf('2018-02-08'))],
+    ['hold splits up to nobody knows when', doubts([large], [], { ...HELD, asOf: null })],
+    ['are in another currency', doubts([{ ...large, currency: 'JPY' }])],
+  ])('are those that %s', (_, found) => {
+    expect(found).toEqual([]);
+    expect(doubts([large], [], asOf('2018-02-07'))).toHaveLength(1);
+  });
+
+  it('are those of more than four weeks away', () => {
+    const dividend = priced(large, AS_TRADED);
+    const at = (sessionDate: string) =>
+      doubtDividends({
+        dividends: [{ ...dividend, lastClose: { sessionDate, price: 100, basis: AS_TRADED } }],
+        splits: [],
+        throughSession: '2018-02-07',
+      });
+    expect(at('2017-12-15')).toHaveLength(1);
+    expect(at('2017-12-14')).toEqual([]);
   });
 });
 

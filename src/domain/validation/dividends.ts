@@ -16,6 +16,9 @@ export interface PricedDividend extends DividendAction {
   readonly nextOpen: QuotedPrice | null;
 }
 
+/** Currency of the bars. */
+const PRICE_CURRENCY = 'USD';
+
 /** Why a dividend is not believed. */
 export type DividendCode = 'dividendNotInPrices' | 'dividendsLookAdjusted';
 
@@ -34,28 +37,41 @@ export interface DividendDoubt {
 const LARGEST_UNSEEN_YIELD = 0.25;
 /** Below this ratio (or above its inverse) an ordinary raise hides on which side of a split an amount stands. */
 const SMALLEST_TELLING_RATIO = 1.5;
+/** Prices further away from an ex date say nothing about it: they may even be another company's. */
+const NEAR_PRICE_DAYS = 28;
 /** A dividend further away than this from a split says nothing about it: companies pay at least once a year. */
 const NEAR_DAYS = 400;
 
 /**
  * Doubts about the dividends of one symbol, ascending by ex date, which are stored as cash per share as traded: an
  * amount over a quarter of the price before it that the price did not fall by, and amounts that do not change over a
- * split as if those before it were divided by it already. `splits` are those that are believed.
+ * split as if those before it were divided by it already. `splits` are those that are believed, up to
+ * `throughSession`. Nothing is said of an amount whose prices hold dividends, or splits of later sessions.
  */
 export function doubtDividends(input: {
   readonly dividends: readonly PricedDividend[];
   readonly splits: readonly SplitAction[];
+  readonly throughSession: SessionDate;
 }): DividendDoubt[] {
-  const { dividends, splits } = input;
+  const { dividends, splits, throughSession } = input;
   return [
-    ...dividends.flatMap((dividend) => doubtAmount(dividend, splits) ?? []),
+    ...dividends.flatMap((dividend) => doubtAmount({ dividend, splits, throughSession }) ?? []),
     ...splits.flatMap((split) => doubtBasis(split, dividends) ?? []),
   ];
 }
 
-function doubtAmount(dividend: PricedDividend, splits: readonly SplitAction[]): DividendDoubt | null {
-  const { symbol, exDate, cashAmount, lastClose, nextOpen } = dividend;
-  if (lastClose === null) return null;
+function doubtAmount(input: {
+  dividend: PricedDividend;
+  splits: readonly SplitAction[];
+  throughSession: SessionDate;
+}): DividendDoubt | null {
+  const { splits, throughSession } = input;
+  const { symbol, exDate, cashAmount, currency } = input.dividend;
+  const usable = (quoted: QuotedPrice | null): QuotedPrice | null =>
+    quoted !== null && isComparable(quoted, exDate, throughSession) ? quoted : null;
+  const lastClose = usable(input.dividend.lastClose);
+  const nextOpen = usable(input.dividend.nextOpen);
+  if (lastClose === null || currency !== PRICE_CURRENCY) return null;
   const close = onExDate(lastClose, exDate, splits);
   const yieldShare = cashAmount / close;
   if (yieldShare <= LARGEST_UNSEEN_YIELD) return null;
@@ -72,6 +88,16 @@ function doubtAmount(dividend: PricedDividend, splits: readonly SplitAction[]): 
     `${subject} of ${symbol} on ${exDate} is ${share} of the price before it ` +
     `(${price(close)}, close of ${lastClose.sessionDate})${seen}`;
   return { symbol, sessionDate: exDate, subject, code: 'dividendNotInPrices', reason };
+}
+
+function isComparable(
+  { sessionDate, basis }: QuotedPrice,
+  exDate: SessionDate,
+  through: SessionDate,
+): boolean {
+  const isNear = Math.abs(epochDayOf(sessionDate) - epochDayOf(exDate)) <= NEAR_PRICE_DAYS;
+  const holdsLater = basis.splits === 'adjusted' && (basis.asOf === null || basis.asOf > through);
+  return isNear && basis.dividends === 'asTraded' && !holdsLater;
 }
 
 /** Nearer to a fall by the dividend than to no move at all. */

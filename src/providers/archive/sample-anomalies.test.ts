@@ -293,7 +293,9 @@ describe('validation of the bundled data', () => {
     };
     const doubted = (change: (dividend: DividendAction) => DividendAction): string[] =>
       actions.flatMap(({ dividends, splits }) =>
-        doubtDividends({ dividends: dividends.map(change).map(priced), splits }).map(({ reason }) => reason),
+        doubtDividends({ dividends: dividends.map(change).map(priced), splits, throughSession: LAST }).map(
+          ({ reason }) => reason,
+        ),
       );
     expect(actions.flatMap(({ dividends }) => dividends)).toHaveLength(132);
     expect(doubted((dividend) => dividend)).toEqual([]);
