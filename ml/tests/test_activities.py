@@ -185,16 +185,28 @@ def test_a_hung_process_is_killed(bench: Bench) -> None:
 @pytest.mark.parametrize("moment", ["store", "predict"])
 def test_a_kill_between_the_writes_leaves_nothing_half_written(bench: Bench, moment: str) -> None:
     folder = Path(bench.store.url.removeprefix("file://"))
-    parameters = {"trees": 60 if moment == "store" else 61}
-    given = bench.fit_input("catboost", blockIndex=0, parameters=parameters)
+    first = 60 if moment == "store" else 160
 
     def kill(progress: dict[str, Any]) -> None:
         if progress["phase"] == moment:
             os.kill(bench.pid, signal.SIGKILL)
 
+    async def killed() -> dict[str, Any]:
+        # What hears of the phase may come too late on a busy machine: then another fit is tried.
+        for trees in range(first, first + 20):
+            given = bench.fit_input("catboost", blockIndex=0, parameters={"trees": trees})
+            try:
+                await bench.pool.run("fitFold", given, kill)
+            except FitFailed as failure:
+                if "ended with signal 9" not in str(failure):
+                    raise
+                return given
+            while bench.pool.pids:
+                await asyncio.sleep(0.01)
+        pytest.fail("no kill was in time")
+
     async def scenario() -> None:
-        with pytest.raises(FitFailed, match="ended with signal 9"):
-            await bench.pool.run("fitFold", given, kill)
+        given = await killed()
         for path in folder.glob("objects/*/*"):
             if "#" not in path.name:  # staging files of the killed writer are never read
                 assert sha256_hex(path.read_bytes()) == path.name
