@@ -85,7 +85,7 @@ describe('guardian', () => {
 });
 
 describe('supervisor', () => {
-  const make = (script: string) => {
+  const make = (script: string, backoffMs = [10, 10, 10, 10, 10]) => {
     const notes: string[] = [];
     let givenUp: (error: Error) => void = () => undefined;
     const dead = new Promise<Error>((resolve) => {
@@ -97,7 +97,7 @@ describe('supervisor', () => {
       ready: () => Promise.resolve(),
       readyTimeoutMs: 5000,
       onLine: () => undefined,
-      backoffMs: [10, 10, 10, 10, 10],
+      backoffMs,
     };
     const supervised = new Supervised(spec, {
       onNote: (_name, text) => notes.push(text),
@@ -116,6 +116,16 @@ describe('supervisor', () => {
     expect(error.message).toContain('no such table');
     expect(notes.filter((note) => note.includes('restart'))).not.toHaveLength(0);
     expect(supervised.restarts).toBe(5);
+    await supervised.stop();
+  });
+
+  it('gives up with lines that are still on their way when the child has ended', async () => {
+    // Its own session, so that it outlives the group: what it says comes a little later than the exit.
+    const late = `require("child_process").spawn("/bin/sh", ["-c", "sleep 0.1; echo too late >&2"],
+      { detached: true, stdio: ["ignore", "ignore", "inherit"] }); process.exit(4)`;
+    const { supervised, dead } = make(`exec '${process.execPath}' -e '${late}'`, []);
+    await supervised.start();
+    expect((await dead).message).toMatch(/ended with code 4\n {2}too late$/);
     await supervised.stop();
   });
 

@@ -105,6 +105,9 @@ function spawnOptions(options: GuardedOptions): { env: Record<string, string>; c
   return { env: childEnv(options.env), ...(options.cwd === undefined ? {} : { cwd: options.cwd }) };
 }
 
+/** What left the group of a child that ended may hold its pipes for ever. */
+const DRAIN_LIMIT_MS = 250;
+
 /** Reads `pid` and `exit` from the guardian; falls back to the guardian's own end. */
 function watchReport(shell: ChildProcess): { pid: Promise<number>; exited: Promise<number> } {
   const control = shell.stdio[3];
@@ -124,7 +127,10 @@ function watchReport(shell: ChildProcess): { pid: Promise<number>; exited: Promi
     readLines(control, (line) => {
       const [word, value] = line.split(' ');
       if (word === 'pid') tellPid((childPid = Number(value)));
-      if (word === 'exit') tellExit((exitCode = Number(value)));
+      if (word !== 'exit') return;
+      exitCode = Number(value);
+      // Its last lines may still be on their way: they are read once the pipes are closed.
+      setTimeout(tellExit, DRAIN_LIMIT_MS, exitCode).unref();
     });
   } else {
     shell.once('spawn', () => tellPid(shell.pid ?? 0));
@@ -134,7 +140,7 @@ function watchReport(shell: ChildProcess): { pid: Promise<number>; exited: Promi
     failPid(new Error('the guardian ended before its child started'));
     // Killed without a report: its child may live on, in the group the guardian leads.
     if (exitCode === undefined && childPid !== undefined && shell.pid !== undefined) killGroup(shell.pid);
-    tellExit(code ?? 137);
+    tellExit(exitCode ?? code ?? 137);
   });
   return { pid, exited };
 }
