@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 
 import type { NightPlan, PlanNightInput, TaskPlan } from '../../contracts/activities.ts';
-import type { EffectiveConfig, TaskSettings } from '../../contracts/schemas/config.ts';
+import { type EffectiveConfig, effectiveConfig, type TaskSettings } from '../../contracts/schemas/config.ts';
 import { NIGHT_TASKS, SCHEDULE_IDS, type Trigger } from '../../contracts/wire/names.ts';
 import type { Sql } from '../../db/client.ts';
 import { claimNight, findNight, insertClosedNight, type NewNight } from '../../db/queries/nights.ts';
@@ -12,7 +12,7 @@ import { nightHasWork } from '../../domain/night-work.ts';
 import { nightSession } from '../../domain/night-session.ts';
 import { instantInNight, isNominal, localClock, localDate, nextRun } from '../../domain/schedule-times.ts';
 import type { UniverseDefinition } from '../../domain/universe.ts';
-import { type FrozenConfig, freezeConfig, frozenConfig } from './config-source.ts';
+import { currentFile, type FrozenConfig, freezeFile, frozenConfig } from './config-source.ts';
 import type { RunDeps } from './deps.ts';
 import { isClosedRun } from '../queue.ts';
 import { EXCHANGE_TIME_ZONE, planUniverse, providerOf, readCalendar, readDefinition } from './market.ts';
@@ -88,14 +88,26 @@ async function plan(planning: Planning): Promise<NightPlan> {
 
 async function resolve(deps: RunDeps, input: PlanNightInput): Promise<Planning> {
   const { sql } = deps.database;
-  const asked = input.configHash === undefined ? null : await frozenConfig(sql, input.configHash);
-  const first = asked ?? (await freezeConfig(sql, undefined));
-  const definition = await readDefinition(deps, input.universe ?? first.config.universe);
-  // Names of files and bundled universes alike: rows and ids carry the name, never a path.
-  const frozen = asked ?? (await freezeConfig(sql, definition.name));
+  const { frozen, definition } = await frozenUniverse(deps, input);
   const nowMs = deps.now?.() ?? Date.now();
   const nextStart = await nextNominalStart({ sql, config: frozen.config, nowMs, trigger: input.trigger });
   return { deps, input, frozen, definition, nowMs, nextStart };
+}
+
+/** The configuration of a night and the universe it names, unless the night names another. */
+async function frozenUniverse(
+  deps: RunDeps,
+  { configHash, universe }: PlanNightInput,
+): Promise<Pick<Planning, 'frozen' | 'definition'>> {
+  const { sql } = deps.database;
+  if (configHash !== undefined) {
+    const frozen = await frozenConfig(sql, configHash);
+    return { frozen, definition: await readDefinition(deps, universe ?? frozen.config.universe) };
+  }
+  const file = await currentFile(sql);
+  const definition = await readDefinition(deps, universe ?? effectiveConfig(file).universe);
+  // Names of files and bundled universes alike: rows and ids carry the name, never a path.
+  return { frozen: await freezeFile(sql, file, definition.name), definition };
 }
 
 /** A refusal before anything is known of the night. */
@@ -130,7 +142,7 @@ async function refuse(deps: RunDeps, input: PlanNightInput, reason: string): Pro
  */
 async function knownName(deps: RunDeps, asked: string | undefined): Promise<string> {
   try {
-    const universe = asked ?? (await freezeConfig(deps.database.sql, undefined)).config.universe;
+    const universe = asked ?? effectiveConfig(await currentFile(deps.database.sql)).universe;
     return (await readDefinition(deps, universe)).name;
   } catch {
     return asked ?? '';

@@ -45,21 +45,23 @@ export type TaskRunRow = Omit<NewTaskRun, 'dependsOn'> & {
   reviewDeadline: string | null;
 };
 
-/** Inserts planned task runs; rows that are there already stay as they are. */
+/** Inserts planned task runs in one statement; rows that are there already stay as they are. */
 export async function insertTaskRuns(sql: Queryable, runs: readonly NewTaskRun[]): Promise<void> {
-  for (const run of runs) {
-    const closed = !OPEN_STATES.some((state) => state === run.state);
-    await sql`
-      insert into ops.task_runs (task_run_id, night_workflow_id, night_run_id, starter_workflow_id,
-        starter_run_id, task, session_date, universe, universe_version, state, reason, trigger, forced,
-        requested_by, max_attempts, timeout_ms, depends_on, not_before, config_hash, completed_at)
-      values (${run.taskRunId}, ${run.nightWorkflowId}, ${run.nightRunId}, ${run.starterWorkflowId},
-        ${run.starterRunId}, ${run.task}, ${run.sessionDate}, ${run.universe}, ${run.universeVersion},
-        ${run.state}, ${run.reason}, ${run.trigger}, ${run.forced}, ${run.requestedBy}, ${run.maxAttempts},
-        ${run.timeoutMs}, ${[...run.dependsOn]}, ${run.notBefore}, ${run.configHash},
-        ${closed ? sql`now()` : null})
-      on conflict (task_run_id) do nothing`;
-  }
+  const rows = runs.map((run) => ({ ...run, closed: !OPEN_STATES.some((state) => state === run.state) }));
+  await sql`
+    insert into ops.task_runs (task_run_id, night_workflow_id, night_run_id, starter_workflow_id,
+      starter_run_id, task, session_date, universe, universe_version, state, reason, trigger, forced,
+      requested_by, max_attempts, timeout_ms, depends_on, not_before, config_hash, completed_at)
+    select "taskRunId", "nightWorkflowId", "nightRunId", "starterWorkflowId",
+      "starterRunId", task, "sessionDate", universe, "universeVersion", state, reason, trigger, forced,
+      "requestedBy", "maxAttempts", "timeoutMs", "dependsOn", "notBefore", "configHash",
+      case when closed then now() end
+    from jsonb_to_recordset(${sql.json(jsonb(rows))}::jsonb) as r("taskRunId" text, "nightWorkflowId" text,
+      "nightRunId" text, "starterWorkflowId" text, "starterRunId" text, task text, "sessionDate" date,
+      universe text, "universeVersion" text, state text, reason text, trigger text, forced boolean,
+      "requestedBy" text, "maxAttempts" int, "timeoutMs" bigint, "dependsOn" text[], "notBefore" timestamptz,
+      "configHash" text, closed boolean)
+    on conflict (task_run_id) do nothing`;
 }
 
 /**
