@@ -1,7 +1,7 @@
 /**
  * A no-op night against five bare children with one activity each, on the same server in the same run.
  *
- * `node bench/run.mjs noop-night [--rounds 15]`. The night is the product's own: planned on real Postgres, slots,
+ * `node bench/run.mjs noop-night [--rounds 30]`. The night is the product's own: planned on real Postgres, slots,
  * rows of tasks and attempts; only its tasks do nothing. One slot, so its children run one after the other: the
  * reference runs in sequence too; five at once are shown beside it. In memory, then with a database file.
  */
@@ -33,7 +33,7 @@ import { median } from './lib/report.ts';
 
 const GOAL_RATIO = 2.2;
 const WARM_UP_ROUNDS = 3;
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '15' } } });
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '30' } } });
 const rounds = Number(values.rounds);
 
 Runtime.install({

@@ -16,10 +16,16 @@ export type SlotHolder = {
   childId?: string;
 };
 
+/** A turn of a task run that gives its slot back, or wants none any more. */
+export type SlotRelease = { taskRunId: string; turn: number };
+
+/** A starter's wish, with what it gives back in the same moment: half as many signals. */
+export type SlotRequest = SlotHolder & { limits: SlotLimits; released?: SlotRelease[] };
+
 /** A starter's side of the queue; both are signals that also wake a queue that is gone. */
 export type SlotActivities = {
-  requestSlot(input: SlotHolder & { limits: SlotLimits }): Promise<void>;
-  releaseSlot(input: { taskRunId: string; turn: number }): Promise<void>;
+  requestSlot(input: SlotRequest): Promise<void>;
+  releaseSlot(input: SlotRelease): Promise<void>;
 };
 
 /** The queue's own side. */
@@ -32,5 +38,5 @@ export type QueueActivities = {
    * Runs that hold a slot or wait for one although a new queue knows nothing of it: its predecessor was terminated.
    * Answers recorded before those who wait were told have none.
    */
-  findHeldSlots(): Promise<{ holders: SlotHolder[]; waiting?: (SlotHolder & { limits: SlotLimits })[] }>;
+  findHeldSlots(): Promise<{ holders: SlotHolder[]; waiting?: SlotRequest[] }>;
 };

@@ -85,7 +85,8 @@ class Queue {
     this.state = state;
   }
 
-  request(request: SlotRequest): void {
+  request({ released = [], ...request }: SlotRequest): void {
+    for (const given of released) this.release(given);
     const key = keyOf(request);
     if (this.state.released.includes(key)) return;
     this.#noted = true;

@@ -42,8 +42,9 @@ async function runNight(input: NightInput): Promise<NightResult> {
   const { state, reason } = ending;
   board.finish(state, reason);
   await CancellationScope.nonCancellable(async () => {
+    const settled = slots.settled();
     await rows.finishNight({ workflowId, runId, state, reason });
-    await slots.settled();
+    await settled;
     await condition(allHandlersFinished);
   });
   if (ending.error !== undefined) throw ending.error;

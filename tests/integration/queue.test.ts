@@ -178,20 +178,30 @@ describe('slots', () => {
     expect((await night).state).toBe('succeeded');
   });
 
-  it('are given back again when the queue could not be told', async () => {
+  it('are given back with the next wish, alone where there is none, and again when the queue could not be told', async () => {
     const none = async (): Promise<never[]> => [];
     const { client } = desk.rig;
     const queue = createQueueActivities({ client, findSlotHolders: none, findSlotRequests: none });
-    let refused = 0;
+    const along: string[] = [];
+    const alone: string[] = [];
+    const taskOf = ({ taskRunId }: { taskRunId: string }): string => taskRunId.split('-')[0] ?? '';
+    const outOfReach = () => ApplicationFailure.nonRetryable('the queue cannot be reached');
     const rig = desk.prepare({
+      requestSlot: async (wish) => {
+        along.push(...(wish.released ?? []).map(taskOf));
+        if (along.length === 1 && wish.released !== undefined) throw outOfReach();
+        await queue.requestSlot(wish);
+      },
       releaseSlot: async (grant) => {
-        refused += 1;
-        if (refused === 1) throw ApplicationFailure.nonRetryable('the queue cannot be reached');
+        alone.push(taskOf(grant));
+        if (alone.length === 1) throw outOfReach();
         await queue.releaseSlot(grant);
       },
     });
     expect((await rig.night({ universe: 'tiny', sessionDate: S })).state).toBe('succeeded');
-    expect(refused).toBe(6);
+    // Ingestion's went along with training's lost wish, was lost alone, then told; training's went with the scan's.
+    expect(along).toEqual(['ingestion', 'training']);
+    expect(alone).toEqual(['ingestion', 'ingestion', 'backtest', 'overnightScan', 'driftMonitoring']);
   });
 
   it('of an earlier turn of a run are over when it asks for its next one, told or not', async () => {

@@ -1,4 +1,4 @@
-import { patched, setCurrentDetails, upsertMemo } from '@temporalio/workflow';
+import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
 
 import type { NightResult, TaskPlan } from '../../contracts/activities.ts';
 import type { NightState, Task, TaskState } from '../../contracts/wire/names.ts';
@@ -57,7 +57,7 @@ export class Board {
     this.#show();
     const tasks = Object.fromEntries(this.#list().map((line) => [line.plan.task, sentence(line)]));
     upsertMemo({ run: this.#heading, state, ...(reason === null ? {} : { reason }), tasks });
-    if (patched('run-state')) tagState(state);
+    tagState(state);
   }
 
   tasks(): NightResult['tasks'] {

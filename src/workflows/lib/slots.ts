@@ -30,9 +30,9 @@ export type SlotWish = {
 export type SlotDesk = {
   /** Resolves when the queue has granted the slot. `onWait` is called once if that takes a while. */
   acquire(wish: SlotWish, onWait: () => Promise<void>): Promise<void>;
-  /** Gives the slot back without waiting for it to be said. */
+  /** Gives the slot back without waiting for it to be said; what is asked for in the same moment says it too. */
   release(grant: SlotGrant): void;
-  /** Resolves when everything given back has been said: wait for it before the workflow ends. */
+  /** Says at once what was given back and resolves when that is said: wait for it before the workflow ends. */
   settled(): Promise<void>;
 };
 
@@ -43,6 +43,8 @@ export function createSlotDesk(): SlotDesk {
   const wanted = new Set<string>();
   const granted = new Set<string>();
 
+  /** Given back, but not said yet; `releasing` counts these and those that are being said. */
+  const unsaid = new Set<SlotGrant>();
   let releasing = 0;
   let isClosing = false;
   // One question after the other: tasks of a night get their slots in the order in which they became ready.
@@ -50,9 +52,11 @@ export function createSlotDesk(): SlotDesk {
 
   const release = (grant: SlotGrant): void => {
     granted.delete(keyOf(grant));
+    unsaid.add(grant);
     releasing += 1;
-    void CancellationScope.nonCancellable(() => sayReleased(grant)).finally(() => {
-      releasing -= 1;
+    void CancellationScope.nonCancellable(async () => {
+      if (!isClosing) await quiet();
+      if (unsaid.delete(grant)) await sayReleased(grant);
     });
   };
 
@@ -61,11 +65,15 @@ export function createSlotDesk(): SlotDesk {
     for (let round = 0; ; round += 1) {
       try {
         await releaseSlot({ taskRunId, turn });
+        releasing -= 1;
         return;
       } catch (error) {
         log.warn('slot not released', { taskRunId, turn, error: String(error) });
       }
-      if (isClosing) return;
+      if (isClosing) {
+        releasing -= 1;
+        return;
+      }
       const summary = 'gives a slot back again';
       await condition(() => isClosing, ASK_AGAIN_MS[round] ?? 120_000, { summary });
     }
@@ -107,9 +115,14 @@ export function createSlotDesk(): SlotDesk {
   };
 
   const askNow = async (wish: SlotWish): Promise<void> => {
+    const released = [...unsaid];
+    unsaid.clear();
     try {
-      await requestSlot({ ...wish, workflowId, runId });
+      await requestSlot({ ...wish, workflowId, runId, ...(released.length > 0 && { released }) });
+      releasing -= released.length;
     } catch (error) {
+      // A slot that was given back is missed by everyone: said alone, until it could be said.
+      for (const grant of released) void CancellationScope.nonCancellable(() => sayReleased(grant));
       if (CancellationScope.current().consideredCancelled) throw error;
       log.warn('slot not asked for, asking again', { taskRunId: wish.taskRunId, error: String(error) });
     }
@@ -117,10 +130,24 @@ export function createSlotDesk(): SlotDesk {
 
   const settled = (): Promise<void> => {
     isClosing = true;
+    for (const grant of unsaid) void CancellationScope.nonCancellable(() => sayReleased(grant));
+    unsaid.clear();
     return CancellationScope.nonCancellable(() => condition(() => releasing === 0));
   };
 
   return { acquire, release, settled };
+}
+
+/** Until everything that this moment sets off has run, what it asks for included. Takes no command. */
+async function quiet(): Promise<void> {
+  // The first round resolves conditions that wait for the same moment, the second comes when their work has run.
+  for (let round = 0; round < 2; round += 1) {
+    let turned = false;
+    void Promise.resolve().then(() => {
+      turned = true;
+    });
+    await condition(() => turned);
+  }
 }
 
 function keyOf(grant: SlotGrant): string {
