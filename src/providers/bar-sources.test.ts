@@ -1,63 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { createBarColumns, epochDayOf } from '../domain/bars.ts';
+import { answeringSource, type SourceOptions } from '../../tests/support/answering-source.ts';
+import { AS_TRADED, createBarColumns, epochDayOf } from '../domain/bars.ts';
 import { askBarSources } from './bar-sources.ts';
 import { createProviderChain } from './chain.ts';
-import { NotFoundError, type ProviderError, RateLimitedError, TransientError } from './errors.ts';
-import type { MarketDataProvider, ProviderCoverage, RangeRequest } from './port.ts';
+import { NotFoundError, type ProviderError, RateLimitedError } from './errors.ts';
+import type { BarsValue, MarketDataProvider } from './port.ts';
 
 const RANGE = { from: '2018-01-08', to: '2018-02-07', asOfSession: '2018-02-07' };
 
-/** A source with bars of some symbols on some dates, which it gives whatever range is asked for. */
-function source(input: {
-  id: string;
-  dates?: Record<string, string[]>;
-  coverage?: Partial<ProviderCoverage> | Error;
-  errors?: Record<string, ProviderError>;
-  fails?: Error;
-}): MarketDataProvider & { asked: RangeRequest[] } {
-  const { id, dates = {}, coverage = {}, errors = {}, fails } = input;
-  const asked: RangeRequest[] = [];
-  const basis = { splits: 'asTraded', dividends: 'asTraded', asOf: null } as const;
-  return {
-    id,
-    asked,
-    coverage: async () => {
-      if (coverage instanceof Error) throw coverage;
-      return {
-        provider: id,
-        dataset: id,
-        firstSession: null,
-        lastSession: null,
-        symbols: null,
-        basis,
-        survivorship: 'unknown',
-        has: { corporateActions: false, fundamentals: false, instruments: false },
-        ...coverage,
-      };
-    },
-    bars: async (request) => {
-      asked.push(request);
-      if (fails !== undefined) throw fails;
-      return request.symbols.map((symbol) => {
-        const days = dates[symbol];
-        const error =
-          errors[symbol] ??
-          (days === undefined ? new NotFoundError(`no ${symbol}`, { provider: id, symbol }) : null);
-        if (error !== null || days === undefined) {
-          const shown = error ?? new TransientError('no answer', { provider: id });
-          return { ok: false, symbol, error: shown, attempts: [] };
-        }
-        const bars = createBarColumns(symbol, days.length);
-        for (const [row, date] of days.entries()) bars.epochDays[row] = epochDayOf(date);
-        const provenance = { provider: id, dataset: id, fetchedAt: '2018-02-08T00:00:00Z', fallbackFrom: [] };
-        return { ok: true, symbol, value: { bars, basis }, provenance };
-      });
-    },
-    corporateActions: async () => [],
-    fundamentals: async () => [],
-    instruments: async () => [],
+/** A source with bars of some symbols on some dates. */
+const source = (
+  input: SourceOptions & { dates?: Record<string, string[]>; errors?: Record<string, ProviderError> },
+) => {
+  const { dates = {}, errors = {}, ...options } = input;
+  const barsOn = (symbol: string, days: readonly string[]): BarsValue => {
+    const bars = createBarColumns(symbol, days.length);
+    for (const [row, date] of days.entries()) bars.epochDays[row] = epochDayOf(date);
+    return { bars, basis: AS_TRADED };
   };
-}
+  return answeringSource({
+    ...options,
+    barsOf: (symbol) => errors[symbol] ?? (dates[symbol] && barsOn(symbol, dates[symbol])),
+  });
+};
 
 const ask = (providers: MarketDataProvider[], symbols = ['XYZ']) =>
   askBarSources(providers, { ...RANGE, symbols });

@@ -1,7 +1,6 @@
 import { epochDayOf } from '../domain/bars.ts';
-import { toProviderError } from './errors.ts';
+import { askSource, coverageOf } from './ask.ts';
 import type { BarSources, MarketDataProvider, ProviderCoverage, RangeRequest } from './port.ts';
-import { coverageOf } from './split-sources.ts';
 
 type Answer = { symbol: string; asked: string[]; answered: string[]; withBars: string[] };
 
@@ -17,17 +16,24 @@ export async function askBarSources(
   const answers = request.symbols.map(
     (symbol): Answer => ({ symbol, asked: [], answered: [], withBars: [] }),
   );
+  const first = epochDayOf(request.from);
+  const last = epochDayOf(request.to);
   for (const provider of providers) {
     request.signal?.throwIfAborted();
     if (!canHave(await coverageOf(provider, request.signal), request)) continue;
-    const found = await barsOf(provider, request);
+    const found = await askSource({
+      provider: provider.id,
+      // The caller's progress counts its own symbols, once.
+      request: { ...request, onProgress: undefined },
+      ask: (part) => provider.bars(part),
+    });
     for (const answer of answers) {
       const known = found.get(answer.symbol);
       if (known === 'unknown') continue;
       answer.asked.push(provider.id);
       if (known === undefined) continue;
       answer.answered.push(provider.id);
-      if (known > 0) answer.withBars.push(provider.id);
+      if (known.bars.epochDays.some((day) => day >= first && day <= last)) answer.withBars.push(provider.id);
     }
   }
   return answers;
@@ -38,30 +44,4 @@ function canHave(coverage: ProviderCoverage | null, { from, to }: RangeRequest):
   if (coverage === null) return true;
   const { firstSession, lastSession } = coverage;
   return (firstSession === null || from >= firstSession) && (lastSession === null || to <= lastSession);
-}
-
-/** Rows in the range by symbol; `unknown` for a symbol the source does not know; absent where it did not answer. */
-async function barsOf(
-  provider: MarketDataProvider,
-  request: RangeRequest,
-): Promise<Map<string, number | 'unknown'>> {
-  const first = epochDayOf(request.from);
-  const last = epochDayOf(request.to);
-  try {
-    // The caller's progress counts its own symbols, once.
-    const results = await provider.bars({ ...request, onProgress: undefined });
-    return new Map(
-      results.flatMap((result): [string, number | 'unknown'][] => {
-        if (!result.ok) return result.error.code === 'notFound' ? [[result.symbol, 'unknown']] : [];
-        const { epochDays } = result.value.bars;
-        return [[result.symbol, epochDays.filter((day) => day >= first && day <= last).length]];
-      }),
-    );
-  } catch (error) {
-    request.signal?.throwIfAborted();
-    if (toProviderError(error, provider.id).code === 'notFound') {
-      return new Map(request.symbols.map((symbol) => [symbol, 'unknown']));
-    }
-    return new Map();
-  }
 }

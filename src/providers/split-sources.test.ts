@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { answeringSource, type SourceOptions } from '../../tests/support/answering-source.ts';
 import { createProviderChain } from './chain.ts';
-import { NotFoundError, TransientError } from './errors.ts';
-import type { MarketDataProvider, ProviderCoverage } from './port.ts';
+import { TransientError } from './errors.ts';
+import type { MarketDataProvider } from './port.ts';
 import { askOtherSources } from './split-sources.ts';
 
 const split = (symbol: string, newShares = 7, exDate = '2014-06-09') => ({
@@ -12,50 +13,16 @@ const split = (symbol: string, newShares = 7, exDate = '2014-06-09') => ({
 });
 
 /** A source with some splits; it has bars of nothing. */
-function source(input: {
-  id: string;
-  splits?: ReturnType<typeof split>[];
-  coverage?: Partial<ProviderCoverage> | Error;
-  unknown?: string[];
-  fails?: Error;
-}): MarketDataProvider & { asked: string[][] } {
-  const { id, splits = [], coverage = {}, unknown = [], fails } = input;
-  const asked: string[][] = [];
-  return {
-    id,
-    asked,
-    coverage: async () => {
-      if (coverage instanceof Error) throw coverage;
-      return {
-        provider: id,
-        dataset: id,
-        firstSession: null,
-        lastSession: null,
-        symbols: null,
-        basis: { splits: 'asTraded', dividends: 'asTraded', asOf: null },
-        survivorship: 'unknown',
-        has: { corporateActions: true, fundamentals: false, instruments: false },
-        ...coverage,
-      };
-    },
-    corporateActions: async ({ symbols, from, to }) => {
-      asked.push([...symbols, from, to]);
-      if (fails !== undefined) throw fails;
-      return symbols.map((symbol) => {
-        if (unknown.includes(symbol)) {
-          const error = new NotFoundError(`no ${symbol}`, { provider: id, symbol });
-          return { ok: false, symbol, error, attempts: [] };
-        }
-        const value = { splits: splits.filter((one) => one.symbol === symbol), dividends: [] };
-        const provenance = { provider: id, dataset: id, fetchedAt: '2018-01-01T00:00:00Z', fallbackFrom: [] };
-        return { ok: true, symbol, value, provenance };
-      });
-    },
-    bars: async () => [],
-    fundamentals: async () => [],
-    instruments: async () => [],
-  };
-}
+const source = (input: SourceOptions & { splits?: ReturnType<typeof split>[]; unknown?: string[] }) => {
+  const { splits = [], unknown = [], ...options } = input;
+  return answeringSource({
+    ...options,
+    actionsOf: (symbol) =>
+      unknown.includes(symbol)
+        ? undefined
+        : { splits: splits.filter((one) => one.symbol === symbol), dividends: [] },
+  });
+};
 
 const ask = (providers: MarketDataProvider[], splits = [split('AAPL')], provider = 'first') =>
   askOtherSources(providers, {
@@ -78,7 +45,8 @@ describe('a second source', () => {
       { split: { symbol: 'IBM' }, asked: ['second'], confirmedBy: [] },
     ]);
     expect(first.asked).toEqual([]);
-    expect(second.asked).toEqual([['AAPL', 'MSFT', 'IBM', '2014-06-09', '2014-06-09']]);
+    const range = { from: '2014-06-09', to: '2014-06-09', asOfSession: '2018-02-07' };
+    expect(second.asked).toEqual([{ symbols: ['AAPL', 'MSFT', 'IBM'], ...range }]);
   });
 
   it.each([

@@ -1,6 +1,12 @@
 import type { SplitAction } from '../domain/market-data.ts';
-import { toProviderError } from './errors.ts';
-import type { MarketDataProvider, ProviderCoverage, SplitSources, SplitSourcesRequest } from './port.ts';
+import { askSource, coverageOf } from './ask.ts';
+import type {
+  MarketDataProvider,
+  ProviderCoverage,
+  RangeRequest,
+  SplitSources,
+  SplitSourcesRequest,
+} from './port.ts';
 
 /** Ratios that agree: sources round them differently. */
 const SAME_RATIO = Math.log(1.01);
@@ -21,12 +27,16 @@ export async function askOtherSources(
       one.provider !== provider.id && canHave(coverage, one.split) ? [index] : [],
     );
     if (open.length === 0) continue;
-    const actions = await splitsOf(provider, request, open);
+    const actions = await askSource({
+      provider: provider.id,
+      request: requestOf(request, open),
+      ask: (part) => provider.corporateActions(part),
+    });
     for (const index of open) {
       const answer = answers[index];
       const known = answer === undefined ? undefined : actions.get(answer.split.symbol);
       if (answer === undefined || known === 'unknown') continue;
-      const same = known?.some((split) => isSame(split, answer.split)) === true;
+      const same = known?.splits.some((split) => isSame(split, answer.split)) === true;
       answers[index] = {
         ...answer,
         asked: [...answer.asked, provider.id],
@@ -35,19 +45,6 @@ export async function askOtherSources(
     }
   }
   return answers;
-}
-
-/** What a source says it can have; null if it does not say so now. Throws only for an abort. */
-export async function coverageOf(
-  provider: MarketDataProvider,
-  signal: AbortSignal | undefined,
-): Promise<ProviderCoverage | null> {
-  try {
-    return await provider.coverage();
-  } catch {
-    signal?.throwIfAborted();
-    return null;
-  }
 }
 
 function canHave(coverage: ProviderCoverage | null, { exDate }: SplitAction): boolean {
@@ -60,36 +57,20 @@ function canHave(coverage: ProviderCoverage | null, { exDate }: SplitAction): bo
   );
 }
 
-/** Splits by symbol; `unknown` for a symbol the source does not know; absent where it did not answer. */
-async function splitsOf(
-  provider: MarketDataProvider,
-  request: SplitSourcesRequest,
+/** From the first to the last ex date of the splits a source is to be asked about. */
+function requestOf(
+  { splits, asOfSession, signal }: SplitSourcesRequest,
   open: readonly number[],
-): Promise<Map<string, readonly SplitAction[] | 'unknown'>> {
-  const asked = open.flatMap((index) => request.splits[index]?.split ?? []);
+): RangeRequest {
+  const asked = open.flatMap((index) => splits[index]?.split ?? []);
   const dates = asked.map(({ exDate }) => exDate).sort();
-  const symbols = [...new Set(asked.map(({ symbol }) => symbol))];
-  try {
-    const results = await provider.corporateActions({
-      symbols,
-      asOfSession: request.asOfSession,
-      signal: request.signal,
-      from: dates[0] ?? request.asOfSession,
-      to: dates.at(-1) ?? request.asOfSession,
-    });
-    return new Map(
-      results.flatMap((result): [string, readonly SplitAction[] | 'unknown'][] => {
-        if (result.ok) return [[result.symbol, result.value.splits]];
-        return result.error.code === 'notFound' ? [[result.symbol, 'unknown']] : [];
-      }),
-    );
-  } catch (error) {
-    request.signal?.throwIfAborted();
-    if (toProviderError(error, provider.id).code === 'notFound') {
-      return new Map(symbols.map((symbol) => [symbol, 'unknown']));
-    }
-    return new Map();
-  }
+  return {
+    symbols: [...new Set(asked.map(({ symbol }) => symbol))],
+    asOfSession,
+    signal,
+    from: dates[0] ?? asOfSession,
+    to: dates.at(-1) ?? asOfSession,
+  };
 }
 
 function isSame(a: SplitAction, b: SplitAction): boolean {

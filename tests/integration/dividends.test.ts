@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { QuarantineDecisionInput } from '../../src/contracts/decisions.ts';
 import { AS_TRADED } from '../../src/domain/bars.ts';
 import { priceDividends } from '../../src/db/queries/dividends.ts';
 import { readCorporateActions } from '../../src/db/queries/reference.ts';
-import type { DividendAction, SplitAction } from '../../src/domain/market-data.ts';
+import type { DividendAction } from '../../src/domain/market-data.ts';
 import { S1, S2, S3, S4, useLiveMarket } from './live-market.ts';
-import type { Row } from './scripted-provider.ts';
+import type { Row, ScriptedProvider } from './scripted-provider.ts';
 
 const live = useLiveMarket();
 const SYMBOL = 'SF';
@@ -26,6 +27,29 @@ function fallBy(factor: number): void {
     live.provider.set(SYMBOL, session, moved);
   }
 }
+
+/** Some sources report a split on S3; the first source's dividends do not change over it. */
+function reportSplit(sources: readonly ScriptedProvider[]): void {
+  live.settings = { historySessions: 6 };
+  for (const source of sources) {
+    source.basis = AS_TRADED;
+    source.splits = [{ symbol: SYMBOL, exDate: S3, newShares: 2, oldShares: 1 }];
+  }
+  live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
+}
+
+type Decision = Pick<QuarantineDecisionInput, 'subject' | 'decision' | 'why'>;
+/** Ann decides about S3. */
+const decide = (decision: Decision) =>
+  live.house.decisions.decideQuarantine({
+    symbol: SYMBOL,
+    sessionDate: S3,
+    provider: 'first+second',
+    row: null,
+    by: 'Ann',
+    workflowId: 'w',
+    ...decision,
+  });
 
 describe('a reported dividend', () => {
   it('that prices deny is told in words and waits for a person, once; an ordinary one does not', async () => {
@@ -54,16 +78,8 @@ describe('a reported dividend', () => {
     expect(await live.house.fingerprint()).toEqual(print);
 
     live.at(S4, '15:00');
-    const row = { symbol: SYMBOL, sessionDate: S3, provider: 'first+second', row: null, workflowId: 'w' };
-    const act = {
-      by: 'Ann',
-      why: 'the exchange says 0.15',
-      decision: 'reject',
-      subject: 'dividend 15',
-    } as const;
-    expect(await live.house.decisions.decideQuarantine({ ...row, ...act })).toMatchObject({
-      status: 'rejected',
-    });
+    const rejection = { subject: 'dividend 15', decision: 'reject', why: 'the exchange says 0.15' } as const;
+    expect(await decide(rejection)).toMatchObject({ status: 'rejected' });
     expect(await live.night(S4)).toMatchObject({ reviewsOpen: 0 });
     expect(await reviews()).toMatchObject([{ subject: 'dividend 15', status: 'rejected', decidedBy: 'Ann' }]);
     expect(await live.house.sql`select action, subject from ops.audit`).toEqual([
@@ -82,14 +98,8 @@ describe('a reported dividend', () => {
   });
 
   it('that looks divided by a split asks a person, until the source corrects it', async () => {
-    const split: SplitAction = { symbol: SYMBOL, exDate: S3, newShares: 2, oldShares: 1 };
-    live.settings = { historySessions: 6 };
-    for (const source of [live.provider, live.fallback]) {
-      source.basis = AS_TRADED;
-      source.splits = [split];
-    }
+    reportSplit([live.provider, live.fallback]);
     fallBy(2);
-    live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
     await live.night(S2);
     const result = await live.night(S3);
     expect(result).toMatchObject({
@@ -129,31 +139,15 @@ describe('a reported dividend', () => {
   });
 
   it('beside a split that a person released is judged by it', async () => {
-    live.provider.splits = [{ symbol: SYMBOL, exDate: S3, newShares: 2, oldShares: 1 }];
-    live.provider.basis = AS_TRADED;
-    live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
-    live.settings = { historySessions: 6 };
+    reportSplit([live.provider]);
     await live.night(S3);
     live.at(S3, '29:00');
-    await live.house.decisions.decideQuarantine({
-      symbol: SYMBOL,
-      sessionDate: S3,
-      subject: 'split 2:1',
-      provider: 'first+second',
-      decision: 'release',
-      row: null,
-      by: 'Ann',
-      why: 'the exchange says so',
-      workflowId: 'w',
-    });
+    await decide({ subject: 'split 2:1', decision: 'release', why: 'the exchange says so' });
     expect(await live.night(S4)).toMatchObject({ reviews: [{ subject: 'dividend basis' }] });
   });
 
   it('beside a split that nothing confirms is not judged by that split', async () => {
-    live.provider.splits = [{ symbol: SYMBOL, exDate: S3, newShares: 2, oldShares: 1 }];
-    live.provider.basis = AS_TRADED;
-    live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
-    live.settings = { historySessions: 6 };
+    reportSplit([live.provider]);
     await live.night(S2);
     expect(await live.night(S3)).toMatchObject({ reviewsOpen: 1, reviews: [{ subject: 'split 2:1' }] });
   });

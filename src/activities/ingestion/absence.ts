@@ -12,7 +12,7 @@ import {
 } from '../../domain/validation/absence.ts';
 import type { SymbolsRequest } from '../../providers/port.ts';
 import type { FetchedSymbol } from './fetch.ts';
-import { indexFrom, indexThrough, type IngestionNight } from './night.ts';
+import { type IngestionNight, sessionsSinceBar } from './night.ts';
 
 type AbsenceContext = {
   night: IngestionNight;
@@ -51,7 +51,7 @@ export async function noteAbsences(sql: Queryable, context: AbsenceContext): Pro
   for (const one of absent) one.absence = earlier.get(one.symbol) ?? null;
   const missing = absent
     .filter((one) => one.absence === null)
-    .map((one) => missingOf({ night, day, one, known: known.get(one.symbol) }));
+    .map((one) => missingOf({ night, sessionDate, one, known: known.get(one.symbol) }));
   await askAllSources(context, missing);
   const { delistedAfterSessions } = night.config.data;
   for (const { one, ...found } of missing) {
@@ -80,18 +80,16 @@ function newestFetched({ bars }: FetchedSymbol, day: number): number | null {
 
 function missingOf(input: {
   night: IngestionNight;
-  day: number;
+  sessionDate: string;
   one: FetchedSymbol;
   known: KnownRow | undefined;
 }): Missing {
-  const { night, day, one, known } = input;
-  const { calendar } = night;
-  const fetched = newestFetched(one, day);
+  const { night, sessionDate, one, known } = input;
+  const { fromSession } = one;
+  const fetched = newestFetched(one, epochDayOf(sessionDate));
   const dates = [known?.newest ?? [], fetched === null ? [] : sessionDateOf(fetched)].flat().sort();
   const lastBar = dates.at(-1) ?? null;
-  const before =
-    lastBar === null ? indexFrom(calendar, one.fromSession) - 1 : indexThrough(calendar, lastBar);
-  const sessions = night.sessionIndexOf(day) - before;
+  const sessions = sessionsSinceBar(night.calendar, { sessionDate, lastBar, fromSession });
   return { one, lastBar, sessions, ...answerOf(one, known) };
 }
 

@@ -12,7 +12,7 @@ import { basisFactor } from './basis.ts';
 import { compareBars, type SymbolDiff } from './compare.ts';
 import type { FetchedSymbol } from './fetch.ts';
 import { groupBy } from './group.ts';
-import { indexFrom, indexThrough, type IngestionNight } from './night.ts';
+import { indexFrom, indexThrough, type IngestionNight, sessionsSinceBar } from './night.ts';
 import type { SymbolWrite } from './store.ts';
 import { errorWords } from './words.ts';
 
@@ -58,16 +58,14 @@ function absenceOfUnusable(
   { fetched, night, sessionDate }: JudgeInput,
   { provider }: Provenance,
 ): Absence | null {
-  const { newestBar } = fetched.need;
-  if (newestBar !== null && newestBar >= sessionDate) return null;
-  const { calendar } = night;
-  const before =
-    newestBar === null ? indexFrom(calendar, fetched.fromSession) - 1 : indexThrough(calendar, newestBar);
+  const { symbol, fromSession } = fetched;
+  const lastBar = fetched.need.newestBar;
+  if (lastBar !== null && lastBar >= sessionDate) return null;
   return classifyAbsence({
-    symbol: fetched.symbol,
+    symbol,
     sessionDate,
-    sessions: calendar.indexOf(sessionDate) - before,
-    lastBar: newestBar,
+    sessions: sessionsSinceBar(night.calendar, { sessionDate, lastBar, fromSession }),
+    lastBar,
     failure: 'unreachable',
     sources: { asked: [provider], answered: [], withBars: [] },
     delistedAfterSessions: night.config.data.delistedAfterSessions,

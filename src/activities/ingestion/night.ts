@@ -122,6 +122,16 @@ export function indexThrough(calendar: ExchangeCalendar, date: string): number {
   return lowerBound(calendar.epochDays, epochDayOf(date) + 1) - 1;
 }
 
+/** How many sessions up to this one a symbol has no bar of: all since its last bar, or since the first one wanted. */
+export function sessionsSinceBar(
+  calendar: ExchangeCalendar,
+  input: { sessionDate: string; lastBar: string | null; fromSession: string },
+): number {
+  const { sessionDate, lastBar, fromSession } = input;
+  const before = lastBar === null ? indexFrom(calendar, fromSession) - 1 : indexThrough(calendar, lastBar);
+  return calendar.indexOf(sessionDate) - before;
+}
+
 /** The first session from a date on; the date itself where the calendar has ended. */
 export function sessionFrom(calendar: ExchangeCalendar, date: string): string {
   const index = indexFrom(calendar, date);

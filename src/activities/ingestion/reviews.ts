@@ -25,6 +25,8 @@ import type { IngestionNight, NightDeps } from './night.ts';
 const DAYS_BEFORE_SPLIT = 60;
 
 type ReviewInput = { deps: NightDeps; night: IngestionNight; step: TaskStep; members: readonly string[] };
+/** With the splits and dividends that the night knows of the members. */
+type ActionsInput = ReviewInput & { actions: Awaited<ReturnType<typeof readCorporateActions>> };
 type Reviews = { open: NewQuarantine[]; settle: ReviewKey[] };
 
 /**
@@ -33,13 +35,15 @@ type Reviews = { open: NewQuarantine[]; settle: ReviewKey[] };
  * written where nothing changed.
  */
 export async function reviewMembers(input: ReviewInput): Promise<void> {
-  const { deps, step } = input;
+  const { deps, step, members } = input;
+  const { universe, sessionDate } = step;
   const gaps = await findGapReviews(deps.db.sql, input);
-  const splits = await findSplitReviews(deps.db.sql, input);
-  const dividends = await findDividendReviews(deps.db.sql, input, splits.unconfirmed);
+  const through = { symbols: members, throughSession: sessionDate };
+  const known = { ...input, actions: await readCorporateActions(deps.db.sql, through) };
+  const splits = await findSplitReviews(deps.db.sql, known);
+  const dividends = await findDividendReviews(deps.db.sql, known, splits.unconfirmed);
   const open = [...gaps.open, ...splits.open, ...dividends.open];
   // A night that runs again knows less than the later ones that asked.
-  const { universe, sessionDate } = step;
   const isReplay = await hasLaterIngestion(deps.db.sql, { universe, sessionDate });
   const answered = isReplay ? [] : [...splits.settle, ...dividends.settle];
   if (open.length + gaps.settle.length + answered.length === 0) return;
@@ -88,10 +92,9 @@ type SplitReviews = Reviews & { unconfirmed: ReviewKey[] };
 /** A night that was run again after later ones leaves what those found. */
 async function findSplitReviews(
   sql: Queryable,
-  { night, step, members }: ReviewInput,
+  { night, step, actions }: ActionsInput,
 ): Promise<SplitReviews> {
   const { sessionDate, universeVersion } = step;
-  const actions = await readCorporateActions(sql, { symbols: members, throughSession: sessionDate });
   const split = [...actions].flatMap(([symbol, { splits }]) => (splits.length > 0 ? [symbol] : []));
   if (split.length === 0) return { open: [], settle: [], unconfirmed: [] };
   const symbols = await withoutLaterBars(sql, split, step);
@@ -137,11 +140,10 @@ async function withoutLaterBars(
 /** Splits that nothing confirms say nothing about dividends. */
 async function findDividendReviews(
   sql: Queryable,
-  { night, step, members }: ReviewInput,
+  { night, step, actions }: ActionsInput,
   unconfirmed: readonly ReviewKey[],
 ): Promise<Reviews> {
   const { sessionDate, universeVersion } = step;
-  const actions = await readCorporateActions(sql, { symbols: members, throughSession: sessionDate });
   const paying = [...actions].flatMap(([symbol, { dividends }]) => (dividends.length > 0 ? [symbol] : []));
   if (paying.length === 0) return { open: [], settle: [] };
   const symbols = await withoutLaterBars(sql, paying, step);
