@@ -24,10 +24,9 @@ import { createTestDatabase, type TestDatabase, uniqueName } from '../support/en
 import { beginStep, newTaskRun } from '../support/rows.ts';
 import { sharedArchive } from '../support/sample-archive.ts';
 
-/** One archive and one calendar for all tests of a file: their files are decoded once. */
+/** One archive for all tests of a file: its files are decoded once. */
 export const sampleArchive = sharedArchive(join(projectRoot, 'data/sample'));
-let calendar: ReturnType<typeof readSessionTable> | undefined;
-const sessions = () => (calendar ??= readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)));
+const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
 
 export type NightOptions = {
   universe: string;

@@ -21,8 +21,6 @@ import { sharedArchive } from './sample-archive.ts';
 import { runActivity, type TaskRig } from './task-rig.ts';
 
 const SAMPLE = join(projectRoot, 'data', 'sample');
-/** One calendar for all nights of a file. */
-let calendar: ReturnType<typeof readSessionTable> | undefined;
 
 /** What `registerTraining` is given. */
 export type Trained = Awaited<ReturnType<TaskNight['trained']>>;
@@ -55,7 +53,7 @@ export class TaskNight {
     const ingestion = createIngestionActivities({
       db: rig.db('ingest'),
       provider: () => provider,
-      sessions: () => (calendar ??= readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE))),
+      sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
       readUniverse: async () => definition,
       clock: () => rig.now,
     });

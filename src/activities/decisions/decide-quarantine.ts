@@ -11,11 +11,10 @@ import {
 } from '../../db/queries/quarantine.ts';
 import { startInstrument } from '../../db/queries/reference.ts';
 import { insertAudit } from '../../db/queries/requests.ts';
-import { readCalendarOverrides } from '../../db/queries/sessions.ts';
-import { createCalendar, type ExchangeCalendar } from '../../domain/calendar.ts';
 import { firstNightKnowing } from '../../domain/knowledge.ts';
 import { whyNotStorable } from '../../domain/validation/storable.ts';
 import { XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
+import { readExchangeCalendar } from '../calendar.ts';
 import { failure } from '../errors.ts';
 import type { DecisionDeps } from './deps.ts';
 import { requireNamed } from './named.ts';
@@ -120,7 +119,7 @@ async function release(
   const raw = chosenRow(row, input, refuse);
   const problem = whyNotStorable(raw);
   if (problem !== null) throw refuse(problem);
-  const calendar = await readCalendar(deps, tx);
+  const calendar = await readExchangeCalendar({ sql: tx, sessions: deps.sessions, timeZone: XNYS_TIME_ZONE });
   const inside = sessionDate >= calendar.first && sessionDate <= calendar.last;
   if (!inside || !calendar.isSession(sessionDate)) {
     throw refuse(
@@ -168,13 +167,4 @@ function chosenRow(row: QuarantineRow, input: Input, refuse: (why: string) => Er
   const chosen = rows[(input.row ?? 1) - 1];
   if (chosen === undefined) throw refuse(`there is no row ${input.row ?? 1} of ${rows.length}`);
   return chosen;
-}
-
-async function readCalendar(deps: DecisionDeps, tx: Tx): Promise<ExchangeCalendar> {
-  return createCalendar({
-    exchange: 'XNYS',
-    timeZone: XNYS_TIME_ZONE,
-    sessions: await deps.sessions(),
-    overrides: await readCalendarOverrides(tx),
-  });
 }

@@ -3,14 +3,12 @@ import { classifyErrors } from '../errors.ts';
 import { ingestBatch } from './batch.ts';
 import type { IngestionDeps } from './deps.ts';
 import { finishIngestion } from './finish.ts';
-import { withCalendar } from './night.ts';
 import { planIngestion } from './plan.ts';
 
 export type { IngestionDeps } from './deps.ts';
 
 /** Activities of the `market-data` queue that bring a session's data in; each may run again at any time. */
-export function createIngestionActivities(given: IngestionDeps): IngestionActivities {
-  const deps = withCalendar(given);
+export function createIngestionActivities(deps: IngestionDeps): IngestionActivities {
   return classifyErrors({
     planIngestion: (step: Parameters<IngestionActivities['planIngestion']>[0]) => planIngestion(deps, step),
     ingestBatch: (step: Parameters<IngestionActivities['ingestBatch']>[0]) => ingestBatch(deps, step),

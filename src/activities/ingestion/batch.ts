@@ -13,7 +13,8 @@ import { currentProgress, type Progress } from '../progress.ts';
 import { judgeSymbol, type JudgedSymbol } from './judge.ts';
 import { fetchChunk, type FetchedChunk, type FetchedSymbol } from './fetch.ts';
 import { groupBy } from './group.ts';
-import { type IngestionNight, type NightDeps, readIngestionNight } from './night.ts';
+import type { IngestionDeps } from './deps.ts';
+import { type IngestionNight, readIngestionNight } from './night.ts';
 import { isFinalAttempt, retryLater } from './retries.ts';
 import { storeChunk } from './store.ts';
 
@@ -28,7 +29,7 @@ type BatchResult = Awaited<ReturnType<IngestionActivities['ingestBatch']>>;
  * same task run finished are not asked again. A symbol's failure is its outcome row; one that may pass
  * makes the activity fail once all others are stored, until its last attempt.
  */
-export async function ingestBatch(deps: NightDeps, step: BatchInput): Promise<BatchResult> {
+export async function ingestBatch(deps: IngestionDeps, step: BatchInput): Promise<BatchResult> {
   const { sql } = deps.db;
   const progress = currentProgress();
   const night = await readIngestionNight(deps, step);
@@ -52,7 +53,7 @@ export async function ingestBatch(deps: NightDeps, step: BatchInput): Promise<Ba
 
 /** Failures of symbols that another attempt may cure. */
 async function ingestChunk(input: {
-  deps: NightDeps;
+  deps: IngestionDeps;
   night: IngestionNight;
   step: BatchInput;
   symbols: readonly string[];

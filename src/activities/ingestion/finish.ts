@@ -14,7 +14,8 @@ import { ABSENCE_WORDS } from '../../domain/validation/absence.ts';
 import { failure } from '../errors.ts';
 import { currentProgress } from '../progress.ts';
 import { groupBy } from './group.ts';
-import { type IngestionNight, type NightDeps, readIngestionNight } from './night.ts';
+import type { IngestionDeps } from './deps.ts';
+import { type IngestionNight, readIngestionNight } from './night.ts';
 import { revalidate } from './revalidate.ts';
 import { reviewMembers } from './reviews.ts';
 
@@ -29,7 +30,7 @@ const NAMED_REVIEWS = 20;
  * Checks across symbols, coverage of the session, threshold; the task's result. Throws CoverageTooLow
  * when more symbols failed than the configuration allows, or when nobody has a bar for the session.
  */
-export async function finishIngestion(deps: NightDeps, step: TaskStep): Promise<TaskResult> {
+export async function finishIngestion(deps: IngestionDeps, step: TaskStep): Promise<TaskResult> {
   const { sql } = deps.db;
   const progress = currentProgress();
   const night = await readIngestionNight(deps, step);

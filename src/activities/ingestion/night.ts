@@ -1,10 +1,10 @@
 import { type EffectiveConfig, parseEffectiveConfig } from '../../contracts/schemas/config.ts';
 import type { TaskStep } from '../../contracts/activities.ts';
 import { findConfig } from '../../db/queries/configs.ts';
-import { readCalendarOverrides } from '../../db/queries/sessions.ts';
 import { epochDayOf, lowerBound } from '../../domain/bars.ts';
-import { createCalendar, type ExchangeCalendar, type ExchangeSession } from '../../domain/calendar.ts';
+import type { ExchangeCalendar } from '../../domain/calendar.ts';
 import type { MarketDataProvider, ProviderCoverage } from '../../providers/port.ts';
+import { readExchangeCalendar } from '../calendar.ts';
 import { failure } from '../errors.ts';
 import type { IngestionDeps } from './deps.ts';
 
@@ -27,48 +27,13 @@ export type IngestionNight = {
   nowMs: number;
 };
 
-/** The deps of the steps. */
-export type NightDeps = IngestionDeps & { calendarOf: (timeZone: string) => Promise<ExchangeCalendar> };
-
-/** Gives the activities one calendar for as long as file and overrides stay the same: it has 13,000 sessions. */
-export function withCalendar(deps: IngestionDeps): NightDeps {
-  let sessions: Promise<readonly ExchangeSession[]> | undefined;
-  let cached: { key: string; calendar: ExchangeCalendar } | undefined;
-  const readOnce = async (): Promise<readonly ExchangeSession[]> => {
-    try {
-      sessions ??= deps.sessions();
-      return await sessions;
-    } catch (error) {
-      sessions = undefined;
-      throw error;
-    }
-  };
-  return {
-    ...deps,
-    sessions: readOnce,
-    calendarOf: async (timeZone) => {
-      const overrides = await readCalendarOverrides(deps.db.sql);
-      const key = JSON.stringify([timeZone, overrides]);
-      if (cached?.key !== key) {
-        const calendar = createCalendar({
-          exchange: 'XNYS',
-          timeZone,
-          sessions: await readOnce(),
-          overrides,
-        });
-        cached = { key, calendar };
-      }
-      return cached.calendar;
-    },
-  };
-}
-
 /** Reads the frozen configuration, the calendar with its overrides, and what the provider can have. */
-export async function readIngestionNight(deps: NightDeps, step: TaskStep): Promise<IngestionNight> {
+export async function readIngestionNight(deps: IngestionDeps, step: TaskStep): Promise<IngestionNight> {
   const stored = await findConfig(deps.db.sql, step.configHash);
   if (stored === null) throw failure('InvalidInput', `configuration ${step.configHash} is not stored`);
   const config = parseEffectiveConfig(stored.body);
-  const calendar = await deps.calendarOf(config.timezone);
+  const { sql } = deps.db;
+  const calendar = await readExchangeCalendar({ sql, sessions: deps.sessions, timeZone: config.timezone });
   if (!calendar.isSession(step.sessionDate)) {
     throw failure('InvalidInput', `${step.sessionDate} is not a session of ${calendar.exchange}`);
   }

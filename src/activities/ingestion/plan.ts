@@ -3,11 +3,12 @@ import { assertCurrentAttempt } from '../../db/fence.ts';
 import { storeSessions } from '../../db/queries/sessions.ts';
 import { storeUniverse } from '../../db/queries/universes.ts';
 import { cutBatches } from './batches.ts';
-import { type NightDeps, readIngestionNight } from './night.ts';
+import type { IngestionDeps } from './deps.ts';
+import { readIngestionNight } from './night.ts';
 import { resolveMembers } from './universe-members.ts';
 
 /** Loads calendar and member list into the master data and cuts the members into batches. */
-export async function planIngestion(deps: NightDeps, step: TaskStep): Promise<IngestionPlan> {
+export async function planIngestion(deps: IngestionDeps, step: TaskStep): Promise<IngestionPlan> {
   const night = await readIngestionNight(deps, step);
   const members = await resolveMembers(deps, step, night);
   const sessions = await deps.sessions();

@@ -14,11 +14,12 @@ import { DEFAULT_RULES } from '../../domain/validation/rules.ts';
 import type { BarFinding } from '../../domain/validation/types.ts';
 import { validateBars } from '../../domain/validation/validate.ts';
 import type { Progress } from '../progress.ts';
-import type { IngestionNight, NightDeps } from './night.ts';
+import type { IngestionDeps } from './deps.ts';
+import type { IngestionNight } from './night.ts';
 import { isFinalAttempt, retryLater } from './retries.ts';
 
 type RevalidateInput = {
-  deps: NightDeps;
+  deps: IngestionDeps;
   night: IngestionNight;
   step: TaskStep;
   members: readonly string[];

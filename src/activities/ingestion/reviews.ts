@@ -20,11 +20,12 @@ import { doubtDividends } from '../../domain/validation/dividends.ts';
 import { findLongGaps, gapWords } from '../../domain/validation/gaps.ts';
 import { judgeStored, splitSubject } from '../revisions/as-known.ts';
 import { groupBy } from './group.ts';
-import type { IngestionNight, NightDeps } from './night.ts';
+import type { IngestionDeps } from './deps.ts';
+import type { IngestionNight } from './night.ts';
 
 const DAYS_BEFORE_SPLIT = 60;
 
-type ReviewInput = { deps: NightDeps; night: IngestionNight; step: TaskStep; members: readonly string[] };
+type ReviewInput = { deps: IngestionDeps; night: IngestionNight; step: TaskStep; members: readonly string[] };
 /** With the splits and dividends that the night knows of the members. */
 type ActionsInput = ReviewInput & { actions: Awaited<ReturnType<typeof readCorporateActions>> };
 type Reviews = { open: NewQuarantine[]; settle: ReviewKey[] };

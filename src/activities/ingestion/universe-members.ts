@@ -3,7 +3,8 @@ import { findUniverse, findUniverseList } from '../../db/queries/universes.ts';
 import type { Instrument, Survivorship } from '../../domain/market-data.ts';
 import { membersAsOf, UniverseError, universeVersionOf } from '../../domain/universe.ts';
 import { failure } from '../errors.ts';
-import type { IngestionNight, NightDeps } from './night.ts';
+import type { IngestionDeps } from './deps.ts';
+import type { IngestionNight } from './night.ts';
 
 export type Members = {
   symbols: readonly string[];
@@ -17,7 +18,7 @@ export type Members = {
  * the universe's definition as of S. Throws InvalidInput if none of them has that version's hash.
  */
 export async function resolveMembers(
-  deps: NightDeps,
+  deps: IngestionDeps,
   step: TaskStep,
   night: IngestionNight,
 ): Promise<Members> {
@@ -47,7 +48,7 @@ export async function resolveMembers(
   return { symbols, survivorship, asOf };
 }
 
-async function readDefinition(deps: NightDeps, universe: string) {
+async function readDefinition(deps: IngestionDeps, universe: string) {
   try {
     return await deps.readUniverse(universe);
   } catch (error) {

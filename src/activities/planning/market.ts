@@ -1,7 +1,6 @@
 import type { EffectiveConfig } from '../../contracts/schemas/config.ts';
-import { readCalendarOverrides } from '../../db/queries/sessions.ts';
 import { insertUniverseList } from '../../db/queries/universes.ts';
-import { createCalendar, type ExchangeCalendar, type ExchangeSession } from '../../domain/calendar.ts';
+import type { ExchangeCalendar } from '../../domain/calendar.ts';
 import type { Instrument } from '../../domain/market-data.ts';
 import {
   checkSymbolsKnown,
@@ -12,25 +11,17 @@ import {
 } from '../../domain/universe.ts';
 import { XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
 import type { MarketDataProvider, ProviderCoverage } from '../../providers/port.ts';
+import { readExchangeCalendar } from '../calendar.ts';
 import { failure } from '../errors.ts';
 import type { RunDeps } from './deps.ts';
 
 /** Dates of sessions are dates of the exchange, whatever zone the schedule's clock is in. */
 export const EXCHANGE_TIME_ZONE = XNYS_TIME_ZONE;
 
-/** The calendar of the last plan: the same sessions with the same corrections need not be put in order again. */
-let last: { sessions: readonly ExchangeSession[]; corrections: string; calendar: ExchangeCalendar } | null =
-  null;
-
 /** The exchange calendar with the corrections people made. */
-export async function readCalendar(deps: RunDeps): Promise<ExchangeCalendar> {
-  const sessions = await deps.sessions();
-  const overrides = await readCalendarOverrides(deps.database.sql);
-  const corrections = JSON.stringify(overrides);
-  if (last?.sessions === sessions && last.corrections === corrections) return last.calendar;
-  const calendar = createCalendar({ exchange: 'XNYS', timeZone: EXCHANGE_TIME_ZONE, sessions, overrides });
-  last = { sessions, corrections, calendar };
-  return calendar;
+export function readCalendar(deps: RunDeps): Promise<ExchangeCalendar> {
+  const { sql } = deps.database;
+  return readExchangeCalendar({ sql, sessions: deps.sessions, timeZone: EXCHANGE_TIME_ZONE });
 }
 
 /** The providers of a configuration. Fails with InvalidConfiguration for a name that none of them has. */
