@@ -1,12 +1,13 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 
-import type { QueueActivities, SlotActivities, SlotHolder } from '../contracts/slots.ts';
-import {
-  RELEASE_SLOT,
-  REQUEST_SLOT,
-  type SlotRelease,
-  type SlotRequest,
-} from '../contracts/wire/messages.ts';
+import type {
+  QueueActivities,
+  SlotActivities,
+  SlotHolder,
+  SlotRelease,
+  SlotRequest,
+} from '../contracts/slots.ts';
+import { RELEASE_SLOT, REQUEST_SLOT } from '../contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, TASK_QUEUES } from '../contracts/wire/names.ts';
 
 /** Under the local activities' own bound, so that a dead server is an error of ours, not a timeout. */

@@ -1,5 +1,4 @@
-import type { SlotLimits } from '../contracts/slots.ts';
-import type { SlotRequest } from '../contracts/wire/messages.ts';
+import type { SlotLimits, SlotRequest } from '../contracts/slots.ts';
 import type { Sql } from '../db/client.ts';
 import { findSlotWaiters } from '../db/queries/task-runs.ts';
 import { frozenConfig } from './planning/config-source.ts';

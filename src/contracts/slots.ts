@@ -19,7 +19,7 @@ export type SlotHolder = {
 /** A turn of a task run that gives its slot back, or wants none any more. */
 export type SlotRelease = { taskRunId: string; turn: number };
 
-/** A starter's wish, with what it gives back in the same moment: half as many signals. */
+/** A starter's wish, with what it gives back in the same moment: one signal instead of two. */
 export type SlotRequest = SlotHolder & { limits: SlotLimits; released?: SlotRelease[] };
 
 /** A starter's side of the queue; both are signals that also wake a queue that is gone. */

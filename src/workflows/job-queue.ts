@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 
-import type { QueueActivities, SlotHolder } from '../contracts/slots.ts';
+import type { QueueActivities, SlotHolder, SlotRelease, SlotRequest } from '../contracts/slots.ts';
 import { manualRunWorkflowId } from '../contracts/wire/names.ts';
 import {
   MANUAL_RUN,
@@ -22,8 +22,6 @@ import {
   type QueueSnapshot,
   RELEASE_SLOT,
   REQUEST_SLOT,
-  type SlotRelease,
-  type SlotRequest,
 } from '../contracts/wire/messages.ts';
 import { serialLocalActivities } from './lib/local-activities.ts';
 import { slotGrantedSignal } from './lib/slots.ts';

@@ -5,7 +5,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 
 import { createQueueActivities } from '../../src/activities/queue.ts';
-import { REQUEST_SLOT, type SlotRequest } from '../../src/contracts/wire/messages.ts';
+import type { SlotRequest } from '../../src/contracts/slots.ts';
+import { REQUEST_SLOT } from '../../src/contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, type TaskState } from '../../src/contracts/wire/names.ts';
 import { findTaskRun, listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { requestManualRun } from '../../src/temporal/manual-request.ts';

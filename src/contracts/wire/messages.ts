@@ -5,14 +5,12 @@ import type { Task, Trigger } from './names.ts';
 
 /** To `jobQueue`: a starter wants a slot for its task. Asked again until it is answered. */
 export const REQUEST_SLOT = 'requestSlot';
-export type { SlotRequest } from '../slots.ts';
 
 /** Reason of the state `waiting` while a task wants a slot: a new queue finds by it in the rows who waits. */
 export const WAITS_FOR_SLOT = 'for a slot';
 
 /** To `jobQueue`: the task has ended, or nobody waits for the grant any more. */
 export const RELEASE_SLOT = 'releaseSlot';
-export type { SlotRelease } from '../slots.ts';
 
 /** To `jobQueue`: start the manual run whose request row has this id. Known ids are ignored. */
 export const MANUAL_RUN = 'manualRun';

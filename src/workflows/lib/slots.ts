@@ -43,17 +43,17 @@ export function createSlotDesk(): SlotDesk {
   const wanted = new Set<string>();
   const granted = new Set<string>();
 
-  /** Given back, but not said yet; `releasing` counts these and those that are being said. */
+  /** Given back, and the queue does not know it yet; of these, `unsaid` are those that nobody says. */
+  const untold = new Set<SlotGrant>();
   const unsaid = new Set<SlotGrant>();
-  let releasing = 0;
   let isClosing = false;
   // One question after the other: tasks of a night get their slots in the order in which they became ready.
   let asked: Promise<void> = Promise.resolve();
 
   const release = (grant: SlotGrant): void => {
     granted.delete(keyOf(grant));
+    untold.add(grant);
     unsaid.add(grant);
-    releasing += 1;
     void CancellationScope.nonCancellable(async () => {
       if (!isClosing) await quiet();
       if (unsaid.delete(grant)) await sayReleased(grant);
@@ -61,21 +61,18 @@ export function createSlotDesk(): SlotDesk {
   };
 
   /** Until it could be said: everyone else waits for this slot. Of a closed run the queue takes it back by itself. */
-  const sayReleased = async ({ taskRunId, turn }: SlotGrant): Promise<void> => {
-    for (let round = 0; ; round += 1) {
+  const sayReleased = async (grant: SlotGrant): Promise<void> => {
+    const { taskRunId, turn } = grant;
+    for (let round = 0; untold.has(grant); round += 1) {
       try {
         await releaseSlot({ taskRunId, turn });
-        releasing -= 1;
-        return;
+        untold.delete(grant);
       } catch (error) {
         log.warn('slot not released', { taskRunId, turn, error: String(error) });
+        const summary = 'gives a slot back again';
+        if (isClosing) untold.delete(grant);
+        else await condition(() => isClosing, ASK_AGAIN_MS[round] ?? 120_000, { summary });
       }
-      if (isClosing) {
-        releasing -= 1;
-        return;
-      }
-      const summary = 'gives a slot back again';
-      await condition(() => isClosing, ASK_AGAIN_MS[round] ?? 120_000, { summary });
     }
   };
 
@@ -119,7 +116,7 @@ export function createSlotDesk(): SlotDesk {
     unsaid.clear();
     try {
       await requestSlot({ ...wish, workflowId, runId, ...(released.length > 0 && { released }) });
-      releasing -= released.length;
+      for (const grant of released) untold.delete(grant);
     } catch (error) {
       // A slot that was given back is missed by everyone: said alone, until it could be said.
       for (const grant of released) void CancellationScope.nonCancellable(() => sayReleased(grant));
@@ -132,7 +129,7 @@ export function createSlotDesk(): SlotDesk {
     isClosing = true;
     for (const grant of unsaid) void CancellationScope.nonCancellable(() => sayReleased(grant));
     unsaid.clear();
-    return CancellationScope.nonCancellable(() => condition(() => releasing === 0));
+    return CancellationScope.nonCancellable(() => condition(() => untold.size === 0));
   };
 
   return { acquire, release, settled };
