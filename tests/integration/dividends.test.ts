@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { QuarantineDecisionInput } from '../../src/contracts/decisions.ts';
 import { AS_TRADED } from '../../src/domain/bars.ts';
 import { priceDividends } from '../../src/db/queries/dividends.ts';
 import { readCorporateActions } from '../../src/db/queries/reference.ts';
@@ -9,6 +8,7 @@ import type { Row, ScriptedProvider } from './scripted-provider.ts';
 
 const live = useLiveMarket();
 const SYMBOL = 'SF';
+const question = { symbol: SYMBOL, sessionDate: S3 };
 const dividend = (exDate: string, cashAmount: number): DividendAction => ({
   symbol: SYMBOL,
   exDate,
@@ -38,19 +38,6 @@ function reportSplit(sources: readonly ScriptedProvider[]): void {
   live.provider.dividends = [dividend(S1, 0.2), dividend(S3, 0.2)];
 }
 
-type Decision = Pick<QuarantineDecisionInput, 'subject' | 'decision' | 'why'>;
-/** Ann decides about S3. */
-const decide = (decision: Decision) =>
-  live.house.decisions.decideQuarantine({
-    symbol: SYMBOL,
-    sessionDate: S3,
-    provider: 'first+second',
-    row: null,
-    by: 'Ann',
-    workflowId: 'w',
-    ...decision,
-  });
-
 describe('a reported dividend', () => {
   it('that prices deny is told in words and waits for a person, once; an ordinary one does not', async () => {
     live.provider.dividends = [dividend(S2, 0.2), dividend(S3, 15)];
@@ -79,7 +66,7 @@ describe('a reported dividend', () => {
 
     live.at(S4, '15:00');
     const rejection = { subject: 'dividend 15', decision: 'reject', why: 'the exchange says 0.15' } as const;
-    expect(await decide(rejection)).toMatchObject({ status: 'rejected' });
+    expect(await live.decide({ ...question, ...rejection })).toMatchObject({ status: 'rejected' });
     expect(await live.night(S4)).toMatchObject({ reviewsOpen: 0 });
     expect(await reviews()).toMatchObject([{ subject: 'dividend 15', status: 'rejected', decidedBy: 'Ann' }]);
     expect(await live.house.sql`select action, subject from ops.audit`).toEqual([
@@ -142,7 +129,12 @@ describe('a reported dividend', () => {
     reportSplit([live.provider]);
     await live.night(S3);
     live.at(S3, '29:00');
-    await decide({ subject: 'split 2:1', decision: 'release', why: 'the exchange says so' });
+    await live.decide({
+      ...question,
+      subject: 'split 2:1',
+      decision: 'release',
+      why: 'the exchange says so',
+    });
     expect(await live.night(S4)).toMatchObject({ reviews: [{ subject: 'dividend basis' }] });
   });
 

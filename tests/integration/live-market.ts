@@ -19,6 +19,8 @@ export const [, , S1, S2, S3, S4] = SESSIONS as [string, string, string, string,
 export const SYMBOLS = Array.from({ length: 24 }, (_, index) => `S${String.fromCharCode(65 + index)}`);
 export const UNIVERSE = 'live';
 
+type DecisionInput = Parameters<IngestionHouse['decisions']['decideQuarantine']>[0];
+
 export type LiveMarket = {
   house: IngestionHouse;
   provider: ScriptedProvider;
@@ -34,6 +36,11 @@ export type LiveMarket = {
   asOf(symbol: string, throughSession: string): Promise<number[]>;
   /** Closes of a symbol by session as a pipeline's night works with them: adjusted. */
   adjusted(symbol: string, sessionDate: string): Promise<Map<string, number>>;
+  /** A person decides: Ann, and about a question that both sources raise, where nothing else is said. */
+  decide(
+    about: Pick<DecisionInput, 'symbol' | 'sessionDate' | 'subject' | 'decision' | 'why'> &
+      Partial<DecisionInput>,
+  ): ReturnType<IngestionHouse['decisions']['decideQuarantine']>;
   /** A task run that has begun and its only batch. */
   batchOf(
     sessionDate: string,
@@ -97,6 +104,14 @@ export function useLiveMarket(): LiveMarket {
       const closes = panel.close[panel.symbols.indexOf(symbol)];
       return new Map(panel.sessions.map((session, index) => [session, closes?.[index] ?? Number.NaN]));
     },
+    decide: (about) =>
+      market.house.decisions.decideQuarantine({
+        provider: 'first+second',
+        row: null,
+        by: 'Ann',
+        workflowId: 'w',
+        ...about,
+      }),
     batchOf: async (sessionDate, symbols = SYMBOLS) => {
       const { settings } = market;
       const step = await market.house.begin({ universe: UNIVERSE, sessionDate, symbols, settings });

@@ -33,14 +33,7 @@ function announce(input: { factor: number; splits: SplitAction[]; second: SplitA
 const reviews = () => live.house.sql`
   select symbol, session_date, subject, codes, status, decided_by, decision_reason from market.quarantine
   order by subject`;
-const review = {
-  symbol: SYMBOL,
-  sessionDate: S3,
-  provider: 'first+second',
-  row: null,
-  by: 'Ann',
-  workflowId: 'w',
-};
+const question = { symbol: SYMBOL, sessionDate: S3, subject: 'split 2:1' };
 /** Closes of S1, S2 and S3 as stored: as traded, none adjusted. */
 const asTraded = (factor: number): number[] => [25.2, 25.3, 25.4 / factor].map((price) => price * 1.002);
 const closesOf = async (night: string): Promise<number[]> => {
@@ -94,12 +87,12 @@ describe('a reported split', () => {
     expect(await live.house.sql`select 1 from ops.events where kind = 'split.unconfirmed'`).toHaveLength(1);
 
     live.house.now = new Date(`${S4}T20:00:00Z`);
-    const decide = (input: Parameters<typeof live.house.decisions.decideQuarantine>[0]) =>
-      live.house.decisions.decideQuarantine(input);
-    const release = { ...review, subject: 'split 2:1', why: 'the exchange says so' };
-    await decide({ ...release, decision: 'release' });
-    expect(await decide({ ...release, decision: 'release', by: 'Bob' })).toMatchObject({ decidedBy: 'Ann' });
-    await expect(decide({ ...release, decision: 'reject' })).rejects.toMatchObject({
+    const answer = { ...question, why: 'the exchange says so' };
+    await live.decide({ ...answer, decision: 'release' });
+    expect(await live.decide({ ...answer, decision: 'release', by: 'Bob' })).toMatchObject({
+      decidedBy: 'Ann',
+    });
+    await expect(live.decide({ ...answer, decision: 'reject' })).rejects.toMatchObject({
       type: 'AlreadyDecided',
     });
     expect(await openEvents(live.house.sql, 'split.released')).toMatchObject([
@@ -115,8 +108,7 @@ describe('a reported split', () => {
   it('that a person rejected stays out', async () => {
     announce({ factor: 1, splits: [split(2)], second: [split(2)] });
     await live.night(S3);
-    const reject = { ...review, subject: 'split 2:1', decision: 'reject', why: 'a typing error' } as const;
-    await live.house.decisions.decideQuarantine(reject);
+    await live.decide({ ...question, decision: 'reject', why: 'a typing error' });
     expect(await live.night(S4)).toMatchObject({ reviewsOpen: 0 });
     expectCloses(await closesOf(S4), asTraded(1));
     expect(await openEvents(live.house.sql, 'split.released')).toEqual([]);
