@@ -74,6 +74,8 @@ export class Rig {
     ...WORKFLOW_WORKER_LIMITS,
   };
   readonly #replayed = new Set<string>();
+  /** Workflow id by run id of what this rig's client started: visibility lags behind it on a busy machine. */
+  readonly #started = new Map<string, string>();
   #current: WorkerActivities = {};
   #workers: { worker: Worker; run: Promise<void> }[] = [];
   #ml = true;
@@ -87,7 +89,26 @@ export class Rig {
     this.#connection = parts.connection;
     this.#native = parts.native;
     this.namespace = parts.namespace;
-    this.client = new Client({ connection: parts.connection, namespace: parts.namespace });
+    this.client = new Client({
+      connection: parts.connection,
+      namespace: parts.namespace,
+      interceptors: {
+        workflow: [
+          {
+            startWithDetails: async (input, next) => {
+              const output = await next(input);
+              this.#started.set(output.runId, input.options.workflowId);
+              return output;
+            },
+            signalWithStart: async (input, next) => {
+              const runId = await next(input);
+              this.#started.set(runId, input.options.workflowId);
+              return runId;
+            },
+          },
+        ],
+      },
+    });
   }
 
   /** `ml: false` leaves the queue `ml` to a worker of the test's own. */
@@ -210,16 +231,35 @@ export class Rig {
     }
   }
 
-  /** Every execution of this rig with its history, except the runs with these ids. */
+  /** Every execution of this rig with its history, except the runs with these ids: roots, then what they led to. */
   async histories(except: ReadonlySet<string> = new Set()): Promise<RecordedHistory[]> {
-    const found: Promise<RecordedHistory>[] = [];
-    for await (const { workflowId, runId, type } of this.client.workflow.list()) {
-      if (except.has(runId)) continue;
-      const fetched = this.client.workflow.getHandle(workflowId, runId).fetchHistory();
-      found.push(fetched.then((history) => ({ workflowId, runId, workflowType: type, history })));
-      if (found.length % HISTORIES_AT_ONCE === 0) await Promise.all(found);
+    const known = new Map(this.#started);
+    for await (const { workflowId, runId } of this.client.workflow.list()) known.set(runId, workflowId);
+    const found: RecordedHistory[] = [];
+    for (let wave = [...known]; wave.length > 0; ) {
+      const next: [string, string][] = [];
+      for (let from = 0; from < wave.length; from += HISTORIES_AT_ONCE) {
+        const part = wave.slice(from, from + HISTORIES_AT_ONCE).filter(([runId]) => !except.has(runId));
+        const read = await Promise.all(part.map((run) => this.#history(run)));
+        for (const run of read) {
+          found.push(run);
+          for (const [runId, workflowId] of runsStartedIn(run)) {
+            if (known.has(runId)) continue;
+            known.set(runId, workflowId);
+            next.push([runId, workflowId]);
+          }
+        }
+      }
+      wave = next;
     }
-    return Promise.all(found);
+    return found;
+  }
+
+  async #history([runId, workflowId]: [string, string]): Promise<RecordedHistory> {
+    const history = await this.client.workflow.getHandle(workflowId, runId).fetchHistory();
+    const workflowType =
+      history.events?.[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name ?? '';
+    return { workflowId, runId, workflowType, history };
   }
 
   /** Replays every new history; throws the first non-determinism. Returns how many there were. */
@@ -263,6 +303,16 @@ export class Rig {
       await this.#connection.close();
     }
   }
+}
+
+/** Run id and workflow id of each child and of the run this one continued as. */
+function runsStartedIn({ workflowId, history }: RecordedHistory): [string, string][] {
+  return (history.events ?? []).flatMap((event): [string, string][] => {
+    const child = event.childWorkflowExecutionStartedEventAttributes?.workflowExecution;
+    if (child?.runId && child.workflowId) return [[child.runId, child.workflowId]];
+    const next = event.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+    return next ? [[next, workflowId]] : [];
+  });
 }
 
 /** A rig for all tests of a file: started before them, histories replayed after them. */
