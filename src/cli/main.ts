@@ -18,6 +18,7 @@ import { reviewCommand } from './commands/review.ts';
 import { runTaskCommand } from './commands/run-task.ts';
 import { scheduleCommand } from './commands/schedule.ts';
 import { statusCommand } from './commands/status.ts';
+import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 
@@ -37,6 +38,7 @@ export async function main(argv: string[]): Promise<void> {
     .addCommand(explainCommand())
     .addCommand(configCommand())
     .addCommand(scheduleCommand())
+    .addCommand(tokenCommand())
     .addCommand(doctorCommand())
     .addCommand(backupCommand())
     .addCommand(restoreCommand());

@@ -19,7 +19,13 @@ export function roleUrl(input: { url: string; role: Role; password: string }): s
 }
 
 /** Rows a human act or a frozen configuration left: read and insert, for everyone. */
-const APPEND_ONLY = ['ops.audit', 'ops.configs', 'ops.config_applications'];
+const APPEND_ONLY = [
+  'ops.audit',
+  'ops.configs',
+  'ops.config_applications',
+  'ops.api_tokens',
+  'ops.api_token_revocations',
+];
 /** Shown to people once: a change is a new revision beside the old. */
 const NEVER_OVERWRITTEN = [
   'turbomode.predictions',
@@ -35,7 +41,7 @@ const PREDECESSORS = [
   'market.fundamental_revisions',
 ];
 /** What a person asks for through the API. */
-const REQUESTS = ['ops.run_requests', 'ops.audit'];
+const REQUESTS = ['ops.run_requests', 'ops.audit', 'ops.api_tokens', 'ops.api_token_revocations'];
 /** What retention may remove, and nothing else. */
 const RETAINED = [
   'turbomode.session_features',

@@ -69,6 +69,7 @@ export async function attachRuntime(dataDir: string | undefined): Promise<Runtim
       artifacts: state.artifactUrl === pathToFileURL(folder.artifacts).href,
     },
     ports,
+    api: state.api ?? null,
     dataDir: folder.root,
     logDir: folder.logs,
     owned: false,

@@ -20,6 +20,8 @@ export type DataFolder = {
   logs: string;
   temp: string;
   secrets: string;
+  /** The token of the first administrator, for whoever owns the folder. */
+  adminToken: string;
   /** An empty Temporal profile, which workers of the embedded server read instead of a person's own. */
   temporalProfile: string;
   version: string;
@@ -46,6 +48,7 @@ export function dataFolderAt(root: string): DataFolder {
     logs: join(root, 'logs'),
     temp: join(root, 'tmp'),
     secrets: join(root, 'secrets.json'),
+    adminToken: join(root, 'admin-token'),
     temporalProfile: join(root, 'temporal', 'profile.toml'),
     version: join(root, 'version.json'),
     ports: join(root, 'ports.json'),

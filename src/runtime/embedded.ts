@@ -31,7 +31,7 @@ import { Supervised, type SupervisedSpec, type SupervisorEvents } from './superv
 import { temporalSpec } from './temporal.ts';
 import { prepareTemporalUpgrade } from './temporal-upgrade.ts';
 import { withDatabase } from './with-database.ts';
-import { pythonWorkerSpec, typescriptWorkerSpec, type WorkerOptions } from './workers.ts';
+import { apiSpec, pythonWorkerSpec, typescriptWorkerSpec, type WorkerOptions } from './workers.ts';
 
 export type RuntimeOptions = {
   /** Data folder; default `.nightshift` in the project. */
@@ -44,6 +44,8 @@ export type RuntimeOptions = {
   abandonRuns?: boolean;
   /** Workers to start (default one each). */
   workers?: { typescript: number; ml: number };
+  /** Starts the HTTP API too. */
+  api?: boolean;
   /** More variables for the workers. */
   extraEnv?: Record<string, string>;
   sampleDataDir?: string;
@@ -70,6 +72,8 @@ export type Runtime = Addresses & {
   dataDir: string;
   logDir: string;
   ports: Ports;
+  /** Address of the HTTP API; null: it was not started. */
+  api: string | null;
   /** False: another process owns the instance, and `stop` only lets go of it. */
   owned: boolean;
   /** Processes that run now, by name: postgres, temporal, worker-1, ml-1. */
@@ -93,6 +97,7 @@ const stateSchema = z.object({
   /** host:port/database of each login. */
   databases: z.record(z.string(), z.string()).optional(),
   artifactUrl: z.string(),
+  api: z.string().nullable().optional(),
 });
 /** What a running instance says about itself; no secrets. */
 export type RuntimeState = z.infer<typeof stateSchema>;
@@ -177,13 +182,14 @@ class Instance {
       await this.startPostgres({ addresses, ports, secrets });
     } else {
       await this.startServers({ addresses, ports, secrets, found });
-      await this.startWorkers(addresses);
+      await this.startWorkers(addresses, ports);
       await writeVersion(folder);
-      await this.writeState(addresses);
+      await this.writeState(addresses, ports);
     }
     return {
       ...addresses,
       ports,
+      api: this.apiUrl(ports),
       dataDir: folder.root,
       logDir: folder.logs,
       owned: true,
@@ -246,7 +252,7 @@ class Instance {
     await this.startChild(spec, this.servers);
   }
 
-  private async startWorkers(addresses: Addresses): Promise<void> {
+  private async startWorkers(addresses: Addresses, ports: Ports): Promise<void> {
     const { typescript, ml } = this.options.workers ?? { typescript: 1, ml: 1 };
     const optionsFor = (name: string): WorkerOptions => ({
       name,
@@ -264,6 +270,9 @@ class Instance {
         this.startChild(typescriptWorkerSpec(optionsFor(name)), this.workers),
       ),
       ...names('ml', ml).map((name) => this.startChild(pythonWorkerSpec(optionsFor(name)), this.workers)),
+      ...(this.options.api === true
+        ? [this.startChild(apiSpec({ ...optionsFor('api'), port: ports.api }), this.workers)]
+        : []),
     ]);
   }
 
@@ -318,7 +327,11 @@ class Instance {
     return childEntries([...this.servers, ...this.workers]);
   }
 
-  private async writeState(addresses: Addresses): Promise<void> {
+  private apiUrl(ports: Ports): string | null {
+    return this.options.api === true ? `http://127.0.0.1:${ports.api}` : null;
+  }
+
+  private async writeState(addresses: Addresses, ports: Ports): Promise<void> {
     const { temporal, namespace, temporalUi, postgres, artifactUrl, urls } = addresses;
     const state: RuntimeState = {
       pid: process.pid,
@@ -330,6 +343,7 @@ class Instance {
       postgres,
       databases: databasesOf(urls),
       artifactUrl,
+      api: this.apiUrl(ports),
     };
     await writeFileWhole(this.folder.state, `${JSON.stringify(state, null, 2)}\n`);
   }

@@ -33,6 +33,10 @@ const schema = z.object({
   NIGHTSHIFT_CONFIG: optional,
   NIGHTSHIFT_PARENT_PID: optionalCount,
   NIGHTSHIFT_WORKER_NAME: optional,
+  /** Where the API listens: loopback and port 8710 unless said otherwise. */
+  NIGHTSHIFT_API_HOST: optional,
+  NIGHTSHIFT_API_PORT: optionalCount,
+  NIGHTSHIFT_API_REQUESTS_PER_MINUTE: optionalCount,
   NIGHTSHIFT_TEMPORAL_BIN: optional,
   NIGHTSHIFT_DB_URL_INGEST: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_PIPELINE: optionalUrl(POSTGRES),
@@ -102,6 +106,39 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
   };
   if (missing.length > 0) throw new Error(`environment: ${missing.join(', ')} missing`);
   return worker;
+}
+
+export type ApiProcessEnv = {
+  host: string;
+  port: number;
+  databaseUrls: { api: string; pipeline: string };
+  /** Our own server on loopback, or the cluster of the standard Temporal environment: both are in it. */
+  temporalNamespace: string;
+  configPath: string;
+  requestsPerMinute: number;
+  parentPid: number | null;
+};
+
+/** What the API process needs. Throws an Error that names every variable that is missing. */
+export function readApiEnv(source: NodeJS.ProcessEnv = process.env): ApiProcessEnv {
+  const env = readEnv(source);
+  const { NIGHTSHIFT_DB_URL_API: api, NIGHTSHIFT_DB_URL_PIPELINE: pipeline } = env;
+  if (api === undefined || pipeline === undefined) {
+    const missing = [
+      ...(api === undefined ? ['NIGHTSHIFT_DB_URL_API'] : []),
+      ...(pipeline === undefined ? ['NIGHTSHIFT_DB_URL_PIPELINE'] : []),
+    ];
+    throw new Error(`environment: ${missing.join(', ')} missing`);
+  }
+  return {
+    host: env.NIGHTSHIFT_API_HOST ?? '127.0.0.1',
+    port: env.NIGHTSHIFT_API_PORT ?? 8710,
+    databaseUrls: { api, pipeline },
+    temporalNamespace: env.TEMPORAL_NAMESPACE ?? 'default',
+    configPath: env.NIGHTSHIFT_CONFIG ?? join(projectRoot, 'config', 'scheduler_config.json'),
+    requestsPerMinute: env.NIGHTSHIFT_API_REQUESTS_PER_MINUTE ?? 6_000,
+    parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
+  };
 }
 
 /** Two containers of one service have the same settings: without a name of its own the host tells them apart. */

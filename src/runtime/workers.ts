@@ -1,9 +1,11 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { projectRoot, venvPython } from '../../scripts/lib/paths.mjs';
 import type { Addresses } from './addresses.ts';
 import type { DataFolder } from './data-folder.ts';
 import { archiveFolder } from './env.ts';
 import type { GuardedOptions } from './guardian.ts';
+import { isListening, requireFreePort } from './ports.ts';
 import type { SupervisedSpec } from './supervisor.ts';
 
 /** A worker finishes or hands back what it does within this time, then it is killed. */
@@ -97,6 +99,46 @@ export function pythonWorkerSpec(options: WorkerOptions): SupervisedSpec {
       stopSignal: 'SIGTERM',
       graceMs: STOP_GRACE_MS,
     }),
+  };
+}
+
+/** The HTTP API, on loopback. It has two logins: what it is asked for, and what follows the schedules. */
+export function apiSpec(options: WorkerOptions & { port: number }): SupervisedSpec {
+  const { port } = options;
+  const { NIGHTSHIFT_DB_URL_API, NIGHTSHIFT_DB_URL_PIPELINE, ...env } = workerEnv(options);
+  const others = Object.fromEntries(
+    Object.keys(env)
+      .filter((key) => key.startsWith('NIGHTSHIFT_DB_URL_'))
+      .map((key) => [key, undefined]),
+  );
+  return {
+    name: options.name,
+    onLine: options.onLine,
+    prepare: async () => {
+      await requireFreePort({ port, purpose: 'the API', waitMs: 5_000 });
+      return {
+        command: process.execPath,
+        args: ['--enable-source-maps', join(projectRoot, 'dist', 'api', 'main.js')],
+        env: {
+          ...env,
+          ...others,
+          NIGHTSHIFT_DB_URL_API,
+          NIGHTSHIFT_DB_URL_PIPELINE,
+          NIGHTSHIFT_API_HOST: '127.0.0.1',
+          NIGHTSHIFT_API_PORT: String(port),
+        },
+        cwd: projectRoot,
+        stopSignal: 'SIGTERM',
+        graceMs: STOP_GRACE_MS,
+      };
+    },
+    readyTimeoutMs: 60_000,
+    ready: async (signal) => {
+      while (!(await isListening(port))) {
+        signal.throwIfAborted();
+        await sleep(25);
+      }
+    },
   };
 }
 

@@ -18,6 +18,13 @@ import { signalManualRun } from './verbs.ts';
 /** A manual run that cannot be asked for: a need is not met, or its key names another run. */
 export class RunRefusedError extends Error {
   override name = 'RunRefusedError';
+  /** Tasks that it needs and that did not succeed; empty: its id is another run's. */
+  readonly missing: readonly Task[];
+
+  constructor(message: string, missing: readonly Task[] = []) {
+    super(message);
+    this.missing = missing;
+  }
 }
 
 /** Id of a run that may be asked for again under the same key: the same id each time, in the form of a UUID. */
@@ -81,6 +88,7 @@ async function requireNeeds(sql: Sql, request: NewRunRequest): Promise<void> {
   if (missing.length === 0) return;
   throw new RunRefusedError(
     `${missing.join(' and ')} did not succeed for ${sessionDate} (${universe}); --force runs it anyway`,
+    missing,
   );
 }
 

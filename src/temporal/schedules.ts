@@ -15,7 +15,13 @@ import {
   effectiveConfig,
   type TaskSettings,
 } from '../contracts/schemas/config.ts';
-import { NIGHT_TASKS, SCHEDULE_IDS, TASK_QUEUES, type Task } from '../contracts/wire/names.ts';
+import {
+  NIGHT_TASKS,
+  SCHEDULE_IDS,
+  type ScheduleId,
+  TASK_QUEUES,
+  type Task,
+} from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
 import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
 import { nightHasWork } from '../domain/night-work.ts';
@@ -169,10 +175,10 @@ function startAction(definition: Definition): temporal.api.schedule.v1.ISchedule
 
 type Described = temporal.api.workflowservice.v1.IDescribeScheduleResponse;
 
-async function describe(client: Client, scheduleId: string): Promise<Described | null> {
+async function describe(client: Client, scheduleId: string, callMs = CALL_MS): Promise<Described | null> {
   try {
     return (
-      await client.withDeadline(Date.now() + CALL_MS, () => client.schedule.getHandle(scheduleId).describe())
+      await client.withDeadline(Date.now() + callMs, () => client.schedule.getHandle(scheduleId).describe())
     ).raw;
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return null;
@@ -269,18 +275,18 @@ async function arrived(client: Client, scheduleId: string, wanted: Schedule): Pr
 }
 
 export type ScheduleSummary = {
-  scheduleId: string;
+  scheduleId: ScheduleId;
   paused: boolean;
   note: string | null;
   /** Next instants, UTC, at most ten. */
   nextTimes: string[];
 };
 
-/** Our schedules as the server has them; those that do not exist are left out. */
-export async function describeSchedules(client: Client): Promise<ScheduleSummary[]> {
+/** Our schedules as the server has them; those that do not exist are left out. Each call has `callMs` (15 s). */
+export async function describeSchedules(client: Client, callMs = CALL_MS): Promise<ScheduleSummary[]> {
   const summaries: ScheduleSummary[] = [];
   for (const scheduleId of Object.values(SCHEDULE_IDS)) {
-    const found = await describe(client, scheduleId);
+    const found = await describe(client, scheduleId, callMs);
     if (found === null) continue;
     const state = found.schedule?.state;
     summaries.push({

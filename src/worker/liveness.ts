@@ -34,17 +34,3 @@ export function beatWhileAlive(options: {
   const timer = setInterval(write, BEAT_MS);
   return () => clearInterval(timer);
 }
-
-/** Calls back once when the parent process is gone; a worker must not outlive the runtime that started it. */
-export function whenParentDies(parentPid: number | null, onDeath: () => void): () => void {
-  if (parentPid === null) return () => undefined;
-  const timer = setInterval(() => {
-    try {
-      process.kill(parentPid, 0);
-    } catch {
-      clearInterval(timer);
-      onDeath();
-    }
-  }, 500);
-  return () => clearInterval(timer);
-}

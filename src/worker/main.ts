@@ -7,13 +7,14 @@ import { type Logger, NativeConnection, Runtime, Worker, type WorkerOptions } fr
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { TASK_QUEUES } from '../contracts/wire/names.ts';
 import { readWorkerEnv, type WorkerEnv } from '../runtime/env.ts';
+import { whenParentDies } from '../runtime/parent.ts';
 import { registerSearchAttributes } from '../temporal/search-attributes.ts';
 import { connectClient } from '../temporal/connection.ts';
 import { logActivities } from './activity-log.ts';
 import { composeActivities } from './compose.ts';
 import { createJsonLogger } from './json-log.ts';
 import { WORKFLOW_WORKER_LIMITS } from './limits.ts';
-import { beatWhileAlive, whenParentDies } from './liveness.ts';
+import { beatWhileAlive } from './liveness.ts';
 import { openOwnLogFiles } from './own-log-files.ts';
 
 const CONNECT_LIMIT_MS = 120_000;

@@ -7,6 +7,7 @@ import { openReconciler, readMissedNights, type ReconcilerHouse } from '../../re
 import { DEFAULT_CONFIG, ensureSchedules, minFreeBytesOf, readConfig, temporalTarget } from '../app.ts';
 import { addressLines } from '../addresses.ts';
 import { untilInterrupted } from '../interrupt.ts';
+import { ensureAdminToken } from '../first-token.ts';
 import { createNotes } from '../notes.ts';
 
 type UpOptions = {
@@ -14,6 +15,7 @@ type UpOptions = {
   config?: string;
   mlWorkers: number;
   workers: boolean;
+  api: boolean;
   abandonRuns?: boolean;
 };
 
@@ -28,6 +30,7 @@ export function upCommand(): Command {
     .option('--config <file>', 'configuration to start with (default config/scheduler_config.json)')
     .option('--ml-workers <count>', 'number of Python workers', parseCount, 1)
     .option('--no-workers', 'servers only')
+    .option('--no-api', 'without the HTTP API')
     .option('--abandon-runs', 'give up open runs that an upgrade of Temporal would lose')
     .action(async (options: UpOptions) => {
       const config = options.config === undefined ? {} : { configPath: resolve(options.config) };
@@ -43,6 +46,7 @@ export function upCommand(): Command {
         command: 'up',
         minFreeBytes: minFreeBytesOf(file),
         abandonRuns: options.abandonRuns ?? false,
+        api: options.api,
         workers: options.workers ? { typescript: 1, ml: options.mlWorkers } : { typescript: 0, ml: 0 },
         onNote: note,
         onLog: (record) => {
@@ -56,6 +60,7 @@ export function upCommand(): Command {
         if (!runtime.owned && options.config !== undefined)
           console.error(`--config without effect: use \`nightshift config apply ${options.config}\`.`);
         for (const line of addressLines(runtime)) console.log(line);
+        for (const line of await ensureAdminToken(runtime)) console.log(line);
         const house: ReconcilerHouse = {
           pipelineUrl: runtime.urls.pipeline,
           temporal: temporalTarget(runtime),

@@ -56,6 +56,7 @@ export const TRIGGERS = ['schedule', 'manual', 'cli', 'watchdog'] as const;
 export type Trigger = (typeof TRIGGERS)[number];
 
 export const SCHEDULE_IDS = { nightly: 'nightly', weekly: 'weekly-maintenance' } as const;
+export type ScheduleId = (typeof SCHEDULE_IDS)[keyof typeof SCHEDULE_IDS];
 export const JOB_QUEUE_WORKFLOW_ID = 'jobQueue';
 
 /** Workflow id of a night that was started by hand; scheduled ones get the server's `nightly-<instant>`. */

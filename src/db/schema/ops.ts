@@ -105,6 +105,7 @@ export const taskRuns = ops.table(
   (t) => [
     index('task_runs_night').on(t.nightWorkflowId, t.nightRunId),
     index('task_runs_session').on(t.sessionDate, t.universe, t.task),
+    index('task_runs_last').on(t.task, t.startedAt),
     index('task_runs_open')
       .on(t.state)
       .where(sql`${t.state} in ('pending', 'waiting', 'running', 'awaiting_review')`),
@@ -217,6 +218,29 @@ export const audit = ops.table('audit', {
   details: jsonb('details').notNull().default({}),
   /** The database role that wrote it. */
   role: text('role').notNull().default(sql`current_user`),
+});
+
+/** Who may use the HTTP API. The secret is not stored, only its SHA-256. */
+export const apiTokens = ops.table(
+  'api_tokens',
+  {
+    tokenId: text('token_id').primaryKey(),
+    /** Who uses it: the actor of what is done with it. */
+    name: text('name').notNull(),
+    role: text('role').notNull(),
+    secretHash: hashColumn('secret_hash').notNull(),
+    createdBy: text('created_by').notNull(),
+    recordedAt: recordedAt(),
+  },
+  (t) => [check('api_tokens_role', sql`${t.role} in ('viewer', 'operator', 'admin')`)],
+);
+
+/** Tokens that count no more. A row of its own, so that neither table is ever updated. */
+export const apiTokenRevocations = ops.table('api_token_revocations', {
+  tokenId: text('token_id').primaryKey(),
+  revokedBy: text('revoked_by').notNull(),
+  why: text('why').notNull(),
+  recordedAt: recordedAt(),
 });
 
 /** Facts another part must act on, such as a revised bar. */

@@ -1,0 +1,98 @@
+import { bodyLimit } from 'hono/body-limit';
+import { createMiddleware } from 'hono/factory';
+import { HTTPException } from 'hono/http-exception';
+import { requestId } from 'hono/request-id';
+import { secureHeaders } from 'hono/secure-headers';
+import { requireToken, TokenReader } from './auth.ts';
+import type { ApiDeps, ApiEnv, ApiLog } from './deps.ts';
+import { addressOf, limitRequests } from './limits.ts';
+import { Problem, problemDetails, problemOf } from './problems.ts';
+import { newRouter } from './router.ts';
+import { limitTime } from './time-limit.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { healthRoutes, readinessRoutes } from './routes/health.ts';
+import { nightRoutes } from './routes/nights.ts';
+import { runRoutes } from './routes/runs.ts';
+import { scheduleRoutes } from './routes/schedules.ts';
+import { schedulerRoutes } from './routes/scheduler.ts';
+
+const MAX_BODY_BYTES = 64 * 1024;
+
+/**
+ * The HTTP API: `/healthz` for everybody, the rest for tokens. Every error is answered as RFC 9457 problem details
+ * with the request's id; what failed inside is in the log, not in the answer.
+ */
+export function createApi(deps: ApiDeps) {
+  const { log, limits } = deps;
+  const attempts = limitRequests(limits.anonymousPerMinute, addressOf);
+  const base = newRouter();
+  base.use(requestId(), logRequests(log), limitTime());
+  base.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'self'"], baseUri: ["'none'"], frameAncestors: ["'none'"] },
+      // Loopback has no TLS; whoever puts a proxy in front sets it there.
+      strictTransportSecurity: false,
+    }),
+  );
+  base.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: refuseLarge }));
+  base.onError((error, c) => {
+    const problem = problemOf(error instanceof HTTPException ? refusalOf(error) : error);
+    const requestId = c.get('requestId');
+    if (problem.status === 500)
+      log('ERROR', 'request failed', { requestId, error: error.stack ?? error.message });
+    const details = problemDetails(problem, { instance: c.req.path, requestId });
+    const headers = { ...problem.headers, 'content-type': 'application/problem+json' };
+    return c.body(JSON.stringify(details), problem.status, headers);
+  });
+  base.notFound((c) => {
+    throw new Problem(
+      'not-found',
+      `${c.req.method} ${c.req.path} is no part of this API; /openapi.json lists what is`,
+    );
+  });
+  base.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });
+  base.use('/healthz', attempts);
+  const open = base.route('/', healthRoutes());
+  open.use(requireToken(new TokenReader(deps.sql), attempts));
+  open.use(limitRequests(limits.tokenPerMinute, (c) => c.get('caller').tokenId));
+  const api = open
+    .route('/', readinessRoutes(deps))
+    .route('/', schedulerRoutes(deps))
+    .route('/', nightRoutes(deps))
+    .route('/', runRoutes(deps))
+    .route('/', scheduleRoutes(deps))
+    .route('/', auditRoutes(deps));
+  return api.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: { title: 'Nightshift', version: '1', description: "A quant desk's night: see it and steer it." },
+    security: [{ token: [] }],
+  });
+}
+
+/** What a typed client of this API is made from: `hc<Api>(url)`. */
+export type Api = ReturnType<typeof createApi>;
+
+function refuseLarge(): never {
+  throw new Problem('body-too-large', `a body has at most ${MAX_BODY_BYTES / 1024} KiB`);
+}
+
+/** Refusals of the framework itself: a body that is no JSON, say. */
+function refusalOf(error: HTTPException): Problem | HTTPException {
+  return error.status === 400
+    ? new Problem('invalid-input', error.message === '' ? 'the body cannot be read' : error.message)
+    : error;
+}
+
+/** A line per request: who, what, how it ended, how long it took. Queries and bodies stay out of it. */
+function logRequests(log: ApiLog) {
+  return createMiddleware<ApiEnv>(async (c, next) => {
+    const startedMs = performance.now();
+    await next();
+    const { status } = c.res;
+    log(status >= 500 ? 'WARNING' : 'INFO', `${c.req.method} ${c.req.path} ${status}`, {
+      requestId: c.get('requestId'),
+      caller: c.get('caller')?.name,
+      ms: Math.round(performance.now() - startedMs),
+    });
+  });
+}

@@ -1,0 +1,22 @@
+/**
+ * Answers from the last `maxAgeMs`, asked for once however many want them at the same moment. A failure is not kept:
+ * whoever waits for it gets it, and the next one asks again.
+ */
+export function cached<Value>(maxAgeMs: number, read: () => Promise<Value>): () => Promise<Value> {
+  let answer: { value: Promise<Value>; untilMs: number } | undefined;
+  return () => {
+    if (answer !== undefined && answer.untilMs > Date.now()) return answer.value;
+    const value = read();
+    const mine = { value, untilMs: Number.POSITIVE_INFINITY };
+    answer = mine;
+    value.then(
+      () => {
+        mine.untilMs = Date.now() + maxAgeMs;
+      },
+      () => {
+        if (answer === mine) answer = undefined;
+      },
+    );
+    return value;
+  };
+}

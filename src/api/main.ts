@@ -1,0 +1,54 @@
+import { serve } from '@hono/node-server';
+import { createDatabase } from '../db/client.ts';
+import { readApiEnv } from '../runtime/env.ts';
+import { whenParentDies } from '../runtime/parent.ts';
+import { connectClient } from '../temporal/connection.ts';
+import { createApi } from './app.ts';
+import type { ApiLog } from './deps.ts';
+
+/** How long requests that run may go on after SIGTERM. */
+const GRACE_MS = 10_000;
+const ANONYMOUS_PER_MINUTE = 300;
+
+/** JSON lines (UTC) on standard output: whoever started this process decides where they go. */
+const log: ApiLog = (level, msg, fields = {}) => {
+  const line = { ts: new Date().toISOString(), level, logger: 'nightshift.api', msg, ...fields };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+};
+
+/** Composition root of the API process: it starts also while Postgres or Temporal are down. */
+async function main(): Promise<void> {
+  const env = readApiEnv();
+  const database = createDatabase(env.databaseUrls.api, { max: 10, applicationName: 'nightshift-api' });
+  const pipeline = createDatabase(env.databaseUrls.pipeline, { max: 2, applicationName: 'nightshift-api' });
+  const temporal = connectClient();
+  const api = createApi({
+    sql: database.sql,
+    pipelineSql: pipeline.sql,
+    client: temporal.client,
+    log,
+    configPath: env.configPath,
+    limits: { tokenPerMinute: env.requestsPerMinute, anonymousPerMinute: ANONYMOUS_PER_MINUTE },
+  });
+  const { host: hostname, port } = env;
+  const server = serve({ fetch: api.fetch, hostname, port }, ({ address, port }) =>
+    log('INFO', `the API listens on http://${address}:${port}`),
+  );
+  const stopWatching = whenParentDies(env.parentPid, () => {
+    log('ERROR', 'the process that started the API is gone');
+    process.exit(1);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  stopWatching();
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, GRACE_MS).unref();
+    server.close(() => resolve());
+  });
+  await temporal.close();
+  await Promise.all([database.close(), pipeline.close()]);
+}
+
+await main();

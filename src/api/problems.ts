@@ -1,0 +1,112 @@
+import { isGrpcServiceError } from '@temporalio/client';
+import { z } from '@hono/zod-openapi';
+import { isTransientDatabaseError } from '../db/errors.ts';
+
+/** Kinds of problems with their status and title. Their names are stable: clients branch on them. */
+const PROBLEMS = {
+  'invalid-input': { status: 400, title: 'The request is not right' },
+  unauthorized: { status: 401, title: 'A token is needed' },
+  forbidden: { status: 403, title: 'This token may not do that' },
+  'not-found': { status: 404, title: 'There is no such thing' },
+  conflict: { status: 409, title: 'It is otherwise by now' },
+  'dependency-not-met': { status: 409, title: 'A task it needs did not succeed' },
+  'body-too-large': { status: 413, title: 'The body is too large' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
+  'internal-error': { status: 500, title: 'Our mistake' },
+  'database-down': { status: 503, title: 'Postgres does not answer' },
+  'temporal-down': { status: 503, title: 'Temporal does not answer' },
+  'timed-out': { status: 503, title: 'Something behind the API is silent' },
+  'not-configured': { status: 503, title: 'No configuration is applied yet' },
+} as const;
+export type ProblemKind = keyof typeof PROBLEMS;
+export type ProblemStatus = (typeof PROBLEMS)[ProblemKind]['status'];
+
+export const problemSchema = z
+  .object({
+    type: z.string().openapi({ example: 'urn:nightshift:problem:dependency-not-met' }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().openapi({ description: 'What happened, in words' }),
+    instance: z.string().openapi({ description: 'Path that was asked' }),
+    requestId: z.string(),
+    errors: z
+      .array(z.object({ field: z.string(), message: z.string() }))
+      .optional()
+      .openapi({ description: 'What is wrong with which field' }),
+  })
+  .openapi('Problem', { description: 'RFC 9457 problem details' });
+export type ProblemDetails = z.infer<typeof problemSchema>;
+
+/** Thrown by handlers; answered as problem details. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly kind: ProblemKind;
+  readonly errors: { field: string; message: string }[] | undefined;
+  /** More headers of the answer. */
+  readonly headers: Record<string, string>;
+
+  constructor(
+    kind: ProblemKind,
+    detail: string,
+    options: {
+      errors?: { field: string; message: string }[];
+      headers?: Record<string, string>;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.kind = kind;
+    this.errors = options.errors;
+    this.headers = options.headers ?? {};
+  }
+
+  get status(): ProblemStatus {
+    return PROBLEMS[this.kind].status;
+  }
+}
+
+/** The body of a problem's answer. */
+export function problemDetails(
+  problem: Problem,
+  where: { instance: string; requestId: string },
+): ProblemDetails {
+  const { status, title } = PROBLEMS[problem.kind];
+  return {
+    type: `urn:nightshift:problem:${problem.kind}`,
+    title,
+    status,
+    detail: problem.message,
+    ...where,
+    ...(problem.errors !== undefined && { errors: problem.errors }),
+  };
+}
+
+/** UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED: of a call with a deadline either may come first. */
+const TEMPORAL_GONE: readonly number[] = [14, 4, 1];
+
+/** What an error means for who asked. Anything unknown is our mistake, without its words. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  const headers = { 'retry-after': '5' };
+  if (isTransientDatabaseError(error))
+    return new Problem('database-down', 'Postgres does not answer; try again in a moment', {
+      headers,
+      cause: error,
+    });
+  if (isTemporalGone(error))
+    return new Problem('temporal-down', 'the Temporal server does not answer; try again in a moment', {
+      headers,
+      cause: error,
+    });
+  return new Problem('internal-error', 'an unexpected error; the log has it under this request id', {
+    cause: error,
+  });
+}
+
+function isTemporalGone(error: unknown): boolean {
+  if (isGrpcServiceError(error)) {
+    const code: number = error.code;
+    return TEMPORAL_GONE.includes(code);
+  }
+  return error instanceof Error && error.cause !== undefined && isTemporalGone(error.cause);
+}

@@ -1,0 +1,96 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { TASK_QUEUES } from '../../contracts/wire/names.ts';
+import type { ApiDeps } from '../deps.ts';
+import { newRouter } from '../router.ts';
+import { problems } from './schemas.ts';
+
+const CALL_MS = 3_000;
+/** Pollers that asked within this time are there: a long poll lasts a minute. */
+const POLLER_FRESH_MS = 90_000;
+/** `temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY`: every worker of ours polls for activities. */
+const ACTIVITY = 2;
+
+const healthSchema = z.object({ status: z.literal('ok') }).openapi('Health');
+const checkSchema = z.object({ part: z.string(), ok: z.boolean(), detail: z.string() });
+const readySchema = z.object({ ready: z.boolean(), checks: z.array(checkSchema) }).openapi('Readiness');
+type Check = z.infer<typeof checkSchema>;
+
+const healthRoute = createRoute({
+  method: 'get',
+  path: '/healthz',
+  tags: ['Health'],
+  summary: 'The process answers; needs no token',
+  security: [],
+  responses: { 200: { description: 'It does', content: { 'application/json': { schema: healthSchema } } } },
+});
+
+const readyRoute = createRoute({
+  method: 'get',
+  path: '/readyz',
+  tags: ['Health'],
+  summary: 'Postgres, Temporal and workers on each queue are there',
+  responses: {
+    200: { description: 'All are', content: { 'application/json': { schema: readySchema } } },
+    503: { description: 'Some are not', content: { 'application/json': { schema: readySchema } } },
+    ...problems(401, 429),
+  },
+});
+
+/** `/healthz`, which anybody may ask. */
+export function healthRoutes() {
+  return newRouter().openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200));
+}
+
+/** `/readyz`: what is missing, part by part. */
+export function readinessRoutes(deps: ApiDeps) {
+  return newRouter().openapi(readyRoute, async (c) => {
+    const checks = await Promise.all([
+      check('postgres', () => checkPostgres(deps)),
+      check('temporal', () => checkTemporal(deps)),
+      ...Object.values(TASK_QUEUES).map((queue) =>
+        check(`workers on ${queue}`, () => checkWorkers(deps, queue)),
+      ),
+    ]);
+    const ready = checks.every(({ ok }) => ok);
+    return ready ? c.json({ ready, checks }, 200) : c.json({ ready, checks }, 503);
+  });
+}
+
+async function check(part: string, look: () => Promise<string>): Promise<Check> {
+  const limit = new Promise<never>((_resolve, reject) => {
+    setTimeout(() => reject(new Error(`no answer within ${CALL_MS / 1000} s`)), CALL_MS).unref();
+  });
+  try {
+    return { part, ok: true, detail: await Promise.race([look(), limit]) };
+  } catch (error) {
+    return { part, ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function checkPostgres({ sql }: ApiDeps): Promise<string> {
+  const [row] = await sql<{ version: string }[]>`select current_setting('server_version') as version`;
+  return `Postgres ${row?.version ?? ''}`;
+}
+
+async function checkTemporal({ client }: ApiDeps): Promise<string> {
+  const { serverVersion } = await client.withDeadline(Date.now() + CALL_MS, () =>
+    client.workflowService.getSystemInfo({}),
+  );
+  return `Temporal ${serverVersion}`;
+}
+
+async function checkWorkers({ client }: ApiDeps, queue: string): Promise<string> {
+  const { namespace } = client.options;
+  const { pollers } = await client.withDeadline(Date.now() + CALL_MS, () =>
+    client.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: queue },
+      taskQueueType: ACTIVITY,
+    }),
+  );
+  const fresh = (pollers ?? []).filter(
+    ({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000 < POLLER_FRESH_MS,
+  );
+  if (fresh.length === 0) throw new Error('no worker asks for work');
+  return fresh.map(({ identity }) => identity).join(', ');
+}

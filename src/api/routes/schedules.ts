@@ -1,0 +1,101 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { SCHEDULE_IDS } from '../../contracts/wire/names.ts';
+import {
+  describeSchedules,
+  type ScheduleSummary,
+  setSchedulePaused,
+  triggerSchedule,
+} from '../../temporal/schedules.ts';
+import { insertAudit } from '../../db/queries/requests.ts';
+import { requireRole } from '../auth.ts';
+import type { ApiDeps } from '../deps.ts';
+import { Problem } from '../problems.ts';
+import { newRouter } from '../router.ts';
+import { problems } from './schemas.ts';
+
+const CALL_MS = 4_000;
+
+const scheduleSchema = z
+  .object({
+    scheduleId: z.enum(Object.values(SCHEDULE_IDS)),
+    paused: z.boolean(),
+    note: z.string().nullable(),
+    nextTimes: z.array(z.string()).openapi({ description: 'The next starts, UTC, at most ten' }),
+  })
+  .openapi('Schedule');
+const params = z.object({ scheduleId: z.enum(Object.values(SCHEDULE_IDS)) });
+const whyBody = {
+  content: { 'application/json': { schema: z.object({ why: z.string().trim().min(1).max(500) }) } },
+  required: true,
+};
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/schedules',
+  tags: ['Schedules'],
+  summary: 'The schedules, whether they are paused, when they start next',
+  responses: {
+    200: {
+      description: 'All there are',
+      content: { 'application/json': { schema: z.object({ items: z.array(scheduleSchema) }) } },
+    },
+    ...problems(401, 429, 503),
+  },
+});
+
+function actRoute(verb: 'pause' | 'unpause' | 'trigger', summary: string) {
+  return createRoute({
+    method: 'post',
+    path: `/api/v1/schedules/{scheduleId}/${verb}`,
+    tags: ['Schedules'],
+    summary,
+    middleware: [requireRole('operator')] as const,
+    request: { params, body: whyBody },
+    responses: {
+      200: { description: 'As it is now', content: { 'application/json': { schema: scheduleSchema } } },
+      ...problems(400, 401, 403, 404, 429, 503),
+    },
+  });
+}
+
+const pauseRoute = actRoute('pause', 'Start nothing until it is unpaused; what runs goes on');
+const unpauseRoute = actRoute('unpause', 'Start at the next time again');
+const triggerRoute = actRoute('trigger', 'Start it now, unless its last start still runs');
+
+/** The schedules as the Temporal server has them. */
+export function scheduleRoutes(deps: ApiDeps) {
+  const { client, pipelineSql } = deps;
+  const setPaused = async (scheduleId: string, paused: boolean, by: string, why: string) => {
+    await findSchedule(deps, scheduleId);
+    await setSchedulePaused({ client, sql: pipelineSql, scheduleId, paused, by, why });
+    return await findSchedule(deps, scheduleId);
+  };
+  return newRouter()
+    .openapi(listRoute, async (c) => c.json({ items: await describeSchedules(client, CALL_MS) }, 200))
+    .openapi(pauseRoute, async (c) => {
+      const { scheduleId } = c.req.valid('param');
+      return c.json(await setPaused(scheduleId, true, c.get('caller').name, c.req.valid('json').why), 200);
+    })
+    .openapi(unpauseRoute, async (c) => {
+      const { scheduleId } = c.req.valid('param');
+      return c.json(await setPaused(scheduleId, false, c.get('caller').name, c.req.valid('json').why), 200);
+    })
+    .openapi(triggerRoute, async (c) => {
+      const { scheduleId } = c.req.valid('param');
+      const { name: actor } = c.get('caller');
+      const { why } = c.req.valid('json');
+      await findSchedule(deps, scheduleId);
+      await insertAudit(deps.sql, { actor, action: 'schedule.trigger', subject: scheduleId, why });
+      await triggerSchedule(client, scheduleId);
+      return c.json(await findSchedule(deps, scheduleId), 200);
+    });
+}
+
+async function findSchedule({ client }: ApiDeps, scheduleId: string): Promise<ScheduleSummary> {
+  const found = (await describeSchedules(client, CALL_MS)).find((one) => one.scheduleId === scheduleId);
+  if (found !== undefined) return found;
+  throw new Problem(
+    'not-found',
+    `${scheduleId} is not there: none of its tasks can run, or nothing has been started yet`,
+  );
+}

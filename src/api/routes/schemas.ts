@@ -1,0 +1,32 @@
+import { z } from '@hono/zod-openapi';
+import { problemSchema } from '../problems.ts';
+
+/** `YYYY-MM-DD` that is a day of the calendar. */
+export const dateSchema = z.iso.date().openapi({ example: '2018-02-07' });
+
+/** Name of a universe as the configuration has it. */
+export const universeSchema = z
+  .string()
+  .regex(/^[\w.-]{1,64}$/)
+  .openapi({ example: 'sample' });
+
+const PROBLEM = { 'application/problem+json': { schema: problemSchema } };
+const DESCRIPTIONS = {
+  400: 'A field is wrong',
+  401: 'No token, or one that does not count',
+  403: 'The token may not do that',
+  404: 'There is no such thing',
+  409: 'Not now: what it needs is not there, or it is otherwise by now',
+  429: 'Too many requests',
+  503: 'Something is down; `detail` says what',
+} as const;
+
+/** The problems a route may answer with, as OpenAPI responses. */
+export function problems<Status extends keyof typeof DESCRIPTIONS>(...statuses: Status[]) {
+  const responses = statuses.map((status) => [status, problemResponse(status)] as const);
+  return Object.fromEntries(responses) as Record<Status, ReturnType<typeof problemResponse>>;
+}
+
+function problemResponse(status: keyof typeof DESCRIPTIONS) {
+  return { description: DESCRIPTIONS[status], content: PROBLEM };
+}

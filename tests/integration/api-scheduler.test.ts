@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+
+import { TASK_PATHS } from '../../src/api/routes/scheduler.ts';
+import { TASKS } from '../../src/contracts/wire/names.ts';
+import { listAudit } from '../../src/db/queries/requests.ts';
+import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { useApi } from './api-house.ts';
+import { S } from './queue-house.ts';
+
+const api = useApi();
+
+const EASTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d-0[45]:00$/;
+
+describe('the documents’ endpoints', () => {
+  it('status has their fields, before anything has run and after', async () => {
+    const rig = api.desk.prepare({
+      runIngestion: async () => ({ totalSymbols: 8, failed: 0, flagsByKind: { oneDayReversal: 2 } }),
+    } as never);
+    const { text: token } = await api.token('operator');
+    const status = () => api.ask('GET', '/scheduler/status', { token });
+    const names = (await status()).body as { jobs: { id: string; name: string; next_run: null }[] };
+    expect(names).toMatchObject({
+      running: false,
+      version: '1.0',
+      last_runs: {},
+      last_results: {},
+      errors: {},
+    });
+    expect(names.jobs.map(({ id, next_run }) => [id, next_run])).toEqual(
+      TASKS.map((_, index) => [`task_${index + 1}`, null]),
+    );
+    expect(names.jobs[0]?.name).toBe('Master Market Data Ingestion');
+
+    expect((await api.ask('POST', '/scheduler/start', { token })).body).toMatchObject({
+      success: true,
+      message: 'Unified scheduler started',
+    });
+    await api.desk.manual(rig, { ...(await import('./queue-house.ts')).request({}), sessionDate: S });
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const after = (await status()).body as {
+      running: boolean;
+      jobs: { next_run: string | null }[];
+      last_runs: Record<string, string>;
+      last_results: Record<string, { status: string }>;
+    };
+    expect(after.running).toBe(true);
+    for (const { next_run } of after.jobs) expect(next_run).toMatch(EASTERN);
+    expect(Object.keys(after.last_runs)).toEqual(['1']);
+    expect(after.last_runs['1']).toMatch(EASTERN);
+    expect(after.last_results['1']?.status).toBe('success');
+  });
+
+  it('stop pauses and start unpauses the schedules, with who and why', async () => {
+    api.desk.prepare();
+    const { text: token } = await api.token('operator');
+    await api.ask('POST', '/scheduler/start', { token });
+    const stopped = await api.ask('POST', '/scheduler/stop', { token, body: { why: 'a holiday' } });
+    expect(stopped).toMatchObject({
+      status: 200,
+      body: {
+        success: true,
+        message: 'Unified scheduler stopped',
+        changes: ['nightly: paused', 'weekly-maintenance: paused'],
+      },
+    });
+    const described = await api.desk.rig.client.schedule.getHandle('nightly').describe();
+    expect(described.state).toMatchObject({ paused: true, note: 'paused by the operator: a holiday' });
+    // Paused elsewhere counts the same.
+    expect((await api.ask('POST', '/scheduler/stop', { token })).body).toMatchObject({
+      success: true,
+      changes: [],
+    });
+    expect((await api.ask('POST', '/scheduler/start', { token })).body).toMatchObject({
+      changes: ['nightly: unpaused', 'weekly-maintenance: unpaused'],
+    });
+    const audit = await listAudit(api.desk.house.api.sql, { subject: 'nightly' });
+    expect(audit.map(({ actor, action, why }) => [actor, action, why])).toContainEqual([
+      'the operator',
+      'schedule.pause',
+      'a holiday',
+    ]);
+  });
+
+  it('run_* and run_task queue a task: 202 with where to look, or its result when it is waited for', async () => {
+    api.desk.prepare();
+    const { text: token } = await api.token('operator');
+    const queued = await api.ask('POST', `/scheduler/run_ingestion?sessionDate=${S}`, { token });
+    const { run_id: runId } = queued.body as { run_id: string };
+    expect(queued).toMatchObject({
+      status: 202,
+      body: { success: true, task_id: 1, run_id: runId, status_url: `/api/v1/runs/${runId}` },
+    });
+    expect(queued.headers.get('location')).toBe(`/api/v1/runs/${runId}`);
+    const done = await api.ask('POST', `/scheduler/run_task/1?sessionDate=${S}&wait=60`, { token });
+    expect(done).toMatchObject({ status: 200, body: { success: true, task_id: 1 } });
+    const run = await api.ask('GET', `/api/v1/runs/${runId}`, { token });
+    expect(run).toMatchObject({
+      status: 200,
+      body: {
+        runId,
+        task: 'ingestion',
+        state: 'succeeded',
+        requestedBy: 'the operator',
+        attempts: [{ attempt: 1 }],
+      },
+    });
+    expect(await listTaskRuns(api.desk.house.api.sql)).toHaveLength(2);
+  });
+
+  it('each of the six has its own path', async () => {
+    api.desk.prepare();
+    const { text: token } = await api.token('operator');
+    for (const [index, path] of TASK_PATHS.entries()) {
+      const answer = await api.ask('POST', `/scheduler/${path}?sessionDate=${S}&force=true`, { token });
+      expect(answer).toMatchObject({ status: 202, body: { task_id: index + 1 } });
+    }
+  });
+
+  it('the same Idempotency-Key of a token is the same run; another run under it is a conflict', async () => {
+    api.desk.prepare();
+    const { text: token } = await api.token('operator');
+    const headers = { 'Idempotency-Key': 'tonight' };
+    const ask = (path: string, as = token) => api.ask('POST', path, { token: as, headers });
+    const first = await ask(`/scheduler/run_ingestion?sessionDate=${S}&wait=60`);
+    const again = await ask(`/scheduler/run_ingestion?sessionDate=${S}&wait=60`);
+    expect(again.body).toEqual(first.body);
+    expect(await listTaskRuns(api.desk.house.api.sql)).toHaveLength(1);
+    expect(await ask(`/scheduler/run_weekly_maintenance?sessionDate=${S}`)).toMatchObject({
+      status: 409,
+      body: { type: 'urn:nightshift:problem:conflict' },
+    });
+    const { text: other } = await api.token('operator');
+    await ask(`/scheduler/run_ingestion?sessionDate=${S}&wait=60`, other);
+    expect(await listTaskRuns(api.desk.house.api.sql)).toHaveLength(2);
+  });
+
+  it('a need that is not met is 409 and says which; force runs it anyway', async () => {
+    api.desk.prepare();
+    const { text: token } = await api.token('operator');
+    const refused = await api.ask('POST', `/scheduler/run_overnight_scanner?sessionDate=${S}&universe=tiny`, {
+      token,
+    });
+    expect(refused).toMatchObject({
+      status: 409,
+      body: {
+        type: 'urn:nightshift:problem:dependency-not-met',
+        detail: `training did not succeed for ${S} (tiny); force=true runs overnightScan anyway`,
+      },
+    });
+    const forced = await api.ask(
+      'POST',
+      `/scheduler/run_overnight_scanner?sessionDate=${S}&universe=tiny&force=true&wait=60`,
+      { token },
+    );
+    expect(forced).toMatchObject({ status: 200, body: { success: true, task_id: 3 } });
+    const [row] = await listTaskRuns(api.desk.house.api.sql);
+    expect(row).toMatchObject({ forced: true, requestedBy: 'the operator' });
+  });
+
+  it.each([
+    ['/scheduler/run_ingestion?sessionDate=2018-02-30', 'sessionDate'],
+    ['/scheduler/run_ingestion?sessionDate=2018-02-07&force=maybe', 'force'],
+    ['/scheduler/run_ingestion?sessionDate=2018-02-07&wait=-1', 'wait'],
+    ['/scheduler/run_ingestion?sessionDate=2018-02-07&universe=../secret', 'universe'],
+    ['/scheduler/run_ingestion?sessionDate=2018-02-07&universe=other', 'universe'],
+    ['/scheduler/run_ingestion', 'sessionDate'],
+    ['/scheduler/run_task/7?sessionDate=2018-02-07', 'task_id'],
+  ])('%s is refused and names %s', async (path, field) => {
+    api.desk.prepare();
+    const { text: token } = await api.token('operator');
+    const answer = await api.ask('POST', path, { token });
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { type: 'urn:nightshift:problem:invalid-input', status: 400, errors: [{ field }] },
+    });
+    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+    expect(await listTaskRuns(api.desk.house.api.sql)).toEqual([]);
+  });
+});
