@@ -69,9 +69,6 @@ export function createApi(deps: ApiDeps) {
   });
 }
 
-/** What a typed client of this API is made from: `hc<Api>(url)`. */
-export type Api = ReturnType<typeof createApi>;
-
 function refuseLarge(): never {
   throw new Problem('body-too-large', `a body has at most ${MAX_BODY_BYTES / 1024} KiB`);
 }

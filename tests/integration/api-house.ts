@@ -7,8 +7,6 @@ import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { useQueueHouse } from './queue-house.ts';
 
-export type Answer = { status: number; headers: Headers; body: unknown };
-
 export type LogLine = { level: string; message: string; fields: Record<string, unknown> };
 
 /** The API on rows of its own for each test, with a worker behind it whose tasks are set with `prepare`. */

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import { TASK_PATHS } from '../../src/api/routes/scheduler.ts';
+import { TASK_PATHS } from '../../src/api/routes/scheduler-definitions.ts';
 import { TASKS } from '../../src/contracts/wire/names.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { useApi } from './api-house.ts';
-import { S } from './queue-house.ts';
+import { request, S } from './queue-house.ts';
 
 const api = useApi();
 
@@ -35,7 +35,7 @@ describe('the documents’ endpoints', () => {
       success: true,
       message: 'Unified scheduler started',
     });
-    await api.desk.manual(rig, { ...(await import('./queue-house.ts')).request({}), sessionDate: S });
+    await api.desk.manual(rig, request({}));
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     const after = (await status()).body as {
       running: boolean;

@@ -42,7 +42,13 @@ export function auditRoutes({ sql }: ApiDeps) {
     const { subject, limit } = c.req.valid('query');
     const rows = await listAudit(sql, { limit, ...(subject !== undefined && { subject }) });
     const items = rows.map(({ auditId, at, actor, action, subject, why, details }) => ({
-      ...{ auditId, at, actor, action, subject, why, details },
+      auditId,
+      at,
+      actor,
+      action,
+      subject,
+      why,
+      details,
     }));
     return c.json({ items }, 200);
   });

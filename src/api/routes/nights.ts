@@ -39,7 +39,7 @@ const reportSchema = z
     status: z.enum(NIGHT_STATES),
     workflowId: z.string(),
     runId: z.string(),
-    startedAt: z.string(),
+    startedAt: z.string().nullable(),
     completedAt: z.string().nullable(),
     tasks: z.array(z.looseObject({})),
     models: z.array(z.looseObject({})),
@@ -139,7 +139,7 @@ export function nightRoutes({ sql, client }: ApiDeps) {
       const night = await requireNight(c.req.valid('param').runId);
       const report = await readNightReport(sql, night);
       if (report === null) throw new Problem('not-found', `the night ${night.runId} has no report`);
-      return c.json(report, 200);
+      return c.json(reportSchema.parse(report), 200);
     })
     .openapi(tasksRoute, async (c) => {
       const night = await requireNight(c.req.valid('param').runId);
@@ -156,10 +156,19 @@ export function nightRoutes({ sql, client }: ApiDeps) {
     });
 }
 
-function nightOf({ runId, workflowId, sessionDate, universe, ...night }: NightRow) {
-  const { state, reason, trigger, requestedBy, startedAt, completedAt } = night;
+function nightOf(night: NightRow) {
+  const { runId, workflowId, sessionDate, universe, state, reason } = night;
+  const { trigger, requestedBy, startedAt, completedAt } = night;
   return {
-    ...{ runId, workflowId, sessionDate, universe, state, reason },
-    ...{ trigger, requestedBy, startedAt, completedAt },
+    runId,
+    workflowId,
+    sessionDate,
+    universe,
+    state,
+    reason,
+    trigger,
+    requestedBy,
+    startedAt,
+    completedAt,
   };
 }

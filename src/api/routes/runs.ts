@@ -175,22 +175,23 @@ export function runRoutes({ sql, client }: ApiDeps) {
 
 /** What lists say of a task run. */
 export function summaryOf(row: TaskRunRow): RunSummary {
-  const { taskRunId: runId, task, sessionDate, universe, state, reason, trigger, forced, requestedBy } = row;
-  const { attempts: attemptsBegun, maxAttempts, createdAt, startedAt, completedAt, reviewDeadline } = row;
   return {
-    ...{
-      runId,
-      task,
-      taskId: taskIdOf(task),
-      sessionDate,
-      universe,
-      state,
-      reason,
-      trigger,
-      forced,
-      requestedBy,
-    },
-    ...{ attemptsBegun, maxAttempts, createdAt, startedAt, completedAt, reviewDeadline },
+    runId: row.taskRunId,
+    task: row.task,
+    taskId: taskIdOf(row.task),
+    sessionDate: row.sessionDate,
+    universe: row.universe,
+    state: row.state,
+    reason: row.reason,
+    trigger: row.trigger,
+    forced: row.forced,
+    requestedBy: row.requestedBy,
+    attemptsBegun: row.attempts,
+    maxAttempts: row.maxAttempts,
+    createdAt: row.createdAt,
+    startedAt: row.startedAt,
+    completedAt: row.completedAt,
+    reviewDeadline: row.reviewDeadline,
   };
 }
 
@@ -198,22 +199,23 @@ export function summaryOf(row: TaskRunRow): RunSummary {
 async function requestedOf(sql: ApiDeps['sql'], runId: string): Promise<RunSummary | null> {
   const request = await findRunRequest(sql, runId);
   if (request === null) return null;
-  const {
-    task,
-    sessionDate,
-    universe,
-    trigger,
-    force: forced,
-    requestedBy,
-    requestedAt,
-    refusedReason,
-  } = request;
   return {
-    ...{ runId, task, taskId: taskIdOf(task), sessionDate, universe, trigger, forced, requestedBy },
-    state: refusedReason === null ? 'pending' : 'failed',
-    reason: refusedReason,
-    ...{ attemptsBegun: 0, maxAttempts: null, createdAt: requestedAt },
-    ...{ startedAt: null, completedAt: null, reviewDeadline: null },
+    runId,
+    task: request.task,
+    taskId: taskIdOf(request.task),
+    sessionDate: request.sessionDate,
+    universe: request.universe,
+    state: request.refusedReason === null ? 'pending' : 'failed',
+    reason: request.refusedReason,
+    trigger: request.trigger,
+    forced: request.force,
+    requestedBy: request.requestedBy,
+    attemptsBegun: 0,
+    maxAttempts: null,
+    createdAt: request.requestedAt,
+    startedAt: null,
+    completedAt: null,
+    reviewDeadline: null,
   };
 }
 

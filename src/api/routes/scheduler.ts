@@ -1,156 +1,28 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createRoute, z } from '@hono/zod-openapi';
 import { adoptFileAtStart } from '../../activities/planning/config-source.ts';
-import { effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
-import { SCHEDULE_IDS, TASKS, type Task, taskIdOf } from '../../contracts/wire/names.ts';
+import { effectiveConfig } from '../../contracts/schemas/config.ts';
+import { SCHEDULE_IDS, TASKS, taskIdOf } from '../../contracts/wire/names.ts';
 import { type LastRun, readLastRuns } from '../../db/queries/last-runs.ts';
-import { listNights, OPEN_STATES } from '../../db/queries/nights.ts';
-import { findRunRequest, newRunId } from '../../db/queries/requests.ts';
-import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
 import { localIso, nextRun } from '../../domain/schedule-times.ts';
-import { requestManualRun, runIdOfKey, RunRefusedError } from '../../temporal/manual-request.ts';
 import { applySchedules, describeSchedules, setSchedulePaused } from '../../temporal/schedules.ts';
-import { readRunFailure } from '../../temporal/verbs.ts';
-import { manualRunWorkflowId } from '../../contracts/wire/names.ts';
-import { requireRole } from '../auth.ts';
 import { cached } from '../cached.ts';
 import { configurationInForce } from '../configuration.ts';
-import type { ApiDeps, Caller } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
+import { runTask } from '../run-task.ts';
 import { documentWord, snakeCased } from '../words.ts';
-import { MAX_WAIT_SECONDS } from '../time-limit.ts';
-import { dateSchema, problems, universeSchema } from './schemas.ts';
+import {
+  namedTaskRoute,
+  runTaskRoute,
+  statusRoute,
+  switchRoute,
+  TASK_PATHS,
+} from './scheduler-definitions.ts';
 
 /** What other programs change is seen this much later at most. */
 const FRESH_MS = 1_000;
-const POLL_MS = 200;
 /** Of a call that somebody waits for. */
 const CALL_MS = 4_000;
-
-/** The documents' paths of the six tasks, in their order. */
-export const TASK_PATHS = [
-  'run_ingestion',
-  'run_orchestrator',
-  'run_overnight_scanner',
-  'run_backtest_generator',
-  'run_drift_monitor',
-  'run_weekly_maintenance',
-] as const;
-
-const statusSchema = z
-  .object({
-    running: z.boolean().openapi({ description: 'The nightly schedule is there and not paused' }),
-    version: z.string().openapi({ description: 'Of the configuration in force' }),
-    jobs: z.array(z.object({ id: z.string(), name: z.string(), next_run: z.string().nullable() })),
-    last_runs: z
-      .record(z.string(), z.string())
-      .openapi({ description: 'By task number: when it began last' }),
-    last_results: z.record(z.string(), z.looseObject({ status: z.string() })),
-    errors: z.record(z.string(), z.object({ timestamp: z.string(), error: z.string() })),
-  })
-  .openapi('SchedulerStatus');
-
-const switchedSchema = z
-  .object({
-    success: z.boolean(),
-    message: z.string(),
-    changes: z.array(z.string()).openapi({ description: 'What was changed, a line each' }),
-  })
-  .openapi('SchedulerSwitched');
-
-const acceptedSchema = z
-  .object({
-    success: z.literal(true),
-    task_id: z.int(),
-    run_id: z.string(),
-    status_url: z.string(),
-  })
-  .openapi('RunAccepted');
-
-const doneSchema = z
-  .object({ success: z.boolean(), task_id: z.int(), results: z.record(z.string(), z.unknown()) })
-  .openapi('RunDone');
-
-const whySchema = z.object({
-  why: z.string().min(1).max(500).optional().openapi({ description: 'Kept in the note and the audit' }),
-});
-
-const runQuery = z.object({
-  sessionDate: dateSchema.optional().openapi({ description: 'Default: that of the newest night' }),
-  universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night' }),
-  force: z.stringbool().optional().openapi({ description: 'Run although a need is not met; recorded' }),
-  wait: z.coerce
-    .number()
-    .min(0)
-    .max(MAX_WAIT_SECONDS)
-    .optional()
-    .openapi({ description: 'Seconds to wait for the end; 202 if it is not over by then' }),
-});
-const runHeaders = z.object({
-  'idempotency-key': z
-    .string()
-    .min(1)
-    .max(200)
-    .optional()
-    .openapi({ description: 'Asked for again under the same key it is the same run' }),
-});
-type RunQuery = z.infer<typeof runQuery>;
-
-const runResponses = {
-  200: { description: 'It is over', content: { 'application/json': { schema: doneSchema } } },
-  202: { description: 'It is queued', content: { 'application/json': { schema: acceptedSchema } } },
-  ...problems(400, 401, 403, 409, 429, 503),
-};
-
-function switchRoute(verb: 'start' | 'stop', summary: string) {
-  return createRoute({
-    method: 'post',
-    path: `/scheduler/${verb}`,
-    tags: ['Scheduler'],
-    summary,
-    request: { body: { content: { 'application/json': { schema: whySchema } }, required: false } },
-    responses: {
-      200: { description: 'Done', content: { 'application/json': { schema: switchedSchema } } },
-      ...problems(400, 401, 403, 409, 429, 503),
-    },
-  });
-}
-
-const statusRoute = createRoute({
-  method: 'get',
-  path: '/scheduler/status',
-  tags: ['Scheduler'],
-  summary: 'Whether the schedules are on, when each task runs next, what it did last',
-  responses: {
-    200: { description: 'Status', content: { 'application/json': { schema: statusSchema } } },
-    ...problems(401, 429, 503),
-  },
-});
-
-const runTaskRoute = createRoute({
-  method: 'post',
-  path: '/scheduler/run_task/{task_id}',
-  tags: ['Scheduler'],
-  summary: 'Run one task by its number',
-  request: {
-    params: z.object({ task_id: z.coerce.number().int().min(1).max(TASKS.length) }),
-    query: runQuery,
-    headers: runHeaders,
-  },
-  responses: runResponses,
-});
-
-function namedTaskRoute<Path extends (typeof TASK_PATHS)[number]>(path: Path, task: Task) {
-  return createRoute({
-    method: 'post',
-    path: `/scheduler/${path}`,
-    tags: ['Scheduler'],
-    summary: `Run task ${taskIdOf(task)}, ${task}`,
-    request: { query: runQuery, headers: runHeaders },
-    responses: runResponses,
-  });
-}
 
 /** The documents' endpoints: same paths, same top-level fields. */
 export function schedulerRoutes(deps: ApiDeps) {
@@ -161,12 +33,7 @@ export function schedulerRoutes(deps: ApiDeps) {
     const { tasks, timezone } = effectiveConfig(file);
     return { version: file.globals.version, tasks, timezone };
   });
-  const operator = requireRole('operator');
   const app = newRouter();
-  app.use('/scheduler/start', operator);
-  app.use('/scheduler/stop', operator);
-  app.use('/scheduler/run_*', operator);
-  app.use('/scheduler/run_task/*', operator);
 
   app.openapi(statusRoute, async (c) => {
     const [known, file, lastRuns] = await Promise.all([schedules(), configuration(), readLastRuns(sql)]);
@@ -289,95 +156,4 @@ async function setPaused(
     changes.push(`${scheduleId}: ${paused ? 'paused' : 'unpaused'}`);
   }
   return changes;
-}
-
-type RunAnswer = z.infer<typeof acceptedSchema> | z.infer<typeof doneSchema>;
-
-async function runTask(
-  { sql, client }: ApiDeps,
-  asked: { task: Task; query: RunQuery; key: string | undefined; caller: Caller; signal: AbortSignal },
-): Promise<RunAnswer> {
-  const { task, query, key, caller, signal } = asked;
-  const [newest] = await listNights(sql, { limit: 1 });
-  const sessionDate = query.sessionDate ?? newest?.sessionDate;
-  if (sessionDate === undefined)
-    throw fieldProblem('sessionDate', 'no night has run here yet, so a session has to be named');
-  const file = await configurationInForce(sql);
-  const universe = query.universe ?? newest?.universe ?? effectiveConfig(file).universe;
-  const known = knownUniverses(file);
-  if (query.universe !== undefined && !known.includes(universe))
-    throw fieldProblem('universe', `${universe} is none of ${known.join(', ')}`);
-  const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
-  const { force = false } = query;
-  try {
-    await requestManualRun({
-      client,
-      sql,
-      request: {
-        requestId,
-        task,
-        sessionDate,
-        universe,
-        force,
-        trigger: 'manual',
-        configHash: null,
-        requestedBy: caller.name,
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof RunRefusedError)) throw error;
-    if (error.missing.length === 0) throw new Problem('conflict', error.message, { cause: error });
-    throw new Problem(
-      'dependency-not-met',
-      `${error.missing.join(' and ')} did not succeed for ${sessionDate} (${universe}); force=true runs ${task} anyway`,
-      { cause: error },
-    );
-  }
-  const taskId = taskIdOf(task);
-  const row = await untilClosed({ sql, client, requestId, signal, waitMs: (query.wait ?? 0) * 1000 });
-  if (row === null)
-    return { success: true, task_id: taskId, run_id: requestId, status_url: `/api/v1/runs/${requestId}` };
-  const fields = snakeCased(row.result ?? {});
-  const results = typeof fields === 'object' && fields !== null ? { ...fields } : {};
-  const isDone = row.state === 'succeeded';
-  const error = row.failure?.message ?? row.reason;
-  return {
-    success: isDone,
-    task_id: taskId,
-    results: isDone
-      ? results
-      : { ...results, status: documentWord(row.state), ...(error !== null && { error }) },
-  };
-}
-
-function fieldProblem(field: string, message: string): Problem {
-  return new Problem('invalid-input', `${field}: ${message}`, { errors: [{ field, message }] });
-}
-
-/** The row of a run once it is over, or waits for a person; null when the time is up before. */
-async function untilClosed(input: {
-  sql: ApiDeps['sql'];
-  client: ApiDeps['client'];
-  requestId: string;
-  signal: AbortSignal;
-  waitMs: number;
-}): Promise<TaskRunRow | null> {
-  const { sql, client, requestId, signal, waitMs } = input;
-  const untilMs = Date.now() + waitMs;
-  while (waitMs > 0 && Date.now() < untilMs && !signal.aborted) {
-    const row = await findTaskRun(sql, requestId);
-    const isOpen =
-      row === null || (row.state !== 'awaiting_review' && OPEN_STATES.some((open) => open === row.state));
-    if (!isOpen) return row;
-    const request = await findRunRequest(sql, requestId);
-    if (request !== null && request.refusedReason !== null)
-      throw new Problem('conflict', request.refusedReason);
-    if (row === null) {
-      const failure = await readRunFailure(client, { workflowId: manualRunWorkflowId(requestId) });
-      if (failure !== null && (await findTaskRun(sql, requestId)) === null)
-        throw new Problem('conflict', failure.message);
-    }
-    await sleep(Math.min(POLL_MS, Math.max(0, untilMs - Date.now())));
-  }
-  return null;
 }

@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { cached } from './cached.ts';
+
+describe('a cached answer', () => {
+  it('is asked for once at a time, kept for its age, and a failure is not kept', async () => {
+    const waiting: { resolve: (value: number) => void; reject: (error: Error) => void }[] = [];
+    const read = cached(
+      50,
+      () => new Promise<number>((resolve, reject) => void waiting.push({ resolve, reject })),
+    );
+    const first = [read(), read()];
+    expect(waiting).toHaveLength(1);
+    waiting[0]?.reject(new Error('down'));
+    await Promise.all(first.map((one) => expect(one).rejects.toThrow('down')));
+    const second = [read(), read()];
+    expect(waiting).toHaveLength(2);
+    waiting[1]?.resolve(7);
+    expect(await Promise.all([...second, read()])).toEqual([7, 7, 7]);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    void read();
+    expect(waiting).toHaveLength(3);
+  });
+});

@@ -1,0 +1,132 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { TASKS, type Task, taskIdOf } from '../../contracts/wire/names.ts';
+import { requireRole } from '../auth.ts';
+import { MAX_WAIT_SECONDS } from '../time-limit.ts';
+import { dateSchema, problems, universeSchema } from './schemas.ts';
+
+/** The documents' paths of the six tasks, in their order. */
+export const TASK_PATHS = [
+  'run_ingestion',
+  'run_orchestrator',
+  'run_overnight_scanner',
+  'run_backtest_generator',
+  'run_drift_monitor',
+  'run_weekly_maintenance',
+] as const;
+
+const statusSchema = z
+  .object({
+    running: z.boolean().openapi({ description: 'The nightly schedule is there and not paused' }),
+    version: z.string().openapi({ description: 'Of the configuration in force' }),
+    jobs: z.array(z.object({ id: z.string(), name: z.string(), next_run: z.string().nullable() })),
+    last_runs: z
+      .record(z.string(), z.string())
+      .openapi({ description: 'By task number: when it began last' }),
+    last_results: z.record(z.string(), z.looseObject({ status: z.string() })),
+    errors: z.record(z.string(), z.object({ timestamp: z.string(), error: z.string() })),
+  })
+  .openapi('SchedulerStatus');
+
+const switchedSchema = z
+  .object({
+    success: z.boolean(),
+    message: z.string(),
+    changes: z.array(z.string()).openapi({ description: 'What was changed, a line each' }),
+  })
+  .openapi('SchedulerSwitched');
+
+export const acceptedSchema = z
+  .object({
+    success: z.literal(true),
+    task_id: z.int(),
+    run_id: z.string(),
+    status_url: z.string(),
+  })
+  .openapi('RunAccepted');
+
+export const doneSchema = z
+  .object({ success: z.boolean(), task_id: z.int(), results: z.record(z.string(), z.unknown()) })
+  .openapi('RunDone');
+
+const whySchema = z.object({
+  why: z.string().min(1).max(500).optional().openapi({ description: 'Kept in the note and the audit' }),
+});
+
+const runQuery = z.object({
+  sessionDate: dateSchema.optional().openapi({ description: 'Default: that of the newest night' }),
+  universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night' }),
+  force: z.stringbool().optional().openapi({ description: 'Run although a need is not met; recorded' }),
+  wait: z.coerce
+    .number()
+    .min(0)
+    .max(MAX_WAIT_SECONDS)
+    .optional()
+    .openapi({ description: 'Seconds to wait for the end; 202 if it is not over by then' }),
+});
+const runHeaders = z.object({
+  'idempotency-key': z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .openapi({ description: 'Asked for again under the same key it is the same run' }),
+});
+export type RunQuery = z.infer<typeof runQuery>;
+
+const runResponses = {
+  200: { description: 'It is over', content: { 'application/json': { schema: doneSchema } } },
+  202: { description: 'It is queued', content: { 'application/json': { schema: acceptedSchema } } },
+  ...problems(400, 401, 403, 409, 429, 503),
+};
+
+export function switchRoute(verb: 'start' | 'stop', summary: string) {
+  return createRoute({
+    method: 'post',
+    path: `/scheduler/${verb}`,
+    tags: ['Scheduler'],
+    summary,
+    middleware: [requireRole('operator')] as const,
+    request: { body: { content: { 'application/json': { schema: whySchema } }, required: false } },
+    responses: {
+      200: { description: 'Done', content: { 'application/json': { schema: switchedSchema } } },
+      ...problems(400, 401, 403, 409, 429, 503),
+    },
+  });
+}
+
+export const statusRoute = createRoute({
+  method: 'get',
+  path: '/scheduler/status',
+  tags: ['Scheduler'],
+  summary: 'Whether the schedules are on, when each task runs next, what it did last',
+  responses: {
+    200: { description: 'Status', content: { 'application/json': { schema: statusSchema } } },
+    ...problems(401, 429, 503),
+  },
+});
+
+export const runTaskRoute = createRoute({
+  method: 'post',
+  path: '/scheduler/run_task/{task_id}',
+  tags: ['Scheduler'],
+  summary: 'Run one task by its number',
+  middleware: [requireRole('operator')] as const,
+  request: {
+    params: z.object({ task_id: z.coerce.number().int().min(1).max(TASKS.length) }),
+    query: runQuery,
+    headers: runHeaders,
+  },
+  responses: runResponses,
+});
+
+export function namedTaskRoute<Path extends (typeof TASK_PATHS)[number]>(path: Path, task: Task) {
+  return createRoute({
+    method: 'post',
+    path: `/scheduler/${path}`,
+    tags: ['Scheduler'],
+    summary: `Run task ${taskIdOf(task)}, ${task}`,
+    middleware: [requireRole('operator')] as const,
+    request: { query: runQuery, headers: runHeaders },
+    responses: runResponses,
+  });
+}

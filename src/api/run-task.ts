@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { z } from '@hono/zod-openapi';
+import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
+import { manualRunWorkflowId, type Task, taskIdOf } from '../contracts/wire/names.ts';
+import { listNights, OPEN_STATES } from '../db/queries/nights.ts';
+import { findRunRequest, newRunId } from '../db/queries/requests.ts';
+import { findTaskRun, type TaskRunRow } from '../db/queries/task-runs.ts';
+import { requestManualRun, runIdOfKey, RunRefusedError } from '../temporal/manual-request.ts';
+import { readRunFailure } from '../temporal/verbs.ts';
+import { configurationInForce } from './configuration.ts';
+import type { ApiDeps, Caller } from './deps.ts';
+import { Problem } from './problems.ts';
+import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
+import { documentWord, snakeCased } from './words.ts';
+
+const POLL_MS = 200;
+
+type RunAnswer = z.infer<typeof acceptedSchema> | z.infer<typeof doneSchema>;
+
+/**
+ * Asks for one run of a task as a person does, and waits for its end as long as the query says. Throws Problems for
+ * input that is not right, for a need that is not met, and for a key that is another run's.
+ */
+export async function runTask(
+  { sql, client }: ApiDeps,
+  asked: { task: Task; query: RunQuery; key: string | undefined; caller: Caller; signal: AbortSignal },
+): Promise<RunAnswer> {
+  const { task, query, key, caller, signal } = asked;
+  const [newest] = await listNights(sql, { limit: 1 });
+  const sessionDate = query.sessionDate ?? newest?.sessionDate;
+  if (sessionDate === undefined)
+    throw fieldProblem('sessionDate', 'no night has run here yet, so a session has to be named');
+  const file = await configurationInForce(sql);
+  const universe = query.universe ?? newest?.universe ?? effectiveConfig(file).universe;
+  const known = knownUniverses(file);
+  if (query.universe !== undefined && !known.includes(universe))
+    throw fieldProblem('universe', `${universe} is none of ${known.join(', ')}`);
+  const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
+  const { force = false } = query;
+  try {
+    await requestManualRun({
+      client,
+      sql,
+      request: {
+        requestId,
+        task,
+        sessionDate,
+        universe,
+        force,
+        trigger: 'manual',
+        configHash: null,
+        requestedBy: caller.name,
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof RunRefusedError)) throw error;
+    if (error.missing.length === 0) throw new Problem('conflict', error.message, { cause: error });
+    throw new Problem(
+      'dependency-not-met',
+      `${error.missing.join(' and ')} did not succeed for ${sessionDate} (${universe}); force=true runs ${task} anyway`,
+      { cause: error },
+    );
+  }
+  const taskId = taskIdOf(task);
+  const row = await untilClosed({ sql, client, requestId, signal, waitMs: (query.wait ?? 0) * 1000 });
+  if (row === null)
+    return { success: true, task_id: taskId, run_id: requestId, status_url: `/api/v1/runs/${requestId}` };
+  const fields = snakeCased(row.result ?? {});
+  const results = typeof fields === 'object' && fields !== null ? { ...fields } : {};
+  const isDone = row.state === 'succeeded';
+  const error = row.failure?.message ?? row.reason;
+  return {
+    success: isDone,
+    task_id: taskId,
+    results: isDone
+      ? results
+      : { ...results, status: documentWord(row.state), ...(error !== null && { error }) },
+  };
+}
+
+function fieldProblem(field: string, message: string): Problem {
+  return new Problem('invalid-input', `${field}: ${message}`, { errors: [{ field, message }] });
+}
+
+/** The row of a run once it is over, or waits for a person; null when the time is up before. */
+async function untilClosed(input: {
+  sql: ApiDeps['sql'];
+  client: ApiDeps['client'];
+  requestId: string;
+  signal: AbortSignal;
+  waitMs: number;
+}): Promise<TaskRunRow | null> {
+  const { sql, client, requestId, signal, waitMs } = input;
+  const untilMs = Date.now() + waitMs;
+  while (Date.now() < untilMs && !signal.aborted) {
+    const row = await findTaskRun(sql, requestId);
+    const isOpen =
+      row === null || (row.state !== 'awaiting_review' && OPEN_STATES.some((open) => open === row.state));
+    if (!isOpen) return row;
+    const request = await findRunRequest(sql, requestId);
+    if (request !== null && request.refusedReason !== null)
+      throw new Problem('conflict', request.refusedReason);
+    if (row === null) {
+      const failure = await readRunFailure(client, { workflowId: manualRunWorkflowId(requestId) });
+      if (failure !== null && (await findTaskRun(sql, requestId)) === null)
+        throw new Problem('conflict', failure.message);
+    }
+    await sleep(Math.min(POLL_MS, Math.max(0, untilMs - Date.now())));
+  }
+  return null;
+}
