@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { projectRoot, TEMPORAL_SERVER_VERSION, venvPython } from '../../scripts/lib/paths.mjs';
 import { SEARCH_ATTRIBUTES } from '../../src/contracts/wire/messages.ts';
 import { dataFolderAt } from '../../src/runtime/data-folder.ts';
+import { readApiEnv } from '../../src/runtime/env.ts';
 import { deriveRolePasswords } from '../../src/runtime/secrets.ts';
 import { DYNAMIC_CONFIG } from '../../src/runtime/temporal.ts';
 
@@ -91,6 +92,7 @@ describe('docker-compose.yml', () => {
 
   it('has every part of the production form', () => {
     expect(Object.keys(compose.services).sort()).toEqual([
+      'api',
       'control',
       'ml-worker',
       'postgres',
@@ -216,12 +218,31 @@ describe('docker-compose.yml', () => {
     for (const [role, password] of Object.entries(derived)) {
       expect(env.get(`NIGHTSHIFT_${role.toUpperCase()}_PASSWORD`)).toBe(password);
     }
-    for (const name of ['worker', 'ml-worker', 'temporal-ui']) {
+    for (const name of ['api', 'worker', 'ml-worker', 'temporal-ui']) {
       expect(JSON.stringify(compose.services[name])).not.toContain('OWNER');
     }
     // A model worker has one login, its own.
     const logins = JSON.stringify(compose.services['ml-worker']).match(/nightshift_\w+:/g);
     expect(logins).toEqual(['nightshift_ml:']);
+  });
+
+  it('runs the API in a container of its own, with two logins and a port on loopback', () => {
+    const { command, environment = {}, ports, healthcheck } = compose.services['api'] ?? {};
+    expect(command).toEqual(['node', '--enable-source-maps', 'dist/api/main.js']);
+    const filled = Object.entries(environment).map(([name, value]) => [
+      name,
+      value.replaceAll(/\$\{\w+:\?[^}]*\}/g, 'secret'),
+    ]);
+    const env = readApiEnv(Object.fromEntries(filled));
+    expect(new URL(env.databaseUrls.api).username).toBe('nightshift_api');
+    expect(new URL(env.databaseUrls.pipeline).username).toBe('nightshift_pipeline');
+    expect(JSON.stringify(environment).match(/nightshift_\w+:/g)).toHaveLength(2);
+    expect(env.temporalNamespace).toBe(compose.services['worker']?.environment?.['TEMPORAL_NAMESPACE']);
+    // A port is reached from outside its container only where the program listens on all its addresses.
+    expect(env).toMatchObject({ host: '0.0.0.0', parentPid: null });
+    expect(ports).toEqual([`127.0.0.1:${env.port}:${env.port}`]);
+    expect(healthcheck?.test.join(' ')).toContain(`http://127.0.0.1:${env.port}/healthz`);
+    expect(compose.services['control']?.command).toContain('--no-api');
   });
 
   it('gives the server the settings of the embedded one, with their reason', () => {
