@@ -68,7 +68,7 @@ describe('Ctrl-C during the start', () => {
   });
 });
 
-/** Without model workers: loading their libraries is not what is looked at. */
+/** Without model workers and API: loading their libraries is not what is looked at. */
 describe('`up` after a start that was interrupted', () => {
   let first: CommandRun;
   let second: CommandRun;
@@ -81,7 +81,7 @@ describe('`up` after a start that was interrupted', () => {
     await hasWritten('children.json');
     first.signal('SIGINT');
     expect(await first.exited, first.output()).toBe(130);
-    second = runCommand(['up', '--ml-workers', '0', '--data-dir', dataDir]);
+    second = runCommand(['up', '--ml-workers', '0', '--no-api', '--data-dir', dataDir]);
     await second.printed('Running. Ctrl-C stops it.');
   });
   afterAll(async () => {

@@ -101,7 +101,8 @@ describe('the file at start', () => {
 describe('an instance', () => {
   const dataDir = () => join(folder, 'data');
   const up = async (...args: string[]): Promise<InstanceProcess> => {
-    const instance = startInstance({ args: ['up', '--no-workers', ...args, '--data-dir', dataDir()] });
+    const servers = ['up', '--no-workers', '--no-api'];
+    const instance = startInstance({ args: [...servers, ...args, '--data-dir', dataDir()] });
     instances.push(instance);
     await instance.printed('Running.');
     return instance;

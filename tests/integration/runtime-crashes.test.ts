@@ -10,6 +10,7 @@ import { childrenOf, type InstanceProcess } from '../support/instance.ts';
 import { expectGone, query, RuntimeRig, temporalAnswers } from '../support/runtime-rig.ts';
 
 const run = promisify(execFile);
+const CHILDREN = ['api', 'postgres', 'temporal'];
 let rig: RuntimeRig;
 /** One folder through all its crashes: each test takes over what the one before has left. */
 let dataDir: string;
@@ -24,7 +25,7 @@ afterAll(() => rig.dispose());
 
 describe('one instance a folder', () => {
   it('lets exactly one of two that start together own the folder; who comes later attaches to it', async () => {
-    const both = [rig.up(dataDir), rig.up(dataDir)];
+    const both = [rig.up(dataDir, { api: true }), rig.up(dataDir, { api: true })];
     await Promise.any(both.map((one) => one.printed('Running. Ctrl-C stops it.')));
     const [owner, second] = both.toSorted((a, b) => Number(isOwner(b)) - Number(isOwner(a)));
     if (owner === undefined || second === undefined) throw new Error('two were started');
@@ -33,7 +34,8 @@ describe('one instance a folder', () => {
     expect(await query(attached.urls.api, 'select current_user as role')).toEqual([
       { role: 'nightshift_api' },
     ]);
-    expect((await attached.children()).map(({ name }) => name).sort()).toEqual(['postgres', 'temporal']);
+    expect((await attached.children()).map(({ name }) => name).sort()).toEqual(CHILDREN);
+    expect(await apiAnswers(attached.api)).toBe(200);
     expect(await second.exited, second.output()).toBe(0);
     expect(second.output()).toContain('Already running');
     expect(isOwner(second)).toBe(false);
@@ -49,18 +51,20 @@ describe('one instance a folder', () => {
 describe('crashes', () => {
   it('takes every child along when the parent is killed, tells who is attached, and starts again on the same folder', async () => {
     const children = await childrenOf(dataDir);
-    expect(Object.keys(children).sort()).toEqual(['postgres', 'temporal']);
+    expect(Object.keys(children).sort()).toEqual(CHILDREN);
     const attached = await attachRuntime(dataDir);
     instance.process.kill('SIGKILL');
     await expect(attached?.failed).rejects.toThrow('ended');
     await instance.exited;
     await expectGone(Object.values(children));
+    await expect(apiAnswers(attached?.api ?? null)).rejects.toThrow('fetch failed');
     expect(await lockOwner(dataDir)).toBeNull();
 
     instance = rig.up(dataDir);
     await instance.printed('Running.');
     const again = await attachRuntime(dataDir);
     expect(await query(again?.urls.owner ?? '', 'select 1 as one')).toEqual([{ one: 1 }]);
+    expect(again?.api).toBeNull();
     await again?.stop();
   });
 
@@ -116,6 +120,11 @@ describe('crashes', () => {
     await runtime.stop();
   });
 });
+
+/** Status of the call that needs no token. */
+async function apiAnswers(url: string | null): Promise<number> {
+  return (await fetch(`${url}/healthz`)).status;
+}
 
 function isOwner(one: InstanceProcess): boolean {
   return one.output().includes('Running. Ctrl-C stops it.');

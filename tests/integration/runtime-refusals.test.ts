@@ -147,7 +147,7 @@ describe('an upgrade of Temporal', () => {
     );
 
     // The very command it names.
-    const instance = rig.run(['up', '--abandon-runs', '--no-workers', '--data-dir', dataDir]);
+    const instance = rig.run(['up', '--abandon-runs', '--no-workers', '--no-api', '--data-dir', dataDir]);
     await instance.printed('Running.');
     expect(instance.output()).toContain('gave up nightly/2018-02-06/tiny');
     const second = await attachRuntime(dataDir);

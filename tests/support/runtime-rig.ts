@@ -57,9 +57,10 @@ export class RuntimeRig {
     return instance;
   }
 
-  /** Starts `up` as a process of its own, servers only. */
-  up(dataDir: string, more: Omit<InstanceOptions, 'args'> = {}): InstanceProcess {
-    return this.run(['up', '--no-workers', '--data-dir', dataDir], more);
+  /** Starts `up` as a process of its own: the servers, and the API only where a test is about it. */
+  up(dataDir: string, more: Omit<InstanceOptions, 'args'> & { api?: boolean } = {}): InstanceProcess {
+    const { api = false, ...options } = more;
+    return this.run(['up', '--no-workers', ...(api ? [] : ['--no-api']), '--data-dir', dataDir], options);
   }
 
   async dispose(): Promise<void> {
