@@ -23,10 +23,10 @@ const MAX_BODY_BYTES = 64 * 1024;
  * with the request's id; what failed inside is in the log, not in the answer.
  */
 export function createApi(deps: ApiDeps) {
-  const { log, limits } = deps;
+  const { log, limits, times } = deps;
   const attempts = limitRequests(limits.anonymousPerMinute, addressOf);
   const base = newRouter();
-  base.use(requestId(), logRequests(log), limitTime());
+  base.use(requestId(), logRequests(log), limitTime(times.requestMs));
   base.use(
     secureHeaders({
       contentSecurityPolicy: { defaultSrc: ["'self'"], baseUri: ["'none'"], frameAncestors: ["'none'"] },
@@ -53,7 +53,7 @@ export function createApi(deps: ApiDeps) {
   base.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });
   base.use('/healthz', attempts);
   const open = base.route('/', healthRoutes());
-  open.use(requireToken(new TokenReader(deps.sql), attempts));
+  open.use(requireToken(new TokenReader(deps.findToken, times.tokenMs), attempts));
   open.use(limitRequests(limits.tokenPerMinute, (c) => c.get('caller').tokenId));
   const api = open
     .route('/', readinessRoutes(deps))

@@ -1,42 +1,41 @@
 import type { MiddlewareHandler } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { type ApiRole, readApiToken, roleIncludes, sameHash } from '../contracts/api-tokens.ts';
-import type { Sql } from '../db/client.ts';
-import { type ApiTokenRow, findApiToken } from '../db/queries/api-tokens.ts';
-import type { ApiEnv, Caller } from './deps.ts';
+import type { ApiTokenRow } from '../db/queries/api-tokens.ts';
+import type { ApiDeps, ApiEnv, Caller } from './deps.ts';
 import { Problem } from './problems.ts';
 
-/** How long a revoked token may still work. */
-const TOKEN_CACHE_MS = 2_000;
 const TOKENS_CACHED = 1_000;
 const NOBODY = '0'.repeat(64);
 
-/** Reads tokens from the rows, each at most every two seconds. */
+/** Knows whom tokens belong to; asks for the row of each at most every `maxAgeMs`. */
 export class TokenReader {
-  readonly #sql: Sql;
+  readonly #find: ApiDeps['findToken'];
+  readonly #maxAgeMs: number;
   readonly #known = new Map<string, { row: ApiTokenRow | null; untilMs: number }>();
 
-  constructor(sql: Sql) {
-    this.#sql = sql;
+  constructor(find: ApiDeps['findToken'], maxAgeMs: number) {
+    this.#find = find;
+    this.#maxAgeMs = maxAgeMs;
   }
 
   /** Who a token belongs to; null if it is none of ours, or revoked. */
   async callerOf(text: string): Promise<Caller | null> {
     const given = readApiToken(text);
     if (given === null) return null;
-    const row = await this.#find(given.tokenId);
+    const row = await this.#rowOf(given.tokenId);
     // An unknown id costs the same comparison as a wrong secret.
     const isSame = sameHash(given.secretHash, row?.secretHash ?? NOBODY);
     if (row === null || !isSame || row.revokedAt !== null) return null;
     return { tokenId: row.tokenId, name: row.name, role: row.role };
   }
 
-  async #find(tokenId: string): Promise<ApiTokenRow | null> {
+  async #rowOf(tokenId: string): Promise<ApiTokenRow | null> {
     const known = this.#known.get(tokenId);
     if (known !== undefined && known.untilMs > Date.now()) return known.row;
-    const row = await findApiToken(this.#sql, tokenId);
+    const row = await this.#find(tokenId);
     if (this.#known.size >= TOKENS_CACHED) this.#known.clear();
-    this.#known.set(tokenId, { row, untilMs: Date.now() + TOKEN_CACHE_MS });
+    this.#known.set(tokenId, { row, untilMs: Date.now() + this.#maxAgeMs });
     return row;
   }
 }

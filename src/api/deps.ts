@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import type { Sql } from '../db/client.ts';
+import type { ApiTokenRow } from '../db/queries/api-tokens.ts';
 
 /** One JSON line per event; `fields` never hold secrets. */
 export type ApiLog = (
@@ -9,17 +10,43 @@ export type ApiLog = (
   fields?: Record<string, unknown>,
 ) => void;
 
+/** How long things may take, in milliseconds. */
+export type ApiTimes = {
+  /** Whole requests, beside what they asked to wait for. */
+  requestMs: number;
+  /** One call of Temporal that a request waits for. */
+  callMs: number;
+  /** One check of `/readyz`. */
+  checkMs: number;
+  /** How long a revoked token may still work. */
+  tokenMs: number;
+  /** How much later what other programs change is seen. */
+  freshMs: number;
+};
+
+/** No request hangs for ten seconds: what `/readyz` and one call of Temporal may take is less than the whole. */
+export const API_TIMES: ApiTimes = {
+  requestMs: 9_000,
+  callMs: 4_000,
+  checkMs: 3_000,
+  tokenMs: 2_000,
+  freshMs: 1_000,
+};
+
 export type ApiDeps = {
   /** Postgres as the role `api`: reads all, leaves requests, tokens and audit rows. */
   sql: Sql;
   /** Postgres as the role `pipeline`: the configuration and the kept state of the schedules. */
   pipelineSql: Sql;
   client: Client;
+  /** The row of a token by its id, revoked or not. */
+  findToken: (tokenId: string) => Promise<ApiTokenRow | null>;
   log: ApiLog;
   /** The configuration that `start` reads again; absent: the one a clone brings. */
   configPath: string;
   /** Requests a minute of one token, and of one address without a token. */
   limits: { tokenPerMinute: number; anonymousPerMinute: number };
+  times: ApiTimes;
 };
 
 /** Who asks, by their token. */

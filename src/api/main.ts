@@ -1,10 +1,11 @@
 import { serve } from '@hono/node-server';
 import { createDatabase } from '../db/client.ts';
+import { findApiToken } from '../db/queries/api-tokens.ts';
 import { readApiEnv } from '../runtime/env.ts';
 import { whenParentDies } from '../runtime/parent.ts';
 import { connectClient } from '../temporal/connection.ts';
 import { createApi } from './app.ts';
-import type { ApiLog } from './deps.ts';
+import { API_TIMES, type ApiLog } from './deps.ts';
 
 /** How long requests that run may go on after SIGTERM. */
 const GRACE_MS = 10_000;
@@ -26,9 +27,11 @@ async function main(): Promise<void> {
     sql: database.sql,
     pipelineSql: pipeline.sql,
     client: temporal.client,
+    findToken: (tokenId) => findApiToken(database.sql, tokenId),
     log,
     configPath: env.configPath,
     limits: { tokenPerMinute: env.requestsPerMinute, anonymousPerMinute: ANONYMOUS_PER_MINUTE },
+    times: API_TIMES,
   });
   const { host: hostname, port } = env;
   const server = serve({ fetch: api.fetch, hostname, port }, ({ address, port }) =>

@@ -4,20 +4,21 @@ import { Problem } from './problems.ts';
 
 /** Longest `wait` a client may ask for. */
 export const MAX_WAIT_SECONDS = 600;
-/** No request hangs longer than this, beside what it asked to wait for. */
-const LIMIT_MS = 9_000;
 
-/** Answers 503 where something behind the API is silent: what was asked for may still happen. */
-export function limitTime() {
+/**
+ * Answers 503 after `limitMs`, beside what was asked to wait for, where something behind the API is silent: what was
+ * asked for may still happen.
+ */
+export function limitTime(limitMs: number) {
   return createMiddleware<ApiEnv>(async (c, next) => {
     const wait = Number(c.req.query('wait') ?? 0);
     const waitMs = Number.isFinite(wait) ? Math.min(Math.max(wait, 0), MAX_WAIT_SECONDS) * 1000 : 0;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        const words = `no answer within ${LIMIT_MS / 1000} s; /readyz says what is down. It may have been done`;
+        const words = `no answer within ${limitMs / 1000} s; /readyz says what is down. It may have been done`;
         reject(new Problem('timed-out', words, { headers: { 'retry-after': '5' } }));
-      }, LIMIT_MS + waitMs);
+      }, limitMs + waitMs);
     });
     try {
       await Promise.race([next(), late]);

@@ -1,8 +1,12 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 
+import { runReportSchema } from '../../src/contracts/schemas/report.ts';
+import { claimNight } from '../../src/db/queries/nights.ts';
 import { reviewsOf } from '../../src/db/queries/requests.ts';
+import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { eventually } from '../support/rig.ts';
+import { newNight, newTaskRun } from '../support/rows.ts';
 import { useApi } from './api-house.ts';
 import { S } from './queue-house.ts';
 
@@ -34,9 +38,15 @@ async function waitingRun(token: string): Promise<Run> {
 describe('history', () => {
   it('lists nights and runs in pages that never skip or repeat a row', async () => {
     const rig = api.desk.prepare();
+    const { sql } = api.desk.house.database;
     const { text: token } = await api.token('viewer');
-    for (const sessionDate of ['2018-02-05', '2018-02-06', S])
-      await rig.night({ universe: 'tiny', sessionDate });
+    for (const sessionDate of ['2018-02-05', '2018-02-06']) await claimNight(sql, newNight({ sessionDate }));
+    await rig.night({ universe: 'tiny', sessionDate: S });
+    // Of one statement: they are of the same instant, and a page ends among them.
+    await insertTaskRuns(
+      sql,
+      Array.from({ length: 10 }, () => newTaskRun()),
+    );
     const seen: string[] = [];
     let pageToken: string | null = null;
     do {
@@ -47,8 +57,10 @@ describe('history', () => {
       seen.push(...page.items.map(({ runId }) => runId));
       ({ nextPageToken: pageToken } = page);
     } while (pageToken !== null);
+    const all = await sql<{ taskRunId: string }[]>`
+      select task_run_id from ops.task_runs order by created_at desc, task_run_id desc`;
+    expect(seen).toEqual(all.map(({ taskRunId }) => taskRunId));
     expect(seen).toHaveLength(15);
-    expect(new Set(seen).size).toBe(15);
 
     const scans = (await api.ask('GET', `/api/v1/runs?task=overnightScan&sessionDate=${S}`, { token }))
       .body as Page<Run>;
@@ -61,23 +73,10 @@ describe('history', () => {
     expect(rest.body).toMatchObject({ items: [{ sessionDate: '2018-02-05' }], nextPageToken: null });
     const [newest] = nights.items;
     const report = await api.ask('GET', `/api/v1/nights/${newest?.runId ?? ''}`, { token });
-    expect(report).toMatchObject({
-      status: 200,
-      body: { sessionDate: S, status: 'succeeded', schemaVersion: 1 },
-    });
+    expect(report.status).toBe(200);
+    expect(runReportSchema.parse(report.body)).toMatchObject({ sessionDate: S, status: 'succeeded' });
     const runs = await api.ask('GET', `/api/v1/nights/${newest?.runId ?? ''}/runs`, { token });
     expect((runs.body as Page<Run>).items).toHaveLength(5);
-  });
-
-  it.each([
-    ['/api/v1/runs?pageToken=zzz', 400, 'pageToken'],
-    ['/api/v1/runs?limit=0', 400, 'limit'],
-    ['/api/v1/runs?task=lunch', 400, 'task'],
-    ['/api/v1/nights?sessionDate=soon', 400, 'sessionDate'],
-    [`/api/v1/nights?universe=${encodeURIComponent("x' or 1=1 --")}`, 400, 'universe'],
-  ])('%s is refused and names its field', async (path, status, field) => {
-    const { text: token } = await api.token('viewer');
-    expect(await api.ask('GET', path, { token })).toMatchObject({ status, body: { errors: [{ field }] } });
   });
 
   it('says so where there is no such thing', async () => {
@@ -99,11 +98,8 @@ describe('a run that waits for a person', () => {
     const { text: token } = await api.token('operator');
     const handle = await api.desk.rig.startNight({ universe: 'tiny', sessionDate: S });
     const { runId } = await waitingRun(token);
-    const decide = (decision: string, why = 'looked at it', as = token) =>
-      api.ask('POST', `/api/v1/runs/${runId}/review`, { token: as, body: { decision, why } });
-    expect((await decide('retry', '')).status).toBe(400);
-    const { text: viewer } = await api.token('viewer');
-    expect((await decide('retry', 'x', viewer)).status).toBe(403);
+    const decide = (decision: string) =>
+      api.ask('POST', `/api/v1/runs/${runId}/review`, { token, body: { decision, why: 'looked at it' } });
     expect(await decide('retry')).toMatchObject({
       status: 200,
       body: { runId, decision: 'retry', decidedBy: 'the operator', why: 'looked at it' },
@@ -172,8 +168,6 @@ describe('schedules', () => {
       status: 200,
       body: { paused: true, note: 'paused by the operator: a holiday' },
     });
-    expect((await act('pause', {})).status).toBe(400);
-    expect((await act('pause', { why: 'x' }, 'other')).status).toBe(400);
     expect(await act('unpause', { why: 'back' })).toMatchObject({ status: 200, body: { paused: false } });
     expect((await act('trigger', { why: 'now' }, 'weekly-maintenance')).status).toBe(200);
     await eventually('the triggered maintenance has run', async () => {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { attachRuntime } from '../../src/runtime/attach.ts';
+import { dataFolderAt } from '../../src/runtime/data-folder.ts';
 import type { Runtime } from '../../src/runtime/embedded.ts';
 import { lockOwner } from '../../src/runtime/folder-lock.ts';
 import { identify } from '../../src/runtime/process-identity.ts';
@@ -35,7 +36,7 @@ describe('one instance a folder', () => {
       { role: 'nightshift_api' },
     ]);
     expect((await attached.children()).map(({ name }) => name).sort()).toEqual(CHILDREN);
-    expect(await apiAnswers(attached.api)).toBe(200);
+    expect(await apiAnswers(attached.api, '/healthz')).toBe(200);
     expect(await second.exited, second.output()).toBe(0);
     expect(second.output()).toContain('Already running');
     expect(isOwner(second)).toBe(false);
@@ -44,6 +45,7 @@ describe('one instance a folder', () => {
     const later = await rig.open(dataDir);
     expect(later.temporal).toBe(attached.temporal);
     expect(owner.output()).not.toContain('Already running');
+    expect(owner.output()).toMatch(/^Admin token +nst_/m);
     instance = owner;
   });
 });
@@ -57,14 +59,18 @@ describe('crashes', () => {
     await expect(attached?.failed).rejects.toThrow('ended');
     await instance.exited;
     await expectGone(Object.values(children));
-    await expect(apiAnswers(attached?.api ?? null)).rejects.toThrow('fetch failed');
+    await expect(apiAnswers(attached?.api ?? null, '/healthz')).rejects.toThrow('fetch failed');
     expect(await lockOwner(dataDir)).toBeNull();
 
-    instance = rig.up(dataDir);
+    instance = rig.up(dataDir, { api: true });
     await instance.printed('Running.');
     const again = await attachRuntime(dataDir);
     expect(await query(again?.urls.owner ?? '', 'select 1 as one')).toEqual([{ one: 1 }]);
-    expect(again?.api).toBeNull();
+    // The API has the address and the token that it had before the crash.
+    expect(again?.api).toBe(attached?.api);
+    expect(instance.output()).not.toContain('Admin token');
+    const token = (await readFile(dataFolderAt(dataDir).adminToken, 'utf8')).trim();
+    expect(await apiAnswers(attached?.api ?? null, '/scheduler/status', token)).toBe(200);
     await again?.stop();
   });
 
@@ -102,6 +108,7 @@ describe('crashes', () => {
     instance = rig.up(dataDir);
     await instance.printed('Running.');
     const children = await childrenOf(dataDir);
+    expect(Object.keys(children).sort()).toEqual(['postgres', 'temporal']);
     const postgresPid = children['postgres']?.identity.pid ?? 0;
     const temporalPid = children['temporal']?.identity.pid ?? 0;
     const guardians = await Promise.all([postgresPid, temporalPid].map(guardianOf));
@@ -121,9 +128,9 @@ describe('crashes', () => {
   });
 });
 
-/** Status of the call that needs no token. */
-async function apiAnswers(url: string | null): Promise<number> {
-  return (await fetch(`${url}/healthz`)).status;
+/** Status of a GET. */
+async function apiAnswers(url: string | null, path: string, token = ''): Promise<number> {
+  return (await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } })).status;
 }
 
 function isOwner(one: InstanceProcess): boolean {

@@ -4,6 +4,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Socket>();
+  #port = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -21,16 +22,22 @@ export class TcpProxy {
       }
     });
     const proxy = new TcpProxy(server);
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
+    await proxy.listen();
     return proxy;
   }
 
   get port(): number {
+    return this.#port;
+  }
+
+  /** Takes connections, again on the port it had. */
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#server.listen(this.#port, '127.0.0.1', resolve);
+    });
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the proxy does not listen');
-    return address.port;
+    this.#port = address.port;
   }
 
   /** Sends a reset (RST) on every connection; new ones are taken as before. */
@@ -38,6 +45,7 @@ export class TcpProxy {
     for (const socket of this.#pairs) socket.resetAndDestroy();
   }
 
+  /** Cuts every connection and refuses new ones, as a server does that is down, until `listen`. */
   async close(): Promise<void> {
     this.reset();
     await new Promise<void>((resolve) => {

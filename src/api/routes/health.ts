@@ -4,7 +4,6 @@ import type { ApiDeps } from '../deps.ts';
 import { newRouter } from '../router.ts';
 import { problems } from './schemas.ts';
 
-const CALL_MS = 3_000;
 /** Pollers that asked within this time are there: a long poll lasts a minute. */
 const POLLER_FRESH_MS = 90_000;
 /** `temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY`: every worker of ours polls for activities. */
@@ -43,12 +42,13 @@ export function healthRoutes() {
 
 /** `/readyz`: what is missing, part by part. */
 export function readinessRoutes(deps: ApiDeps) {
+  const { checkMs } = deps.times;
   return newRouter().openapi(readyRoute, async (c) => {
     const checks = await Promise.all([
-      check('postgres', () => checkPostgres(deps)),
-      check('temporal', () => checkTemporal(deps)),
+      check('postgres', checkMs, () => checkPostgres(deps)),
+      check('temporal', checkMs, () => checkTemporal(deps)),
       ...Object.values(TASK_QUEUES).map((queue) =>
-        check(`workers on ${queue}`, () => checkWorkers(deps, queue)),
+        check(`workers on ${queue}`, checkMs, () => checkWorkers(deps, queue)),
       ),
     ]);
     const ready = checks.every(({ ok }) => ok);
@@ -56,9 +56,9 @@ export function readinessRoutes(deps: ApiDeps) {
   });
 }
 
-async function check(part: string, look: () => Promise<string>): Promise<Check> {
+async function check(part: string, limitMs: number, look: () => Promise<string>): Promise<Check> {
   const limit = new Promise<never>((_resolve, reject) => {
-    setTimeout(() => reject(new Error(`no answer within ${CALL_MS / 1000} s`)), CALL_MS).unref();
+    setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs).unref();
   });
   try {
     return { part, ok: true, detail: await Promise.race([look(), limit]) };
@@ -72,16 +72,16 @@ async function checkPostgres({ sql }: ApiDeps): Promise<string> {
   return `Postgres ${row?.version ?? ''}`;
 }
 
-async function checkTemporal({ client }: ApiDeps): Promise<string> {
-  const { serverVersion } = await client.withDeadline(Date.now() + CALL_MS, () =>
+async function checkTemporal({ client, times }: ApiDeps): Promise<string> {
+  const { serverVersion } = await client.withDeadline(Date.now() + times.checkMs, () =>
     client.workflowService.getSystemInfo({}),
   );
   return `Temporal ${serverVersion}`;
 }
 
-async function checkWorkers({ client }: ApiDeps, queue: string): Promise<string> {
+async function checkWorkers({ client, times }: ApiDeps, queue: string): Promise<string> {
   const { namespace } = client.options;
-  const { pollers } = await client.withDeadline(Date.now() + CALL_MS, () =>
+  const { pollers } = await client.withDeadline(Date.now() + times.checkMs, () =>
     client.workflowService.describeTaskQueue({
       namespace,
       taskQueue: { name: queue },

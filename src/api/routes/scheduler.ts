@@ -19,16 +19,12 @@ import {
   TASK_PATHS,
 } from './scheduler-definitions.ts';
 
-/** What other programs change is seen this much later at most. */
-const FRESH_MS = 1_000;
-/** Of a call that somebody waits for. */
-const CALL_MS = 4_000;
-
 /** The documents' endpoints: same paths, same top-level fields. */
 export function schedulerRoutes(deps: ApiDeps) {
   const { sql, client } = deps;
-  const schedules = cached(FRESH_MS, () => describeSchedules(client, CALL_MS));
-  const configuration = cached(FRESH_MS, async () => {
+  const { freshMs, callMs } = deps.times;
+  const schedules = cached(freshMs, () => describeSchedules(client, callMs));
+  const configuration = cached(freshMs, async () => {
     const file = await configurationInForce(sql);
     const { tasks, timezone } = effectiveConfig(file);
     return { version: file.globals.version, tasks, timezone };
@@ -146,11 +142,11 @@ function errorOf(
 
 /** Pauses or unpauses what is not yet; one line per schedule that changed. */
 async function setPaused(
-  { client, pipelineSql: sql }: ApiDeps,
+  { client, pipelineSql: sql, times }: ApiDeps,
   { paused, by, why }: { paused: boolean; by: string; why: string },
 ): Promise<string[]> {
   const changes: string[] = [];
-  for (const { scheduleId, paused: isPaused } of await describeSchedules(client, CALL_MS)) {
+  for (const { scheduleId, paused: isPaused } of await describeSchedules(client, times.callMs)) {
     if (isPaused === paused) continue;
     await setSchedulePaused({ client, sql, scheduleId, paused, by, why });
     changes.push(`${scheduleId}: ${paused ? 'paused' : 'unpaused'}`);

@@ -13,8 +13,6 @@ import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { problems } from './schemas.ts';
 
-const CALL_MS = 4_000;
-
 const scheduleSchema = z
   .object({
     scheduleId: z.enum(Object.values(SCHEDULE_IDS)),
@@ -65,13 +63,14 @@ const triggerRoute = actRoute('trigger', 'Start it now, unless its last start st
 /** The schedules as the Temporal server has them. */
 export function scheduleRoutes(deps: ApiDeps) {
   const { client, pipelineSql } = deps;
+  const { callMs } = deps.times;
   const setPaused = async (scheduleId: string, paused: boolean, by: string, why: string) => {
     await findSchedule(deps, scheduleId);
     await setSchedulePaused({ client, sql: pipelineSql, scheduleId, paused, by, why });
     return await findSchedule(deps, scheduleId);
   };
   return newRouter()
-    .openapi(listRoute, async (c) => c.json({ items: await describeSchedules(client, CALL_MS) }, 200))
+    .openapi(listRoute, async (c) => c.json({ items: await describeSchedules(client, callMs) }, 200))
     .openapi(pauseRoute, async (c) => {
       const { scheduleId } = c.req.valid('param');
       return c.json(await setPaused(scheduleId, true, c.get('caller').name, c.req.valid('json').why), 200);
@@ -91,8 +90,8 @@ export function scheduleRoutes(deps: ApiDeps) {
     });
 }
 
-async function findSchedule({ client }: ApiDeps, scheduleId: string): Promise<ScheduleSummary> {
-  const found = (await describeSchedules(client, CALL_MS)).find((one) => one.scheduleId === scheduleId);
+async function findSchedule({ client, times }: ApiDeps, scheduleId: string): Promise<ScheduleSummary> {
+  const found = (await describeSchedules(client, times.callMs)).find((one) => one.scheduleId === scheduleId);
   if (found !== undefined) return found;
   throw new Problem(
     'not-found',
