@@ -115,6 +115,12 @@ describe('input', () => {
   it.each([
     ['a body that is too large', { body: { why: 'x'.repeat(70_000) } }, 413, 'body-too-large'],
     ['a body that is no JSON', { body: '{"why":' }, 400, 'invalid-input'],
+    [
+      'a body of another type',
+      { body: 'x', headers: { 'content-type': 'text/plain' } },
+      415,
+      'unsupported-media-type',
+    ],
     ['a body without what it needs', { body: {} }, 400, 'invalid-input'],
     ['no body', {}, 400, 'invalid-input'],
   ])('%s is refused', async (_what, asked, status, kind) => {

@@ -73,8 +73,10 @@ function refuseLarge(): never {
   throw new Problem('body-too-large', `a body has at most ${MAX_BODY_BYTES / 1024} KiB`);
 }
 
-/** Refusals of the framework itself: a body that is no JSON, say. */
+/** Refusals of the framework itself: a body that is no JSON or does not say that it is, say. */
 function refusalOf(error: HTTPException): Problem | HTTPException {
+  if (error.status === 415)
+    return new Problem('unsupported-media-type', 'a body is JSON: `content-type: application/json`');
   return error.status === 400
     ? new Problem('invalid-input', error.message === '' ? 'the body cannot be read' : error.message)
     : error;

@@ -11,6 +11,7 @@ const PROBLEMS = {
   conflict: { status: 409, title: 'It is otherwise by now' },
   'dependency-not-met': { status: 409, title: 'A task it needs did not succeed' },
   'body-too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-media-type': { status: 415, title: 'The body has another type' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'internal-error': { status: 500, title: 'Our mistake' },
   'database-down': { status: 503, title: 'Postgres does not answer' },
