@@ -7,9 +7,11 @@ import { requireToken, TokenReader } from './auth.ts';
 import type { ApiDeps, ApiEnv, ApiLog } from './deps.ts';
 import { addressOf, limitRequests } from './limits.ts';
 import { Problem, problemDetails, problemOf } from './problems.ts';
+import { type ApiDocument, describeApi } from './openapi.ts';
 import { newRouter } from './router.ts';
 import { limitTime } from './time-limit.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { documentRoutes } from './routes/document.ts';
 import { healthRoutes, readinessRoutes } from './routes/health.ts';
 import { nightRoutes } from './routes/nights.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -61,13 +63,17 @@ export function createApi(deps: ApiDeps) {
     .route('/', nightRoutes(deps))
     .route('/', runRoutes(deps))
     .route('/', scheduleRoutes(deps))
-    .route('/', auditRoutes(deps));
-  return api.doc31('/openapi.json', {
-    openapi: '3.1.0',
-    info: { title: 'Nightshift', version: '1', description: "A quant desk's night: see it and steer it." },
-    security: [{ token: [] }],
-  });
+    .route('/', auditRoutes(deps))
+    .route(
+      '/',
+      documentRoutes(() => document),
+    );
+  const document: ApiDocument = describeApi(api);
+  return api;
 }
+
+/** The routes of the API as types, for `createClient`. */
+export type AppType = ReturnType<typeof createApi>;
 
 function refuseLarge(): never {
   throw new Problem('body-too-large', `a body has at most ${MAX_BODY_BYTES / 1024} KiB`);

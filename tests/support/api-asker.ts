@@ -1,5 +1,8 @@
+import type { AppType } from '../../src/api/app.ts';
 import type { ApiLog } from '../../src/api/deps.ts';
+import { describeApi } from '../../src/api/openapi.ts';
 import type { ApiRole } from '../../src/contracts/api-tokens.ts';
+import { answerChecker } from './api-document.ts';
 
 export type LogLine = { level: string; message: string; fields: Record<string, unknown> };
 export type Asked = { token?: string; headers?: Record<string, string>; body?: unknown };
@@ -14,9 +17,15 @@ export function keepLines(): { lines: LogLine[]; log: ApiLog } {
 /** What tests call a token of this role. */
 export const tokenName = (role: ApiRole): string => `the ${role}`;
 
-/** Asks an API in this process and reads its JSON. A body that is text is sent as it is. */
+/** Made once: all APIs have the same routes, and each compiled schema costs some milliseconds. */
+let check: ReturnType<typeof answerChecker> | undefined;
+
+/**
+ * Asks an API in this process and reads its JSON; each answer has to be as its OpenAPI document says. A body that is
+ * text is sent as it is.
+ */
 export function askerOf(
-  api: () => { request(path: string, init: RequestInit): Response | Promise<Response> },
+  api: () => AppType,
 ): (method: string, path: string, asked?: Asked) => Promise<Answer> {
   return async (method, path, { token, headers, body } = {}) => {
     const response = await api().request(path, {
@@ -28,7 +37,13 @@ export function askerOf(
       },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    const text = await response.text();
-    return { status: response.status, headers: response.headers, body: JSON.parse(text) as unknown };
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: JSON.parse(await response.text()) as unknown,
+    };
+    check ??= answerChecker(describeApi(api()));
+    check({ ...answer, method, path, contentType: answer.headers.get('content-type') ?? '' });
+    return answer;
   };
 }

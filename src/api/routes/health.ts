@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { TASK_QUEUES } from '../../contracts/wire/names.ts';
 import type { ApiDeps } from '../deps.ts';
 import { newRouter } from '../router.ts';
-import { problems } from './schemas.ts';
+import { PROBLEM, problems } from './schemas.ts';
 
 /** Pollers that asked within this time are there: a long poll lasts a minute. */
 const POLLER_FRESH_MS = 90_000;
@@ -20,7 +20,10 @@ const healthRoute = createRoute({
   tags: ['Health'],
   summary: 'The process answers; needs no token',
   security: [],
-  responses: { 200: { description: 'It does', content: { 'application/json': { schema: healthSchema } } } },
+  responses: {
+    200: { description: 'It does', content: { 'application/json': { schema: healthSchema } } },
+    ...problems(429),
+  },
 });
 
 const readyRoute = createRoute({
@@ -30,7 +33,10 @@ const readyRoute = createRoute({
   summary: 'Postgres, Temporal and workers on each queue are there',
   responses: {
     200: { description: 'All are', content: { 'application/json': { schema: readySchema } } },
-    503: { description: 'Some are not', content: { 'application/json': { schema: readySchema } } },
+    503: {
+      description: 'Some are not; a problem where not even the token can be looked up',
+      content: { 'application/json': { schema: readySchema }, ...PROBLEM },
+    },
     ...problems(401, 429),
   },
 });

@@ -10,7 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { pageEndOf, pageOf, pageQuery } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { dateSchema, problems, universeSchema } from './schemas.ts';
+import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
 
 /** A worker answers at once or not at all: the same decision may be given again. */
 const ANSWER_MS = 8_000;
@@ -35,7 +35,7 @@ const summaryFields = {
   completedAt: z.string().nullable(),
   reviewDeadline: z.string().nullable(),
 };
-const summarySchema = z.object(summaryFields).openapi('RunSummary');
+export const summarySchema = z.object(summaryFields).openapi('RunSummary');
 type RunSummary = z.infer<typeof summarySchema>;
 
 const runSchema = z
@@ -116,7 +116,7 @@ const reviewRoute = createRoute({
   },
   responses: {
     200: { description: 'Decided', content: { 'application/json': { schema: decidedSchema } } },
-    ...problems(400, 401, 403, 404, 409, 429, 503),
+    ...problems(...BODY_PROBLEMS, 401, 403, 404, 409, 429, 503),
   },
 });
 

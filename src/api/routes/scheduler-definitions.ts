@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { TASKS, type Task, taskIdOf } from '../../contracts/wire/names.ts';
 import { requireRole } from '../auth.ts';
 import { MAX_WAIT_SECONDS } from '../time-limit.ts';
-import { dateSchema, problems, universeSchema } from './schemas.ts';
+import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
 
 /** The documents' paths of the six tasks, in their order. */
 export const TASK_PATHS = [
@@ -89,7 +89,7 @@ export function switchRoute(verb: 'start' | 'stop', summary: string) {
     request: { body: { content: { 'application/json': { schema: whySchema } }, required: false } },
     responses: {
       200: { description: 'Done', content: { 'application/json': { schema: switchedSchema } } },
-      ...problems(400, 401, 403, 409, 429, 503),
+      ...problems(...BODY_PROBLEMS, 401, 403, 409, 429, 503),
     },
   });
 }

@@ -11,7 +11,7 @@ import { requireRole } from '../auth.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { problems } from './schemas.ts';
+import { BODY_PROBLEMS, problems } from './schemas.ts';
 
 const scheduleSchema = z
   .object({
@@ -51,7 +51,7 @@ function actRoute(verb: 'pause' | 'unpause' | 'trigger', summary: string) {
     request: { params, body: whyBody },
     responses: {
       200: { description: 'As it is now', content: { 'application/json': { schema: scheduleSchema } } },
-      ...problems(400, 401, 403, 404, 429, 503),
+      ...problems(...BODY_PROBLEMS, 401, 403, 404, 429, 503),
     },
   });
 }

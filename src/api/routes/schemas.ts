@@ -10,16 +10,21 @@ export const universeSchema = z
   .regex(/^[\w.-]{1,64}$/)
   .openapi({ example: 'sample' });
 
-const PROBLEM = { 'application/problem+json': { schema: problemSchema } };
+export const PROBLEM = { 'application/problem+json': { schema: problemSchema } };
 const DESCRIPTIONS = {
   400: 'A field is wrong',
   401: 'No token, or one that does not count',
   403: 'The token may not do that',
   404: 'There is no such thing',
   409: 'Not now: what it needs is not there, or it is otherwise by now',
+  413: 'The body is too large',
+  415: 'The body is no JSON by its content type',
   429: 'Too many requests',
   503: 'Something is down; `detail` says what',
 } as const;
+
+/** What may be wrong with a body. */
+export const BODY_PROBLEMS = [400, 413, 415] as const;
 
 /** The problems a route may answer with, as OpenAPI responses. */
 export function problems<Status extends keyof typeof DESCRIPTIONS>(...statuses: Status[]) {
