@@ -72,6 +72,7 @@ const runHeaders = z.object({
     .openapi({ description: 'Asked for again under the same key it is the same run' }),
 });
 export type RunQuery = z.infer<typeof runQuery>;
+export type RunHeaders = z.infer<typeof runHeaders>;
 
 const runResponses = {
   200: { description: 'It is over', content: { 'application/json': { schema: doneSchema } } },
@@ -79,7 +80,7 @@ const runResponses = {
   ...problems(400, 401, 403, 409, 429, 503),
 };
 
-export function switchRoute(verb: 'start' | 'stop', summary: string) {
+export function switchRoute<Verb extends 'start' | 'stop'>(verb: Verb, summary: string) {
   return createRoute({
     method: 'post',
     path: `/scheduler/${verb}`,

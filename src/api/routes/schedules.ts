@@ -41,7 +41,7 @@ const listRoute = createRoute({
   },
 });
 
-function actRoute(verb: 'pause' | 'unpause' | 'trigger', summary: string) {
+function actRoute<Verb extends 'pause' | 'unpause' | 'trigger'>(verb: Verb, summary: string) {
   return createRoute({
     method: 'post',
     path: `/api/v1/schedules/{scheduleId}/${verb}`,
