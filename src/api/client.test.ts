@@ -65,6 +65,8 @@ describe('the typed client', () => {
     expectTypeOf<Report['status']>().toEqualTypeOf<RunReport['status']>();
     // @ts-expect-error: there is no such call.
     expect(client.scheduler.lunch).toBeDefined();
+    type Query = Parameters<typeof client.scheduler.run_ingestion.$post>[0]['query'];
+    expectTypeOf<Query['wait']>().toEqualTypeOf<string | undefined>();
     type Review = Parameters<(typeof client.api.v1.runs)[':runId']['review']['$post']>[0]['json'];
     expectTypeOf<Review>().toEqualTypeOf<{ decision: 'retry' | 'skip' | 'abort'; why: string }>();
   });

@@ -78,6 +78,18 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('says of numbers and flags in paths and queries what they may be', () => {
+    const schemaOf = (route: string, name: string): unknown =>
+      operations.find((one) => one.route === route)?.parameters?.find((one) => one.name === name)?.schema;
+    const description = expect.any(String) as string;
+    const run = 'POST /scheduler/run_task/{task_id}';
+    expect(schemaOf(run, 'task_id')).toEqual({ type: 'integer', minimum: 1, maximum: 6 });
+    expect(schemaOf(run, 'wait')).toEqual({ type: 'integer', minimum: 0, maximum: 600, description });
+    expect(schemaOf(run, 'force')).toEqual({ type: 'string', enum: ['true', 'false'], description });
+    const limit = { type: 'integer', minimum: 1, maximum: 200, default: 50 };
+    expect(schemaOf('GET /api/v1/runs', 'limit')).toEqual(limit);
+  });
+
   it('has schemas of JSON Schema 2020-12 whose references lead somewhere', () => {
     const ajv = new Ajv2020({ strict: false, validateFormats: false, logger: false });
     const { components } = document;

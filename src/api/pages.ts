@@ -1,13 +1,14 @@
 import { z } from '@hono/zod-openapi';
 import type { PageEnd } from '../db/queries/run-pages.ts';
 import { Problem } from './problems.ts';
+import { rowLimit } from './routes/schemas.ts';
 
 const MAX_ROWS = 200;
 const DEFAULT_ROWS = 50;
 
 /** Query of every list. */
 export const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS),
+  limit: rowLimit({ maximum: MAX_ROWS, usual: DEFAULT_ROWS }),
   pageToken: z.string().max(400).optional().openapi({ description: '`nextPageToken` of the page before' }),
 });
 

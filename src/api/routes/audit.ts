@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { listAudit } from '../../db/queries/requests.ts';
 import type { ApiDeps } from '../deps.ts';
 import { newRouter } from '../router.ts';
-import { problems } from './schemas.ts';
+import { problems, rowLimit } from './schemas.ts';
 
 const entrySchema = z
   .object({
@@ -24,7 +24,7 @@ const auditRoute = createRoute({
   request: {
     query: z.object({
       subject: z.string().min(1).max(300).optional(),
-      limit: z.coerce.number().int().min(1).max(500).default(100),
+      limit: rowLimit({ maximum: 500, usual: 100 }),
     }),
   },
   responses: {

@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { TASKS, type Task, taskIdOf } from '../../contracts/wire/names.ts';
 import { requireRole } from '../auth.ts';
 import { MAX_WAIT_SECONDS } from '../time-limit.ts';
-import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
+import { BODY_PROBLEMS, dateSchema, flagSchema, problems, universeSchema, wholeNumber } from './schemas.ts';
 
 /** The documents' paths of the six tasks, in their order. */
 export const TASK_PATHS = [
@@ -55,11 +55,8 @@ const whySchema = z.object({
 const runQuery = z.object({
   sessionDate: dateSchema.optional().openapi({ description: 'Default: that of the newest night' }),
   universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night' }),
-  force: z.stringbool().optional().openapi({ description: 'Run although a need is not met; recorded' }),
-  wait: z.coerce
-    .number()
-    .min(0)
-    .max(MAX_WAIT_SECONDS)
+  force: flagSchema.optional().openapi({ description: 'Run although a need is not met; recorded' }),
+  wait: wholeNumber({ minimum: 0, maximum: MAX_WAIT_SECONDS })
     .optional()
     .openapi({ description: 'Seconds to wait for the end; 202 if it is not over by then' }),
 });
@@ -113,7 +110,7 @@ export const runTaskRoute = createRoute({
   summary: 'Run one task by its number',
   middleware: [requireRole('operator')] as const,
   request: {
-    params: z.object({ task_id: z.coerce.number().int().min(1).max(TASKS.length) }),
+    params: z.object({ task_id: wholeNumber({ minimum: 1, maximum: TASKS.length }) }),
     query: runQuery,
     headers: runHeaders,
   },

@@ -4,6 +4,24 @@ import { problemSchema } from '../problems.ts';
 /** `YYYY-MM-DD` that is a day of the calendar. */
 export const dateSchema = z.iso.date().openapi({ example: '2018-02-07' });
 
+/** A whole number in a path or query, where everything is text: blanks, signs and `1e2` are none. */
+export function wholeNumber({ minimum, maximum }: { minimum: number; maximum: number }) {
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, `a whole number from ${minimum} to ${maximum}`)
+    .transform(Number)
+    .pipe(z.number().min(minimum).max(maximum))
+    .openapi({ type: 'integer', minimum, maximum });
+}
+
+/** How many rows somebody wants at most. */
+export function rowLimit({ maximum, usual }: { maximum: number; usual: number }) {
+  return wholeNumber({ minimum: 1, maximum }).default(usual).openapi({ default: usual });
+}
+
+/** `true` or `false` in a query. */
+export const flagSchema = z.enum(['true', 'false']).transform((text) => text === 'true');
+
 /** Name of a universe as the configuration has it. */
 export const universeSchema = z
   .string()
