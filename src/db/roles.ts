@@ -42,6 +42,7 @@ const PREDECESSORS = [
 ];
 /** What a person asks for through the API. */
 const REQUESTS = ['ops.run_requests', 'ops.audit', 'ops.api_tokens', 'ops.api_token_revocations'];
+const SESSIONS = 'ops.api_sessions';
 /** What retention may remove, and nothing else. */
 const RETAINED = [
   'turbomode.session_features',
@@ -116,6 +117,10 @@ export function grantStatements(): string[] {
     `revoke update on ${APPEND_ONLY.join(', ')} from ${maintenance}`,
     // The API: reads all, leaves requests and audit rows.
     `grant insert on ${REQUESTS.join(', ')} to ${api}`,
+    // Who is logged in is the API's own; maintenance removes what has expired.
+    `revoke all on ${SESSIONS} from ${ingest}, ${pipeline}, ${ml}, ${maintenance}`,
+    `grant select, insert, update on ${SESSIONS} to ${api}`,
+    `grant select, delete on ${SESSIONS} to ${maintenance}`,
     `grant usage on all sequences in schema ops to ${ingest}, ${pipeline}, ${maintenance}, ${api}`,
     `grant usage on all sequences in schema market to ${ingest}`,
     `grant usage on all sequences in schema turbomode to ${pipeline}`,

@@ -243,6 +243,63 @@ export const apiTokenRevocations = ops.table('api_token_revocations', {
   recordedAt: recordedAt(),
 });
 
+/** Browsers that are logged in. The cookie's secret is not stored, only its SHA-256. */
+export const apiSessions = ops.table('api_sessions', {
+  sessionHash: hashColumn('session_hash').primaryKey(),
+  tokenId: text('token_id')
+    .notNull()
+    .references(() => apiTokens.tokenId),
+  recordedAt: recordedAt(),
+  expiresAt: instant('expires_at').notNull(),
+  endedAt: instant('ended_at'),
+});
+
+/** What a person should know. One row from its beginning to its end; `key` says what it is about. */
+export const alerts = ops.table(
+  'alerts',
+  {
+    alertId: bigint('alert_id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    rule: text('rule').notNull(),
+    key: text('key').notNull(),
+    severity: text('severity').notNull(),
+    summary: text('summary').notNull(),
+    details: jsonb('details').notNull().default({}),
+    openedAt: instant('opened_at').notNull().defaultNow(),
+    lastSeenAt: instant('last_seen_at').notNull().defaultNow(),
+    resolvedAt: instant('resolved_at'),
+  },
+  (t) => [
+    check('alerts_severity', sql`${t.severity} in ('critical', 'warning', 'info')`),
+    uniqueIndex('alerts_one_open').on(t.key).where(sql`${t.resolvedAt} is null`),
+    index('alerts_newest').on(t.openedAt),
+  ],
+);
+
+/** One message of an alert to one channel, sent again until it is out or given up. */
+export const alertDeliveries = ops.table(
+  'alert_deliveries',
+  {
+    deliveryId: bigint('delivery_id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    alertId: bigint('alert_id', { mode: 'number' })
+      .notNull()
+      .references(() => alerts.alertId, { onDelete: 'cascade' }),
+    channel: text('channel').notNull(),
+    kind: text('kind').notNull(),
+    state: text('state').notNull().default('pending'),
+    attempts: integer('attempts').notNull().default(0),
+    nextAttemptAt: instant('next_attempt_at').notNull().defaultNow(),
+    lastError: text('last_error'),
+    sentAt: instant('sent_at'),
+    recordedAt: recordedAt(),
+  },
+  (t) => [
+    check('alert_deliveries_kind', sql`${t.kind} in ('opened', 'resolved')`),
+    check('alert_deliveries_state', sql`${t.state} in ('pending', 'sent', 'given_up')`),
+    uniqueIndex('alert_deliveries_once').on(t.alertId, t.channel, t.kind),
+    index('alert_deliveries_due').on(t.nextAttemptAt).where(sql`${t.state} = 'pending'`),
+  ],
+);
+
 /** Facts another part must act on, such as a revised bar. */
 export const events = ops.table(
   'events',
