@@ -10,9 +10,11 @@ import { Problem, problemDetails, problemOf } from './problems.ts';
 import { type ApiDocument, describeApi } from './openapi.ts';
 import { newRouter } from './router.ts';
 import { limitTime } from './time-limit.ts';
+import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { documentRoutes } from './routes/document.ts';
 import { healthRoutes, readinessRoutes } from './routes/health.ts';
+import { createMetrics } from './routes/metrics.ts';
 import { nightRoutes } from './routes/nights.ts';
 import { runRoutes } from './routes/runs.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
@@ -28,7 +30,8 @@ export function createApi(deps: ApiDeps) {
   const { log, limits, times } = deps;
   const attempts = limitRequests(limits.anonymousPerMinute, addressOf);
   const base = newRouter();
-  base.use(requestId(), logRequests(log), limitTime(times.requestMs));
+  const metrics = createMetrics(deps);
+  base.use(requestId(), metrics.count, logRequests(log), limitTime(times.requestMs));
   base.use(
     secureHeaders({
       contentSecurityPolicy: { defaultSrc: ["'self'"], baseUri: ["'none'"], frameAncestors: ["'none'"] },
@@ -64,6 +67,8 @@ export function createApi(deps: ApiDeps) {
     .route('/', runRoutes(deps))
     .route('/', scheduleRoutes(deps))
     .route('/', auditRoutes(deps))
+    .route('/', alertRoutes(deps))
+    .route('/', metrics.routes)
     .route(
       '/',
       documentRoutes(() => document),

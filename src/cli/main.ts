@@ -4,6 +4,7 @@ import { OtherAddressesError } from '../runtime/same-addresses.ts';
 import { DecisionRefusedError } from '../temporal/decisions.ts';
 import { RunRefusedError } from '../temporal/manual-request.ts';
 import { ReviewRefusedError } from '../temporal/verbs.ts';
+import { alertsCommand } from './commands/alerts.ts';
 import { backupCommand } from './commands/backup.ts';
 import { calendarCommand } from './commands/calendar.ts';
 import { configCommand } from './commands/config.ts';
@@ -38,6 +39,7 @@ export async function main(argv: string[]): Promise<void> {
     .addCommand(explainCommand())
     .addCommand(configCommand())
     .addCommand(scheduleCommand())
+    .addCommand(alertsCommand())
     .addCommand(tokenCommand())
     .addCommand(doctorCommand())
     .addCommand(backupCommand())

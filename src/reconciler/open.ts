@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import { projectRoot } from '../../scripts/lib/paths.mjs';
+import type { AlertLog } from '../alerts/port.ts';
 import { createDatabase } from '../db/client.ts';
 import { readCalendarOverrides } from '../db/queries/sessions.ts';
 import { createCalendar } from '../domain/calendar.ts';
@@ -21,15 +22,21 @@ export type ReconcilerHouse = {
   folderOption?: string;
 };
 
-/** Reconciler and watchdog with connections of their own, for the process that hosts them (`up`, the API). */
+/** Reconciler, watchdog and alerts with connections of their own, for the process that hosts them (`up`, the API). */
 export function openReconciler(
   house: ReconcilerHouse & {
     onNote: (text: string) => void;
     onError: (text: string, error: unknown) => void;
+    alertLog: AlertLog;
   },
 ): { stop(): Promise<void> } {
   const { deps, close } = connect(house);
-  const running = startReconciler({ ...deps, onNote: house.onNote, onError: house.onError });
+  const running = startReconciler({
+    ...deps,
+    onNote: house.onNote,
+    onError: house.onError,
+    alertLog: house.alertLog,
+  });
   return {
     stop: async () => {
       await running.stop();
@@ -50,7 +57,7 @@ export async function readMissedNights(house: ReconcilerHouse): Promise<MissedNi
 
 function connect(house: ReconcilerHouse): { deps: WatchDeps; close: () => Promise<void> } {
   const sampleDataDir = house.sampleDataDir ?? archiveFolder();
-  const database = createDatabase(house.pipelineUrl, { max: 3, applicationName: 'nightshift-reconciler' });
+  const database = createDatabase(house.pipelineUrl, { max: 5, applicationName: 'nightshift-reconciler' });
   const temporal = connectClient(house.temporal);
   const provider = createProviders({ sampleDataDir });
   const deps: WatchDeps = {

@@ -4,6 +4,8 @@ import type { Client } from '@temporalio/client';
 
 import type { Sql } from '../db/client.ts';
 import { LEADER_LOCKS, withLeaderLock } from '../db/queries/reconcile.ts';
+import type { AlertLog } from '../alerts/port.ts';
+import { startAlerts } from './alerts.ts';
 import { reconcile } from './reconcile.ts';
 import { watch, type WatchDeps } from './watchdog.ts';
 
@@ -16,16 +18,19 @@ export type ReconcilerOptions = WatchDeps & {
   /** One line for people about what was found and done. */
   onNote: (text: string) => void;
   onError: (text: string, error: unknown) => void;
+  /** Lines about alerts; the channel `log` writes here. */
+  alertLog: AlertLog;
 };
 
 /**
- * Runs reconciler and watchdog in this process. Each takes its turn under an advisory lock, so that of many
+ * Runs reconciler, watchdog and alerts in this process. Each takes its turn under an advisory lock, so that of many
  * processes one acts. `stop` resolves when a turn that runs has ended.
  */
 export function startReconciler(options: ReconcilerOptions): { stop(): Promise<void> } {
   const turns = [
     every(RECONCILE_EVERY_MS, () => reconcileTurn(options)),
     every(WATCH_EVERY_MS, () => watchTurn(options)),
+    startAlerts({ ...options, log: options.alertLog }),
   ];
   return {
     stop: async () => {

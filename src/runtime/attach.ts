@@ -75,6 +75,7 @@ export async function attachRuntime(dataDir: string | undefined): Promise<Runtim
     owned: false,
     children: () => readChildren(folder.children),
     limitLogs: () => undefined,
+    writeLog: () => undefined,
     failed,
     stop: () => {
       detached.abort();

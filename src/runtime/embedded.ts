@@ -80,6 +80,8 @@ export type Runtime = Addresses & {
   children(): Promise<ChildEntry[]>;
   /** Sizes of the log files from now on; whoever attached does not write them. */
   limitLogs(limits: LogLimits): void;
+  /** A line of the process that owns the instance, beside those of its children. */
+  writeLog(record: LogRecord): void;
   /** Rejects when a child is dead for good; never resolves. */
   failed: Promise<never>;
   /** Stops workers, then Temporal and Postgres, and frees the folder. */
@@ -195,6 +197,7 @@ class Instance {
       owned: true,
       children: () => Promise.resolve(this.entries()),
       limitLogs: (limits) => this.logs.limit(limits),
+      writeLog: (record) => this.log(record),
       failed: this.failed,
       stop: () => this.stop(),
     };

@@ -38,6 +38,10 @@ const schema = z.object({
   NIGHTSHIFT_API_PORT: optionalCount,
   NIGHTSHIFT_API_REQUESTS_PER_MINUTE: optionalCount,
   NIGHTSHIFT_TEMPORAL_BIN: optional,
+  /** Where a TypeScript worker serves the metrics of Temporal's SDK (Prometheus); absent: nowhere. */
+  NIGHTSHIFT_TEMPORAL_METRICS_ADDRESS: absent
+    .or(z.string().regex(/^[\w.[\]:-]+:\d{1,5}$/, 'must be host:port, such as 127.0.0.1:9464'))
+    .optional(),
   NIGHTSHIFT_DB_URL_INGEST: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_PIPELINE: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_ML: optionalUrl(POSTGRES),
@@ -52,6 +56,12 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   throw new Error(`environment: ${problems.join('; ')}`);
+}
+
+/** A variable that a configuration names, such as the secret of an alert channel; null: not set, or empty. */
+export function readNamedVariable(name: string, source: NodeJS.ProcessEnv = process.env): string | null {
+  const value = source[name]?.trim();
+  return value === undefined || value === '' ? null : value;
 }
 
 /** Folder the `archive` provider reads: NIGHTSHIFT_SAMPLE_DATA_DIR, or the bundled one. */
@@ -74,6 +84,8 @@ export type WorkerEnv = {
   configPath: string | null;
   /** Process whose end must end this one too; null when the worker runs on its own (production). */
   parentPid: number | null;
+  /** host:port of the SDK's own metrics; null: not asked for. */
+  temporalMetricsAddress: string | null;
 };
 
 /** What a TypeScript worker needs. Throws an Error that names every variable that is missing. */
@@ -103,6 +115,7 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
     sampleDataDir: archiveFolder(env),
     configPath: env.NIGHTSHIFT_CONFIG ?? null,
     parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
+    temporalMetricsAddress: env.NIGHTSHIFT_TEMPORAL_METRICS_ADDRESS ?? null,
   };
   if (missing.length > 0) throw new Error(`environment: ${missing.join(', ')} missing`);
   return worker;

@@ -27,7 +27,16 @@ async function main(): Promise<void> {
   const logger = createLogger(env);
   Runtime.install({
     logger,
-    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
+    telemetryOptions: {
+      logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} },
+      ...(env.temporalMetricsAddress === null
+        ? {}
+        : {
+            metrics: {
+              prometheus: { bindAddress: env.temporalMetricsAddress, useSecondsForDurations: true },
+            },
+          }),
+    },
   });
   // Sessions are cut by time zone: which database of zones did it must be known afterwards.
   const { node, icu, tz } = process.versions;

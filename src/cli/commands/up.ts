@@ -81,6 +81,16 @@ export function upCommand(): Command {
           onNote: note,
           onError: (text, error) =>
             console.error(`${text}: ${error instanceof Error ? error.message : String(error)}`),
+          alertLog: (level, message, fields) =>
+            runtime.writeLog({
+              time: new Date(),
+              level,
+              logger: 'nightshift.alerts',
+              message,
+              source: 'alerts',
+              task: null,
+              fields,
+            }),
         });
         try {
           await Promise.race([interrupt.promise, runtime.failed]);

@@ -83,6 +83,16 @@ export const DEFAULT_SETTINGS: NightshiftSettings = {
   minFreeDiskGib: 2,
   logs: { maxMegabytes: 10, taskBackups: 5, schedulerBackups: 10 },
   watchdog: { cutoff: '06:00', maxSessionsBack: 3 },
+  alerts: {
+    channels: [{ name: 'log', type: 'log' }],
+    nightLateMinutes: 360,
+    nightMissedMinutes: 20,
+    reviewExpiringMinutes: 60,
+    coverageRatio: 0.95,
+    schedulePausedHours: 24,
+    queueSilentSeconds: 120,
+    giveUpAfterHours: 12,
+  },
 };
 
 /** A part of the settings, at any depth. */

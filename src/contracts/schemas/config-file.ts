@@ -300,6 +300,9 @@ const SETTINGS_SHAPE: Record<string, unknown> = {
   dependencies: Object.fromEntries(TASKS.map((task) => [task, []])),
 };
 
+/** Alerts are the instance's: a universe has none of its own. */
+const { alerts: _instanceOnly, ...UNIVERSE_SHAPE } = SETTINGS_SHAPE;
+
 function unknownSettings(block: Record<string, unknown>): string[] {
   const { universes, ...rest } = block;
   const problems = unknownSettingsIn(rest, SETTINGS_SHAPE, 'nightshift');
@@ -309,7 +312,7 @@ function unknownSettings(block: Record<string, unknown>): string[] {
   for (const [name, part] of Object.entries(universes)) {
     const path = `nightshift.universes.${name}`;
     problems.push(
-      ...(isRecord(part) ? unknownSettingsIn(part, SETTINGS_SHAPE, path) : [`${path}: must be an object`]),
+      ...(isRecord(part) ? unknownSettingsIn(part, UNIVERSE_SHAPE, path) : [`${path}: must be an object`]),
     );
   }
   return problems;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 import { TASKS } from '../wire/names.ts';
+import type { AlertSettings } from './alert-settings.ts';
 import { DEFAULT_SETTINGS, UNIVERSE_PRESETS } from './config-defaults.ts';
 import { ConfigError, type ConfigFile, dependencyProblems, isRecord, issueText } from './config-file.ts';
 import { type NightshiftSettings, settingsSchema } from './nightshift-settings.ts';
@@ -30,7 +31,7 @@ const taskSettingsSchema = z.strictObject({
 export type TaskSettings = z.infer<typeof taskSettingsSchema>;
 
 export const effectiveConfigSchema = z.strictObject({
-  ...settingsSchema.omit({ dependencies: true, review: true }).shape,
+  ...settingsSchema.omit({ dependencies: true, review: true, alerts: true }).shape,
   version: z.string(),
   timezone: z.string(),
   maxConcurrentJobs: z.number().int().positive(),
@@ -58,7 +59,7 @@ export function effectiveConfig(file: ConfigFile, universe?: string): EffectiveC
     DEFAULT_SETTINGS,
   );
   const settings = checkSettings(merged, { universe: named, own });
-  const { dependencies, review, ...rest } = settings;
+  const { dependencies, review, alerts: _instanceOnly, ...rest } = settings;
   const tasks = Object.fromEntries(
     TASKS.map((task) => {
       const entry = file.tasks[task];
@@ -71,6 +72,12 @@ export function effectiveConfig(file: ConfigFile, universe?: string): EffectiveC
     }),
   );
   return effectiveConfigSchema.parse({ ...rest, ...file.globals, tasks });
+}
+
+/** Who is told what, by a file. Throws ConfigError with one line per problem. */
+export function alertSettings(file: ConfigFile): AlertSettings {
+  const merged = mergeDeep(DEFAULT_SETTINGS, { alerts: file.nightshift['alerts'] });
+  return checkSettings(merged, { universe: DEFAULT_SETTINGS.universe, own: undefined }).alerts;
 }
 
 /** All universes a file or we know by name; each is checked by `config check`. */

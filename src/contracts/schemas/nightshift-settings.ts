@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { MODELS, PROVIDERS, TASKS } from '../wire/names.ts';
+import { alertSettingsSchema } from './alert-settings.ts';
 import { DEFAULT_DATA } from './config-defaults.ts';
 
 /** The `nightshift` block of the configuration, complete. A file gives parts; defaults fill the rest. */
@@ -130,5 +131,7 @@ export const settingsSchema = z.strictObject({
     cutoff: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time like 06:00'),
     maxSessionsBack: count,
   }),
+  /** Who is told what; no part of a run's own configuration. */
+  alerts: alertSettingsSchema,
 });
 export type NightshiftSettings = z.infer<typeof settingsSchema>;

@@ -46,7 +46,7 @@ export async function closeGoneStarter(
 }
 
 /** Keys of the advisory locks that pick one process out of many. */
-export const LEADER_LOCKS = { reconciler: 7_302_201, watchdog: 7_302_202 } as const;
+export const LEADER_LOCKS = { reconciler: 7_302_201, watchdog: 7_302_202, alerts: 7_302_203 } as const;
 
 /**
  * Runs `work` if nobody else holds the lock; otherwise returns null at once. The lock lives on its own

@@ -1,0 +1,121 @@
+import type { AlertSettings } from '../contracts/schemas/alert-settings.ts';
+import type { Sql } from '../db/client.ts';
+import { giveUpUnknownChannels } from '../db/queries/alert-deliveries.ts';
+import {
+  type AlertChange,
+  alertsEnabledSince,
+  openAlertTimes,
+  storeAlerts,
+} from '../db/queries/alert-rows.ts';
+import {
+  readAttemptFacts,
+  readMissedEvents,
+  readNightFacts,
+  readPauseFacts,
+  readResultFacts,
+  readReviewFacts,
+} from '../db/queries/alerts.ts';
+import { type AlertThresholds, judgeAlerts, type MissedFact, type QueueFact } from '../domain/alert-rules.ts';
+import { channelsFor } from './channel.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export type EvaluationDeps = {
+  /** Logged in as the pipeline role. */
+  sql: Sql;
+  /** Sessions that nobody has run, as the watchdog finds them. */
+  missed: () => Promise<MissedFact[]>;
+  /** Each task queue, and whether a worker asks for work there. */
+  polled: () => Promise<{ queue: string; polled: boolean }[]>;
+  /** About facts that could not be had. */
+  onError: (text: string, error: unknown) => void;
+  /** Wall clock in ms. */
+  now?: () => number;
+};
+
+/** Reads the facts, applies the rules and makes the rows follow; one evaluator per process. */
+export class AlertEvaluator {
+  readonly #deps: EvaluationDeps;
+  /** Since when a queue is silent, as far as this process has seen it. */
+  readonly #silentSince = new Map<string, number>();
+
+  constructor(deps: EvaluationDeps) {
+    this.#deps = deps;
+  }
+
+  async evaluate(settings: AlertSettings): Promise<AlertChange> {
+    const { sql } = this.#deps;
+    const nowMs = this.#deps.now?.() ?? Date.now();
+    const enabledSinceMs = await alertsEnabledSince(sql);
+    const missed = await this.#missed();
+    const thresholds = thresholdsOf(settings);
+    const queues = await this.#queues(nowMs, thresholds.queueSilentMs);
+    const nights = await readNightFacts(sql);
+    const attempts = await readAttemptFacts(sql);
+    const reviews = await readReviewFacts(sql);
+    const pauses = await readPauseFacts(sql);
+    const results = await readResultFacts(sql);
+    const facts = { nowMs, enabledSinceMs, nights, missed, attempts, reviews, pauses, queues, ...results };
+    const { alerts, unknown } = judgeAlerts(facts, thresholds);
+    const { channels } = settings;
+    const change = await storeAlerts(sql, {
+      alerts,
+      unknown,
+      channelsOf: (alert) => channelsFor(channels, alert),
+    });
+    await giveUpUnknownChannels(
+      sql,
+      channels.map(({ name }) => name),
+    );
+    return change;
+  }
+
+  /** What the watchdog finds now, and what it reported before and is too far back for it; null: not known. */
+  async #missed(): Promise<MissedFact[] | null> {
+    try {
+      const now = await this.#deps.missed();
+      const seen = new Set(now.map(({ universe, sessionDate }) => `${universe} ${sessionDate}`));
+      const earlier = await readMissedEvents(this.#deps.sql);
+      return [
+        ...now,
+        ...earlier.filter(({ universe, sessionDate }) => !seen.has(`${universe} ${sessionDate}`)),
+      ];
+    } catch (error) {
+      this.#deps.onError('alerts: missed nights are not known', error);
+      return null;
+    }
+  }
+
+  async #queues(nowMs: number, queueSilentMs: number): Promise<QueueFact[] | null> {
+    try {
+      const queues = await this.#deps.polled();
+      // After a restart an open alert tells that the silence is older than this process.
+      const open = await openAlertTimes(this.#deps.sql, 'queue_unpolled');
+      return queues.map(({ queue, polled }) => {
+        if (polled) this.#silentSince.delete(queue);
+        else if (!this.#silentSince.has(queue)) this.#silentSince.set(queue, nowMs);
+        const seenMs = this.#silentSince.get(queue) ?? null;
+        const openedMs = open.get(`queue_unpolled/${queue}`);
+        const silentSinceMs =
+          seenMs === null || openedMs === undefined ? seenMs : Math.min(seenMs, openedMs - queueSilentMs);
+        return { queue, silentSinceMs };
+      });
+    } catch (error) {
+      this.#deps.onError('alerts: workers are not known', error);
+      return null;
+    }
+  }
+}
+
+/** The thresholds of a configuration, in ms. */
+export function thresholdsOf(settings: AlertSettings): AlertThresholds {
+  return {
+    nightLateMs: settings.nightLateMinutes * MINUTE_MS,
+    nightMissedMs: settings.nightMissedMinutes * MINUTE_MS,
+    reviewSoonMs: settings.reviewExpiringMinutes * MINUTE_MS,
+    coverageRatio: settings.coverageRatio,
+    schedulePausedMs: settings.schedulePausedHours * HOUR_MS,
+    queueSilentMs: settings.queueSilentSeconds * 1000,
+  };
+}
