@@ -29,7 +29,7 @@ export function createChannel(settings: ChannelSettings, house: ChannelHouse): C
       return createSlackChannel(settings, secret);
     case 'smtp':
       return createSmtpChannel(settings, secret);
-    case 'log':
+    default:
       return createLogChannel(settings.name, house.log);
   }
 }
