@@ -106,7 +106,11 @@ async function bundleWorkflows() {
     warn: console.warn,
     error: console.error,
   };
-  const { code } = await bundleWorkflowCode({ workflowsPath: workflowEntry, logger });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: workflowEntry,
+    workflowInterceptorModules: [join(projectRoot, 'src', 'workflows', 'lib', 'run-context.ts')],
+    logger,
+  });
   writeWhole(join(dist, 'workflows.js'), code);
 }
 

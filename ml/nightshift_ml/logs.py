@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 from temporalio import activity
 
+from .run_context import run_context
+
 #: The documents' files, by the task that ids of workflows begin with; the TypeScript side has the same.
 TASK_FILES = {
     "ingestion": "task_1_master_market_data_ingestion.log",
@@ -32,7 +34,7 @@ with (files("tzdata") / "zoneinfo" / "America" / "New_York").open("rb") as _zone
 
 
 def line_of(record: logging.LogRecord) -> dict[str, Any]:
-    """{ts, level, logger, msg} and, inside an activity, {workflowId, runId, activity, attempt}."""
+    """{ts, level, logger, msg} and, inside an activity, its ids, its name and its attempt."""
     line: dict[str, Any] = {
         "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname,
@@ -44,6 +46,7 @@ def line_of(record: logging.LogRecord) -> dict[str, Any]:
         line |= {
             "workflowId": info.workflow_id,
             "runId": info.workflow_run_id,
+            **run_context(),
             "activity": info.activity_type,
             "attempt": info.attempt,
         }

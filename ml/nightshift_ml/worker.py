@@ -35,6 +35,7 @@ from .liveness import Liveness
 from .logs import configure_logging, write_files
 from .pool import Pool
 from .process import die_with_parent, watch_parent
+from .run_context import RunContextInterceptor
 from .settings import Settings
 
 _log = logging.getLogger("nightshift.ml")
@@ -58,6 +59,7 @@ async def run(settings: Settings) -> None:
             task_queue=settings.task_queue,
             activities=MlActivities(pool, threads=settings.threads).all(),
             max_concurrent_activities=settings.slots,
+            interceptors=[RunContextInterceptor()],
             graceful_shutdown_timeout=timedelta(seconds=settings.grace_seconds),
             # A cancellation comes as the answer to a heartbeat: the default throttle would delay it by 30 s.
             max_heartbeat_throttle_interval=timedelta(seconds=1),

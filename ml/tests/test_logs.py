@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.converter import DataConverter
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from nightshift_ml.logs import DocumentFiles, JsonFormatter, document_line, file_of
+from nightshift_ml.run_context import RunContextInterceptor, run_context
 from nightshift_ml.settings import Settings
 
 #: Lines of this worker and what goes into files for them; the TypeScript tests read the same.
@@ -148,3 +152,36 @@ def test_a_worker_on_its_own_has_a_folder_of_its_own() -> None:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_line_inside_an_activity_says_which_run_it_is_part_of() -> None:
+    said: list[dict[str, Any]] = []
+
+    class Innermost(ActivityInboundInterceptor):
+        def __init__(self) -> None:
+            pass
+
+        async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+            said.append(json.loads(JsonFormatter().format(record("fitted"))))
+            return input.args
+
+    async def run(*values: object) -> None:
+        payloads = DataConverter.default.payload_converter.to_payloads(values)
+        headers = dict(zip(["nightshift-run"], payloads, strict=False))
+        work = RunContextInterceptor().intercept_activity(Innermost())
+        await work.execute_activity(ExecuteActivityInput(fn=run, args=[], executor=None, headers=headers))
+        # As the SDK does when an activity failed.
+        after = json.loads(JsonFormatter().format(record("completing")))
+        assert {**after, "ts": 0, "msg": ""} == {**said[-1], "ts": 0, "msg": ""}
+
+    async def all_forms() -> None:
+        env = ActivityEnvironment()
+        await env.run(run, {"sessionDate": "2018-02-07", "taskRunId": "t1", "other": 1})
+        await env.run(run, "of another form")
+        await env.run(run)
+
+    asyncio.run(all_forms())
+    runs = [(line.get("sessionDate"), line.get("taskRunId")) for line in said]
+    assert runs == [("2018-02-07", "t1"), (None, None), (None, None)]
+    assert "other" not in said[0]
+    assert run_context() == {}

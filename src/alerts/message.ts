@@ -59,7 +59,9 @@ export function titleOf({ kind, alert }: AlertMessage): string {
 /** Further lines for a person: since when, until when, what is known. */
 export function linesOf({ alert }: AlertMessage): string[] {
   const details = Object.entries(alert.details).flatMap(([name, value]) =>
-    value === null || value === undefined ? [] : [`${name}: ${oneLine(String(value))}`],
+    value === null || value === undefined
+      ? []
+      : [`${name}: ${oneLine(typeof value === 'string' ? value : JSON.stringify(value))}`],
   );
   return [
     `since: ${alert.openedAt}`,

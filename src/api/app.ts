@@ -9,6 +9,7 @@ import { addressOf, limitRequests } from './limits.ts';
 import { Problem, problemDetails, problemOf } from './problems.ts';
 import { type ApiDocument, describeApi } from './openapi.ts';
 import { newRouter } from './router.ts';
+import { runIdsOf } from './run-ids.ts';
 import { limitTime } from './time-limit.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -102,6 +103,7 @@ function logRequests(log: ApiLog) {
     log(status >= 500 ? 'WARNING' : 'INFO', `${c.req.method} ${c.req.path} ${status}`, {
       requestId: c.get('requestId'),
       caller: c.get('caller')?.name,
+      ...runIdsOf(c),
       ms: Math.round(performance.now() - startedMs),
     });
   });

@@ -1,12 +1,26 @@
 import type { Context } from '@temporalio/activity';
-import { CancelledFailure } from '@temporalio/common';
-import type { ActivityInboundCallsInterceptor, ActivityInterceptors } from '@temporalio/worker';
+import { CancelledFailure, defaultPayloadConverter } from '@temporalio/common';
+import type {
+  ActivityExecuteInput,
+  ActivityInboundCallsInterceptor,
+  ActivityInterceptors,
+  ActivityOutboundCallsInterceptor,
+} from '@temporalio/worker';
+import { RUN_CONTEXT_HEADER, type RunContext, runContextOf } from '../contracts/wire/run-context.ts';
 
-/** Logs start, end, error and every retry of an activity with its ids; business code logs only what it knows. */
+/**
+ * Logs start, end, error and every retry of an activity; business code logs only what it knows. All its lines carry
+ * session and task run.
+ */
 export function logActivities(context: Context): ActivityInterceptors {
   const { info, log } = context;
+  let run: RunContext = {};
+  const outbound: ActivityOutboundCallsInterceptor = {
+    getLogAttributes: (attributes, next) => next({ ...attributes, ...run }),
+  };
   const inbound: ActivityInboundCallsInterceptor = {
     execute: async (input, next) => {
+      run = { ...runContextOf(input.args[0]), ...fromHeader(input) };
       const startedAt = performance.now();
       const meta = { activity: info.activityType, attempt: info.attempt };
       if (info.attempt > 1) log.warn(`${info.activityType} is tried again, attempt ${info.attempt}`, meta);
@@ -23,5 +37,10 @@ export function logActivities(context: Context): ActivityInterceptors {
       }
     },
   };
-  return { inbound };
+  return { inbound, outbound };
+}
+
+function fromHeader({ headers }: ActivityExecuteInput): RunContext {
+  const payload = headers[RUN_CONTEXT_HEADER];
+  return payload === undefined ? {} : runContextOf(defaultPayloadConverter.fromPayload(payload));
 }

@@ -18,6 +18,9 @@ export function createJsonLogger(onLine: (line: string) => void = () => undefine
   return new DefaultLogger('INFO', (entry: LogEntry) => {
     const meta: Record<string, unknown> = { ...entry.meta };
     for (const name of NOISE) delete meta[name];
+    // One name for it in lines of workflows, activities and model workers.
+    meta['runId'] ??= meta['workflowRunId'];
+    delete meta['workflowRunId'];
     const { error } = meta;
     if (error instanceof Error)
       meta['error'] = { name: error.name, message: error.message, stack: error.stack };

@@ -1,129 +1,33 @@
 import { createHmac } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { testChannels } from '../../src/alerts/test-channels.ts';
+import { describe, expect, it } from 'vitest';
 import { Deliveries } from '../../src/alerts/deliver.ts';
 import { createApi } from '../../src/api/app.ts';
 import { newApiToken } from '../../src/contracts/api-tokens.ts';
-import { alertSettings, configHash, parseConfigFile } from '../../src/contracts/schemas/config.ts';
-import { createDatabase, type Database } from '../../src/db/client.ts';
+import { alertSettings, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { alertPulse } from '../../src/db/queries/alert-deliveries.ts';
-import { alertsEnabledSince, readAlertPage } from '../../src/db/queries/alert-rows.ts';
+import { alertsEnabledSince } from '../../src/db/queries/alert-rows.ts';
 import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
-import { applyConfig, CURRENT_FILE } from '../../src/db/queries/configs.ts';
 import { insertEvents } from '../../src/db/queries/events.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
 import { saveScheduleState } from '../../src/db/queries/schedule-state.ts';
 import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
-import { createCalendar } from '../../src/domain/calendar.ts';
-import { readSessionTable, XNYS_TIME_ZONE } from '../../src/providers/calendar-file.ts';
-import { type AlertsOptions, createEvaluator, startAlerts } from '../../src/reconciler/alerts.ts';
-import { HookReceiver, MAIL_CA_FILE, MailReceiver } from '../support/alert-receivers.ts';
-import { createTestDatabase, type TestDatabase, testTemporal, uniqueName } from '../support/env.ts';
+import { createEvaluator, startAlerts } from '../../src/reconciler/alerts.ts';
 import { testConfig } from '../support/house.ts';
 import { eventually } from '../support/rig.ts';
 import { newNight, newTaskRun } from '../support/rows.ts';
+import { HOOK_KEY, useAlertHouse } from './alerts-house.ts';
 
-const HOOK_KEY = 'the-key-of-the-hook';
 const SLACK_PATH = '/services/T000/B000/slack-secret-path';
-const SECRETS = [HOOK_KEY, 'slack-secret-path', 'shift-secret'];
+const SECRETS = [HOOK_KEY, 'slack-secret-path'];
 
-let testDatabase: TestDatabase;
-let pipeline: Database;
-let owner: Database;
-let api: Database;
-let connection: Connection;
-let client: Client;
-let receiver: HookReceiver;
-let lines: { level: string; message: string; fields: Record<string, unknown> }[];
-
-beforeAll(async () => {
-  const { address } = testTemporal();
-  connection = await Connection.connect({ address });
-  const namespace = uniqueName('alerts');
-  await connection.workflowService.registerNamespace({
-    namespace,
-    workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
-  });
-  client = new Client({ connection, namespace });
-});
-afterAll(async () => connection.close());
-beforeEach(async () => {
-  lines = [];
-  testDatabase = await createTestDatabase();
-  pipeline = createDatabase(testDatabase.urls.pipeline, { max: 4 });
-  owner = createDatabase(testDatabase.urls.owner, { max: 1 });
-  api = createDatabase(testDatabase.urls.api, { max: 2 });
-  receiver = await HookReceiver.start();
-});
-afterEach(async () => {
-  await receiver.stop();
-  await Promise.all([pipeline, owner, api].map((one) => one.close()));
-  await testDatabase.drop();
-});
-
-const variables: Record<string, string> = { HOOK_KEY };
-const readVariable = (name: string): string | null => variables[name] ?? null;
-const log: AlertsOptions['log'] = (level, message, fields) => void lines.push({ level, message, fields });
-
-/** A configuration with these channels is in force. */
-async function configure(channels: object[], alerts: object = {}): Promise<void> {
-  const file = parseConfigFile(testConfig({ nightshift: { alerts: { channels, ...alerts } } }));
-  const config = { configHash: configHash(file), body: file };
-  await applyConfig(pipeline.sql, { name: CURRENT_FILE, config, appliedBy: 'test' });
-}
-
-const hook = () => ({ name: 'hook', type: 'webhook', url: `${receiver.url}/hook`, secretEnv: 'HOOK_KEY' });
-
-function surroundings(change: Partial<AlertsOptions> = {}): AlertsOptions {
-  return {
-    client,
-    sql: pipeline.sql,
-    calendar: async () =>
-      createCalendar({
-        exchange: 'XNYS',
-        timeZone: XNYS_TIME_ZONE,
-        sessions: await readSessionTable('data/calendar/xnys.csv'),
-      }),
-    coverage: async () => ({ firstSession: '2013-02-08', lastSession: '2018-02-07' }),
-    universeName: async (name) => name,
-    log,
-    onError: (text, error) => log('ERROR', text, { error: String(error) }),
-    readVariable,
-    pulseMs: 20,
-    firstRetryMs: 60,
-    limitMs: 400,
-    ...change,
-  };
-}
-
-/** A night that ended in this state, with the reason. */
-async function endedNight(state: 'failed' | 'partial' | 'succeeded', about: object = {}) {
-  const night = newNight({ universe: 'tiny', ...about });
-  await claimNight(pipeline.sql, night);
-  const reason = state === 'succeeded' ? null : 'training failed (no rows)';
-  await setNightState(pipeline.sql, { ...night, state, reason });
-  return night;
-}
-
-const alerts = (state: 'open' | 'resolved' | 'all' = 'open') =>
-  readAlertPage(pipeline.sql, { state, after: null, limit: 50 });
-/** Rules of the alerts, without those about workers, of which there are none here. */
-const rules = async (state?: 'open' | 'resolved' | 'all') =>
-  (await alerts(state)).map(({ rule }) => rule).filter((rule) => rule !== 'queue_unpolled');
-
-/** Everything of ours that is stored or printed. */
-async function everythingSaid(): Promise<string> {
-  const rows = await owner.sql`
-    select (select jsonb_agg(a) from ops.alerts a)::text as alerts,
-      (select jsonb_agg(d) from ops.alert_deliveries d)::text as deliveries,
-      (select jsonb_agg(a) from ops.audit a)::text as audit`;
-  return JSON.stringify([rows, lines]);
-}
+const house = useAlertHouse();
+const { configure, hook, surroundings, endedNight, alerts, rules, everythingSaid } = house;
+const { lines, variables, readVariable, log } = house;
 
 describe('alerts from rows to receivers', () => {
   it('are opened once, retried, and over when the rows say so; the receiver can check each message', async () => {
-    variables['SLACK_URL'] = `${receiver.url}${SLACK_PATH}`;
+    variables['SLACK_URL'] = `${house.receiver.url}${SLACK_PATH}`;
     await configure([
       hook(),
       { name: 'slack', type: 'slack', urlEnv: 'SLACK_URL', rules: ['night_failed'] },
@@ -131,7 +35,7 @@ describe('alerts from rows to receivers', () => {
     ]);
     await endedNight('failed', { sessionDate: '2018-02-05' });
     let refusals = 2;
-    receiver.answer = ({ path }) => (path === '/hook' && refusals-- > 0 ? 500 : 200);
+    house.receiver.answer = ({ path }) => (path === '/hook' && refusals-- > 0 ? 500 : 200);
     const running = startAlerts(surroundings());
     // What ended before alerts were on raises nothing.
     await eventually(
@@ -162,10 +66,10 @@ describe('alerts from rows to receivers', () => {
     await endedNight('succeeded');
     await eventually(
       'its end is told',
-      () => receiver.at('/hook').length === 4 && receiver.at(SLACK_PATH).length === 2,
+      () => house.receiver.at('/hook').length === 4 && house.receiver.at(SLACK_PATH).length === 2,
     );
     await running.stop();
-    const posts = receiver.at('/hook');
+    const posts = house.receiver.at('/hook');
     for (const { headers, body } of posts) {
       const [, at = '', v1 = ''] =
         /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['nightshift-signature'])) ?? [];
@@ -181,39 +85,44 @@ describe('alerts from rows to receivers', () => {
       'opened',
       'resolved',
     ]);
-    expect(JSON.parse(receiver.at(SLACK_PATH)[1]?.body ?? '').text).toMatch(/^\[RESOLVED\] night_failed: /);
+    expect(JSON.parse(house.receiver.at(SLACK_PATH)[1]?.body ?? '').text).toMatch(
+      /^\[RESOLVED\] night_failed: /,
+    );
     expect(await rules()).toEqual([]);
     expect(lines.filter(({ message }) => message.includes('did not reach hook'))).toHaveLength(2);
     const said = await everythingSaid();
     for (const secret of SECRETS) expect(said).not.toContain(secret);
-    expect(said).not.toContain(receiver.url);
+    expect(said).not.toContain(house.receiver.url);
   });
 
   it('survive the end of the process that sends them, and one that hangs holds up no other', async () => {
-    variables['SLACK_URL'] = `${receiver.url}${SLACK_PATH}`;
+    variables['SLACK_URL'] = `${house.receiver.url}${SLACK_PATH}`;
     await configure([
       hook(),
       { name: 'slack', type: 'slack', urlEnv: 'SLACK_URL' },
       { name: 'log', type: 'log' },
     ]);
-    await alertsEnabledSince(pipeline.sql);
+    await alertsEnabledSince(house.sql);
     await endedNight('failed');
-    receiver.answer = ({ path }) => (path === '/hook' ? null : 200);
+    house.receiver.answer = ({ path }) => (path === '/hook' ? null : 200);
     const first = startAlerts(surroundings({ limitMs: 30_000 }));
-    await eventually('the others are told', () => receiver.at(SLACK_PATH).length === 1 && lines.length === 1);
-    await eventually('the hook hangs', () => receiver.at('/hook').length === 1);
+    await eventually(
+      'the others are told',
+      () => house.receiver.at(SLACK_PATH).length === 1 && lines.length === 1,
+    );
+    await eventually('the hook hangs', () => house.receiver.at('/hook').length === 1);
     await first.stop();
     expect(lines).toMatchObject([{ level: 'CRITICAL', fields: { rule: 'night_failed', kind: 'opened' } }]);
-    receiver.answer = () => 200;
+    house.receiver.answer = () => 200;
     const second = startAlerts(surroundings());
-    await eventually('the next one sends it', () => receiver.at('/hook').length === 2);
+    await eventually('the next one sends it', () => house.receiver.at('/hook').length === 2);
     await eventually('and notes it', async () =>
       (await alerts())[0]?.deliveries.every(({ state }) => state === 'sent'),
     );
     await second.stop();
-    const [before, after] = receiver.at('/hook').map(({ headers }) => headers['idempotency-key']);
+    const [before, after] = house.receiver.at('/hook').map(({ headers }) => headers['idempotency-key']);
     expect(after).toBe(before);
-    expect(receiver.at(SLACK_PATH)).toHaveLength(1);
+    expect(house.receiver.at(SLACK_PATH)).toHaveLength(1);
   });
 
   it('are given up after hours, with their end; a channel that is gone at once', async () => {
@@ -223,12 +132,12 @@ describe('alerts from rows to receivers', () => {
     const file = () => testConfig({ nightshift: { alerts: { channels: [hook()], giveUpAfterHours: 2 } } });
     const settings = alertSettings(parseConfigFile(file()));
     const both = alertSettings(parseConfigFile(testConfig({ nightshift: { alerts: { channels } } })));
-    await alertsEnabledSince(pipeline.sql);
+    await alertsEnabledSince(house.sql);
     await endedNight('failed');
     await evaluator.evaluate(both);
-    receiver.answer = () => 302;
+    house.receiver.answer = () => 302;
     const deliveries = new Deliveries({
-      sql: pipeline.sql,
+      sql: house.sql,
       log,
       house: { log, readVariable },
       firstRetryMs: 0,
@@ -239,11 +148,11 @@ describe('alerts from rows to receivers', () => {
           alert.deliveries.map((one) => [`${one.channel} ${one.kind}`, [one.state, one.lastError]]),
         ),
       );
-    const { dueChannels } = await alertPulse(pipeline.sql);
+    const { dueChannels } = await alertPulse(house.sql);
     expect(dueChannels.toSorted()).toEqual(['hook', 'other']);
     // One attempt: what is due again at once would be tried for ever here.
-    await owner.sql`update ops.alert_deliveries set recorded_at = now() - interval '119 minutes'`;
-    const slower = new Deliveries({ sql: pipeline.sql, log, house: { log, readVariable } });
+    await house.owner`update ops.alert_deliveries set recorded_at = now() - interval '119 minutes'`;
+    const slower = new Deliveries({ sql: house.sql, log, house: { log, readVariable } });
     slower.kick(both, dueChannels);
     await slower.settle();
     expect(await states()).toEqual({
@@ -256,7 +165,7 @@ describe('alerts from rows to receivers', () => {
       'hook resolved': ['pending', null],
       'other opened': ['given_up', 'the channel is not configured any more'],
     });
-    await owner.sql`
+    await house.owner`
       update ops.alert_deliveries set recorded_at = now() - interval '121 minutes', next_attempt_at = now()`;
     deliveries.kick(settings, ['hook']);
     await deliveries.settle();
@@ -276,13 +185,13 @@ describe('facts', () => {
     const settings = alertSettings(parseConfigFile(testConfig({ nightshift: { alerts: { channels: [] } } })));
     let nowMs = NOW;
     const evaluator = createEvaluator(surroundings({ now: () => nowMs }));
-    await alertsEnabledSince(pipeline.sql);
-    await owner.sql`update ops.alerts set opened_at = '2018-01-01T00:00:00Z'`;
+    await alertsEnabledSince(house.sql);
+    await house.owner`update ops.alerts set opened_at = '2018-01-01T00:00:00Z'`;
     const enable = (paused: boolean) =>
-      saveScheduleState(pipeline.sql, { scheduleId: 'nightly', paused, note: 'a holiday', specHash: null });
+      saveScheduleState(house.sql, { scheduleId: 'nightly', paused, note: 'a holiday', specHash: null });
     await enable(false);
-    await owner.sql`update ops.schedule_state set first_enabled_at = '2018-02-07T12:00:00Z'`;
-    const { sql } = pipeline;
+    await house.owner`update ops.schedule_state set first_enabled_at = '2018-02-07T12:00:00Z'`;
+    const { sql } = house;
     const late = newNight({
       universe: 'tiny',
       sessionDate: '2018-02-06',
@@ -296,13 +205,13 @@ describe('facts', () => {
       run('train', { task: 'training' }),
       run('drift', { task: 'driftMonitoring', maxAttempts: 3 }),
     ]);
-    const ended = (id: string, result: object) => owner.sql`
-      update ops.task_runs set state = 'succeeded', started_at = '2018-02-08T04:00:00Z', result = ${owner.sql.json(result as never)},
+    const ended = (id: string, result: object) => house.owner`
+      update ops.task_runs set state = 'succeeded', started_at = '2018-02-08T04:00:00Z', result = ${house.owner.json(result as never)},
         completed_at = '2018-02-08T04:30:00Z', attempts = case when task = 'ingestion' then 3 else 1 end
       where task_run_id = ${id}`;
     await ended('ingest', { coverage: { ratio: 0.5, members: 8 } });
     await ended('drift', { alarms: 2, retrainingFlag: true, reasons: [{ words: 'volume moved' }] });
-    await owner.sql`
+    await house.owner`
       update ops.task_runs set state = 'awaiting_review', review_deadline = '2018-02-08T05:30:00Z', started_at = now()
       where task_run_id = 'train'`;
     const event = {
@@ -312,7 +221,7 @@ describe('facts', () => {
       taskRunId: null,
     };
     await insertEvents(sql, [{ ...event, sessionDate: '2018-02-05' }]);
-    await owner.sql`update ops.events set recorded_at = '2018-02-06T12:00:00Z'`;
+    await house.owner`update ops.events set recorded_at = '2018-02-06T12:00:00Z'`;
     await evaluator.evaluate(settings);
     expect((await rules()).toSorted()).toEqual([
       'coverage_low',
@@ -338,8 +247,8 @@ describe('facts', () => {
     await claimNight(sql, newNight({ universe: 'tiny', sessionDate: '2018-02-07' }));
     await ended('ingest', { coverage: { ratio: 1, members: 8 } });
     await ended('drift', { alarms: 0, retrainingFlag: false, reasons: [] });
-    await owner.sql`update ops.task_runs set attempts = 1, state = 'succeeded', completed_at = now()`;
-    await owner.sql`update ops.events set handled_at = now()`;
+    await house.owner`update ops.task_runs set attempts = 1, state = 'succeeded', completed_at = now()`;
+    await house.owner`update ops.events set handled_at = now()`;
     await evaluator.evaluate(settings);
     expect(await rules()).toEqual([]);
     // A pause on purpose raises something only after a day of it.
@@ -366,16 +275,16 @@ describe('facts', () => {
     const restarted = createEvaluator(surroundings({ now: () => nowMs }));
     await restarted.evaluate(settings);
     expect(await silent()).toEqual(all);
-    const { namespace } = client.options;
+    const { namespace } = house.client.options;
     const polling = new AbortController();
     const ask = () =>
-      client.workflowService.pollActivityTaskQueue({
+      house.client.workflowService.pollActivityTaskQueue({
         namespace,
         taskQueue: { name: 'ml' },
         identity: 'test',
       });
-    const poll = client.withAbortSignal(polling.signal, () =>
-      client.withDeadline(Date.now() + 60_000, ask).catch((error: unknown) => error),
+    const poll = house.client.withAbortSignal(polling.signal, () =>
+      house.client.withDeadline(Date.now() + 60_000, ask).catch((error: unknown) => error),
     );
     const rest = all.filter((key) => !key.endsWith('/ml'));
     await eventually('the poll is seen', async () => {
@@ -393,80 +302,25 @@ describe('facts', () => {
   });
 });
 
-describe('mail', () => {
-  const block = (port: number, change: object = {}) => ({
-    name: 'mail',
-    type: 'smtp' as const,
-    host: '127.0.0.1',
-    port,
-    from: 'night@desk.example',
-    to: ['ann@desk.example', 'bob@desk.example'],
-    security: 'starttls' as const,
-    caFile: MAIL_CA_FILE,
-    userEnv: 'MAIL_USER',
-    passwordEnv: 'MAIL_PASSWORD',
-    ...change,
-  });
-  const send = async (channel: ReturnType<typeof block>) => {
-    const house = { log, readVariable };
-    const [result] = await testChannels({ channels: [channel] }, { by: 'Ann', house, limitMs: 3_000 });
-    return result?.detail;
-  };
-
-  it('goes out over STARTTLS with a login, and not where the server is not the one', async () => {
-    Object.assign(variables, { MAIL_USER: 'night', MAIL_PASSWORD: 'shift-secret' });
-    const server = await MailReceiver.start();
-    const plain = await MailReceiver.start({ disabledCommands: ['STARTTLS'], authOptional: true });
-    const strict = await MailReceiver.start({ secure: true });
-    try {
-      expect(await send(block(server.port))).toBe('arrived');
-      expect(server.mails).toMatchObject([
-        {
-          from: 'night@desk.example',
-          to: ['ann@desk.example', 'bob@desk.example'],
-          secure: true,
-          user: 'night',
-        },
-      ]);
-      const text = server.mails[0]?.text ?? '';
-      expect(text).toMatch(/^Message-ID: <test-[0-9a-f-]+@nightshift>\r$/m);
-      expect(text).toMatch(/^Subject: Nightshift \[TEST\] test: /m);
-      expect(await send(block(server.port, { caFile: undefined }))).toMatch(
-        /^the mail server did not take it: E/,
-      );
-      // No silent way back to plain text.
-      expect(await send(block(plain.port))).toMatch(/^the mail server did not take it: E/);
-      expect(plain.mails).toEqual([]);
-      const open = { security: 'none', userEnv: undefined, passwordEnv: undefined, caFile: undefined };
-      expect(await send(block(plain.port, open))).toBe('arrived');
-      expect(await send(block(strict.port, { security: 'tls' }))).toBe('arrived');
-      variables['MAIL_PASSWORD'] = 'wrong-secret';
-      expect(await send(block(server.port))).toBe('the mail server did not take it: EAUTH, answer 535');
-    } finally {
-      await Promise.all([server, plain, strict].map((one) => one.stop()));
-    }
-  });
-});
-
 describe('the API', () => {
   it('lists alerts and tests channels', async () => {
     await configure([hook(), { name: 'broken', type: 'slack', urlEnv: 'NOT_SET' }]);
     const said: string[] = [];
     const app = createApi({
-      sql: api.sql,
-      pipelineSql: pipeline.sql,
-      client,
+      sql: house.api,
+      pipelineSql: house.sql,
+      client: house.client,
       log: (level, message) => void said.push(`${level} ${message}`),
       configPath: 'config/scheduler_config.json',
       limits: { tokenPerMinute: 1_000, anonymousPerMinute: 100 },
     });
     const token = async (role: 'viewer' | 'admin') => {
       const { tokenId, secretHash, text } = newApiToken();
-      await insertApiToken(api.sql, { tokenId, name: role, role, secretHash, createdBy: 'Ann' });
+      await insertApiToken(house.api, { tokenId, name: role, role, secretHash, createdBy: 'Ann' });
       return { authorization: `Bearer ${text}`, 'content-type': 'application/json' };
     };
     const [viewer, admin] = [await token('viewer'), await token('admin')];
-    await alertsEnabledSince(pipeline.sql);
+    await alertsEnabledSince(house.sql);
     for (const sessionDate of ['2018-02-05', '2018-02-06', '2018-02-07'])
       await endedNight('failed', { sessionDate });
     const settings = alertSettings(
@@ -514,9 +368,9 @@ describe('the API', () => {
         },
       ],
     });
-    expect(JSON.parse(receiver.at('/hook')[0]?.body ?? '')).toMatchObject({ kind: 'test', version: 1 });
+    expect(JSON.parse(house.receiver.at('/hook')[0]?.body ?? '')).toMatchObject({ kind: 'test', version: 1 });
     const [act] =
-      await owner.sql`select actor, action, subject from ops.audit order by audit_id desc limit 1`;
+      await house.owner`select actor, action, subject from ops.audit order by audit_id desc limit 1`;
     expect(act).toEqual({ actor: 'admin', action: 'alerts.test', subject: 'hook, broken' });
   });
 });

@@ -5,12 +5,15 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { type RunReport, runReportSchema } from '../../src/contracts/schemas/report.ts';
+import { NIGHT_TASKS, type Task } from '../../src/contracts/wire/names.ts';
 import { createDatabase, type Sql } from '../../src/db/client.ts';
 import { readTableFingerprints } from '../../src/db/queries/fingerprint.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { attachRuntime } from '../../src/runtime/attach.ts';
+import { SCHEDULER_LOG_FILE, TASK_LOG_FILES } from '../../src/runtime/log-files.ts';
 import { command, type CommandRun, runCommand } from '../support/command.ts';
 import { testConfig } from '../support/house.ts';
+import { readLogLines } from '../support/log-lines.ts';
 import { changedSessions, readSessionRows } from '../support/session-rows.ts';
 
 /** The real command on `tiny`, everything embedded, as a person runs it; both folders serve the whole file. */
@@ -196,8 +199,48 @@ describe('nightly --from --to', () => {
   });
 });
 
+describe('the log files of the nights', () => {
+  const lines = (file: string) => readLogLines(join(path('here'), 'logs', file));
+
+  it('name session, task run and run in every line of a task, of both kinds of workers', async () => {
+    const rows = await inside(
+      'here',
+      (sql) => sql<{ task: Task; sessionDate: string; taskRunId: string; runId: string }[]>`
+        select r.task, r.session_date, task_run_id, a.run_id
+        from ops.task_runs r join ops.task_attempts a using (task_run_id)`,
+    );
+    for (const task of NIGHT_TASKS) {
+      const said = await lines(TASK_LOG_FILES[task]);
+      const known = rows.filter((row) => row.task === task);
+      const ids = (of: Record<string, unknown>) =>
+        [of['sessionDate'], of['taskRunId'], of['runId']].join(' ');
+      expect(new Set(said.map(({ fields }) => ids(fields))), task).toEqual(new Set(known.map(ids)));
+      const loggers = new Set(said.map(({ logger }) => logger));
+      expect([...loggers]).toContain('nightshift.worker');
+      if (task === 'training') expect([...loggers]).toContain('nightshift.ml');
+    }
+  });
+
+  it('name session and run in every line of a night itself', async () => {
+    const said = (await lines(SCHEDULER_LOG_FILE)).map(({ fields }) => fields);
+    const ofNights = said.filter(({ workflowType }) => workflowType === 'nightlyPipeline');
+    expect(new Set(ofNights.map(({ sessionDate }) => sessionDate))).toEqual(new Set(FIVE));
+    for (const { runId } of ofNights) expect(runId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
 describe('what a person asks afterwards', () => {
   const ask = (...args: string[]) => command(...args, '--data-dir', path('here'));
+
+  it('is whether anybody would hear of a failure', async () => {
+    expect(await ask('alerts', 'test')).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(
+        /INFO \[TEST\] test: this is a test of the channel log[^]*log +log +arrived/,
+      ),
+    });
+    expect((await ask('alerts', 'list')).output).toContain('No alert.');
+  });
 
   it(
     'is answered by status, explain, model list and doctor',

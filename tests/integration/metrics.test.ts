@@ -22,6 +22,7 @@ let api: Database;
 let connection: Connection;
 let app: ReturnType<typeof createApi>;
 let headers: Record<string, string>;
+const requestLines: Record<string, unknown>[] = [];
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -34,7 +35,7 @@ beforeAll(async () => {
     sql: api.sql,
     pipelineSql: pipeline.sql,
     client: new Client({ connection }),
-    log: () => undefined,
+    log: (_level, message, fields) => void requestLines.push({ message, ...fields }),
     configPath: 'config/scheduler_config.json',
     limits: { tokenPerMinute: 1_000, anonymousPerMinute: 100 },
   });
@@ -189,5 +190,20 @@ describe('/metrics', () => {
     expect(after.values('nightshift_nights')).toEqual(before.values('nightshift_nights'));
     const asked = after.values('nightshift_http_requests_total')['GET /metrics 200'] ?? 0;
     expect(asked).toBe(2);
+  });
+});
+
+describe('lines of requests', () => {
+  it('say which run they are about', async () => {
+    requestLines.length = 0;
+    for (const path of ['nights/n-1', 'runs/t-1', 'runs?sessionDate=2018-02-07', 'nights?sessionDate=x'])
+      await app.request(`/api/v1/${path}`, { headers });
+    const ids = requestLines.map(({ runId, taskRunId, sessionDate }) => [runId, taskRunId, sessionDate]);
+    expect(ids).toEqual([
+      ['n-1', undefined, undefined],
+      [undefined, 't-1', undefined],
+      [undefined, undefined, '2018-02-07'],
+      [undefined, undefined, undefined],
+    ]);
   });
 });

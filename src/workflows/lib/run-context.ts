@@ -1,0 +1,48 @@
+import {
+  type ActivityInput,
+  defaultPayloadConverter,
+  type LocalActivityInput,
+  type WorkflowInboundCallsInterceptor,
+  type WorkflowInterceptors,
+  type WorkflowOutboundCallsInterceptor,
+} from '@temporalio/workflow';
+
+import { RUN_CONTEXT_HEADER, type RunContext, runContextOf } from '../../contracts/wire/run-context.ts';
+
+/**
+ * Each workflow's lines and activities carry session and task run. A replay does not compare headers; and nothing here
+ * waits, so that branches go on in the order they had without it.
+ */
+export function interceptors(): WorkflowInterceptors {
+  let context: RunContext = {};
+  const learn = (value: unknown): void => {
+    // What it began with counts; a plan tells what a night without a session was not told.
+    context = { ...runContextOf(value), ...context };
+  };
+  const withHeader = <Input extends ActivityInput | LocalActivityInput>(input: Input): Input => {
+    if (Object.keys(context).length === 0) return input;
+    const header = defaultPayloadConverter.toPayload(context);
+    return header === undefined
+      ? input
+      : { ...input, headers: { ...input.headers, [RUN_CONTEXT_HEADER]: header } };
+  };
+  const inbound: WorkflowInboundCallsInterceptor = {
+    execute: (input, next) => {
+      learn(input.args[0]);
+      return next(input);
+    },
+  };
+  const outbound: WorkflowOutboundCallsInterceptor = {
+    getLogAttributes: (attributes, next) => next({ ...attributes, ...context }),
+    // oxlint-disable-next-line typescript/promise-function-async -- see above
+    scheduleActivity: (input, next) => next(withHeader(input)),
+    // oxlint-disable-next-line typescript/promise-function-async -- see above
+    scheduleLocalActivity: (input, next) => {
+      const result = next(withHeader(input));
+      // Planning is local, and the one that knows.
+      if (input.activityType.startsWith('plan')) result.then(learn, () => undefined);
+      return result;
+    },
+  };
+  return { inbound: [inbound], outbound: [outbound] };
+}
