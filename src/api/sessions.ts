@@ -1,0 +1,138 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Context, MiddlewareHandler } from 'hono';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
+import { createMiddleware } from 'hono/factory';
+import type { Sql } from '../db/client.ts';
+import {
+  type ApiSessionRow,
+  endApiSession,
+  extendApiSession,
+  findApiSession,
+  insertApiSession,
+} from '../db/queries/api-sessions.ts';
+import type { ApiEnv, Caller } from './deps.ts';
+import { Problem } from './problems.ts';
+
+/** A login lasts this long after the last page that was asked for. */
+export const SESSION_SECONDS = 12 * 3600;
+/** It is not written anew with each request. */
+const RENEW_SECONDS = 300;
+/** How long an ended login or a revoked token may still work. */
+const CACHE_MS = 2_000;
+const CACHED = 1_000;
+const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
+const SECRET_FORM = /^[A-Za-z0-9_-]{43}$/;
+
+/** A browser that is logged in. `csrfToken` proves that a form or a script of ours sends the act. */
+export type Session = { caller: Caller; csrfToken: string; secret: string };
+
+/** Logins of browsers: the cookie has 256 random bits, the row their SHA-256. */
+export class SessionKeeper {
+  readonly #sql: Sql;
+  readonly #known = new Map<string, { row: ApiSessionRow | null; untilMs: number }>();
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** Logs in whoever has shown a token; returns what the cookie holds. */
+  async begin(caller: Caller): Promise<string> {
+    const secret = randomBytes(32).toString('base64url');
+    const { tokenId } = caller;
+    await insertApiSession(this.#sql, { sessionHash: hashOf(secret), tokenId, seconds: SESSION_SECONDS });
+    return secret;
+  }
+
+  /** The login of a cookie, which it renews; null if it has ended, or its token was revoked. */
+  async find(secret: string): Promise<(Session & { renewed: boolean }) | null> {
+    if (!SECRET_FORM.test(secret)) return null;
+    const sessionHash = hashOf(secret);
+    const row = await this.#read(sessionHash);
+    if (row === null || !row.valid) return null;
+    const renewed = row.secondsLeft < SESSION_SECONDS - RENEW_SECONDS;
+    if (renewed) {
+      await extendApiSession(this.#sql, { sessionHash, seconds: SESSION_SECONDS });
+      this.#known.delete(sessionHash);
+    }
+    const { tokenId, name, role } = row;
+    return { caller: { tokenId, name, role }, csrfToken: csrfTokenOf(secret), secret, renewed };
+  }
+
+  async end(secret: string): Promise<void> {
+    const sessionHash = hashOf(secret);
+    await endApiSession(this.#sql, sessionHash);
+    this.#known.delete(sessionHash);
+  }
+
+  async #read(sessionHash: string): Promise<ApiSessionRow | null> {
+    const known = this.#known.get(sessionHash);
+    if (known !== undefined && known.untilMs > Date.now()) return known.row;
+    const row = await findApiSession(this.#sql, sessionHash);
+    if (this.#known.size >= CACHED) this.#known.clear();
+    this.#known.set(sessionHash, { row, untilMs: Date.now() + CACHE_MS });
+    return row;
+  }
+}
+
+/** Cookies do not know ports: two instances on one machine would log each other out under one name. */
+function cookieName(c: Context): string {
+  return `nightshift_session_${new URL(c.req.url).port || 'web'}`;
+}
+
+/** The login of a request, if it has one; renews its cookie where its row was. */
+export async function sessionOf(c: Context, sessions: SessionKeeper): Promise<Session | null> {
+  const secret = getCookie(c, cookieName(c));
+  const session = secret === undefined ? null : await sessions.find(secret);
+  if (session?.renewed === true) setSessionCookie(c, session.secret);
+  return session;
+}
+
+export function setSessionCookie(c: Context, secret: string): void {
+  setCookie(c, cookieName(c), secret, { ...cookieOptions(c), maxAge: SESSION_SECONDS });
+}
+
+export function clearSessionCookie(c: Context): void {
+  deleteCookie(c, cookieName(c), { path: '/' });
+}
+
+/** No script reads it, no other site sends it; over TLS (also that of a proxy) it never leaves without. */
+export function cookieOptions(c: Context): {
+  path: string;
+  httpOnly: boolean;
+  sameSite: 'Strict';
+  secure: boolean;
+} {
+  const proto = c.req.header('x-forwarded-proto') ?? new URL(c.req.url).protocol;
+  return { path: '/', httpOnly: true, sameSite: 'Strict', secure: proto.startsWith('https') };
+}
+
+/** Whether a request shows its login's own token. */
+export function provesCsrf(session: Session, given: unknown): boolean {
+  if (typeof given !== 'string') return false;
+  const [left, right] = [Buffer.from(given), Buffer.from(session.csrfToken)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+/**
+ * Lets through who is logged in, and leaves everybody else to `requireToken`. A request that changes something shows
+ * the login's token in `X-CSRF-Token`: a page of another port of this machine is the same site for a cookie.
+ */
+export function requireLoginOr(sessions: SessionKeeper, requireToken: MiddlewareHandler<ApiEnv>) {
+  return createMiddleware<ApiEnv>(async (c, next) => {
+    const session = c.req.header('authorization') === undefined ? await sessionOf(c, sessions) : null;
+    if (session === null) return await requireToken(c, next);
+    if (!SAFE_METHODS.includes(c.req.method) && !provesCsrf(session, c.req.header('x-csrf-token')))
+      throw new Problem('forbidden', 'with the cookie of a login this needs its X-CSRF-Token');
+    c.set('caller', session.caller);
+    return await next();
+  });
+}
+
+/** One per login: whoever has only seen it knows nothing of the cookie. */
+function csrfTokenOf(secret: string): string {
+  return createHmac('sha256', secret).update('nightshift csrf').digest('base64url');
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
