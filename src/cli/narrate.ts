@@ -1,6 +1,7 @@
 import type { RunReport } from '../contracts/schemas/report.ts';
 import { formatDuration } from './render/format.ts';
-import { type NightProgress, progressLine, retryLine } from './render/progress.ts';
+import { progressLine, retryLine } from '../temporal/progress-words.ts';
+import type { NightProgress } from './render/progress.ts';
 
 /** In a pipe a running task says how far it is at most this often, and after this long even without news. */
 const PROGRESS_EVERY_MS = 20_000;

@@ -46,8 +46,10 @@ export async function requestManualRun(options: {
   request: NewRunRequest;
   /** Name of the universe, where the request has a file; absent: the request's own. */
   universeName?: string;
+  /** Why, where the person was asked for it. */
+  why?: string;
 }): Promise<{ isNew: boolean; request: RunRequestRow }> {
-  const { client, sql, request, universeName = request.universe } = options;
+  const { client, sql, request, universeName = request.universe, why = null } = options;
   const { requestId, requestedBy } = request;
   let isNew = false;
   if ((await findRunRequest(sql, requestId)) === null) {
@@ -56,7 +58,7 @@ export async function requestManualRun(options: {
     if (isNew) {
       const { task, sessionDate, universe, force } = request;
       const details = { task, sessionDate, universe, force };
-      await insertAudit(sql, { actor: requestedBy, action: 'run.request', subject: requestId, details });
+      await insertAudit(sql, { actor: requestedBy, action: 'run.request', subject: requestId, why, details });
     }
   }
   const stored = await findRunRequest(sql, requestId);

@@ -58,8 +58,10 @@ export async function startNightFor(options: {
   client: Client;
   sql: Sql;
   input: NightInput & { universe: string; requestedBy: string };
+  /** Why, where the person was asked for it. */
+  why?: string;
 }): Promise<RunHandle> {
-  const { client, sql, input } = options;
+  const { client, sql, input, why = null } = options;
   const run = await startNight(client, input);
   const { workflowId: subject, runId } = run;
   // An open night is found, not started: whoever started it has the row.
@@ -69,7 +71,7 @@ export async function startNightFor(options: {
   if (known) return run;
   const { requestedBy: actor, sessionDate = 'newest', universe, configHash = null } = input;
   const details = { runId, sessionDate, universe, configHash };
-  await insertAudit(sql, { actor, action: 'night.start', subject, details });
+  await insertAudit(sql, { actor, action: 'night.start', subject, why, details });
   return run;
 }
 

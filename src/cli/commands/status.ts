@@ -13,7 +13,7 @@ import { reportLinks } from '../links.ts';
 import { requireDate } from '../options.ts';
 import { createNightProgressReader } from '../read-progress.ts';
 import { formatDuration, formatTable } from '../render/format.ts';
-import { progressLine } from '../render/progress.ts';
+import { progressLine } from '../../temporal/progress-words.ts';
 import { renderReport } from '../render/report.ts';
 import { measureSizes } from '../sizes.ts';
 

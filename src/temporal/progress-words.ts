@@ -1,0 +1,67 @@
+import type { ActivityProgress, EndedRetry, StepProgress, TaskProgress } from './progress.ts';
+
+/** What tasks are working on, in words: command line and pages say the same. */
+
+/** Activities shown at work at the same time; more do not fit beside each other. */
+export const MAX_AT_WORK = 3;
+
+/** One and many; anything not named here is shown by its own name. */
+const WORDS: Record<string, readonly [string, string]> = {
+  planIngestion: ['plan of what is missing', 'plans of what is missing'],
+  ingestBatch: ['batch', 'batches of symbols'],
+  finishIngestion: ['checks across symbols', 'checks across symbols'],
+  planFits: ['dataset', 'datasets'],
+  mlInfo: ['library versions', 'library versions'],
+  fitFold: ['fold fit', 'fold fits'],
+  fitFinal: ['final fit', 'final fits'],
+  fitMeta: ['meta-learner', 'meta-learners'],
+  explainModel: ['SHAP', 'SHAP explanations'],
+  registerTraining: ['metrics and gate', 'metrics and gate'],
+  planScan: ['dataset', 'datasets'],
+  score: ['predictions', 'predictions'],
+  selectSignals: ['ranking', 'rankings'],
+  explainSignals: ['reasons', 'reasons'],
+  writeSignals: ['storing signals', 'storing signals'],
+  maturePredictions: ['outcomes of earlier predictions', 'outcomes of earlier predictions'],
+  runBacktest: ['walk-forward', 'walk-forwards'],
+  runDrift: ['drift statistics', 'drift statistics'],
+  vacuumDatabase: ['vacuum', 'vacuums'],
+  cleanArtifacts: ['clearing artifacts', 'clearing artifacts'],
+  archiveLogs: ['archiving logs', 'archiving logs'],
+  applyRetention: ['retention', 'retention'],
+};
+
+function nameOf({ activityType, subject }: { activityType: string; subject: string }): string {
+  const name = WORDS[activityType]?.[0] ?? activityType;
+  return subject === '' ? name : `${name} ${subject}`;
+}
+
+/** `fold fits 12 of 40, final fits 0 of 8` for what a task does more than once. */
+export function counted(steps: readonly StepProgress[]): string {
+  return steps
+    .filter(({ total }) => total > 1)
+    .map(({ activityType, done, total }) => `${WORDS[activityType]?.[1] ?? activityType} ${done} of ${total}`)
+    .join(', ');
+}
+
+/** `fold fit lightgbm block 3 (fit 40 of 150)`. */
+export function atWork(activity: ActivityProgress): string {
+  const { phase, done, total } = activity;
+  const far = total > 1 ? ` ${done.toLocaleString('en-US')} of ${total.toLocaleString('en-US')}` : '';
+  return phase === '' || (phase === 'start' && far === '')
+    ? nameOf(activity)
+    : `${nameOf(activity)} (${phase}${far})`;
+}
+
+/** How far a task is, in one line: counts, then what is worked on now. */
+export function progressLine({ steps, pending }: TaskProgress): string {
+  const busy = pending.filter(({ started }) => started).map(atWork);
+  const shown = busy.slice(0, MAX_AT_WORK).join(', ');
+  const now = shown === '' ? (pending.length > 0 ? 'waiting for a worker' : '') : `now ${shown}`;
+  return [counted(steps), now].filter((part) => part !== '').join('; ');
+}
+
+/** `retry 2 of fold fit catboost block 1: activity Heartbeat timeout`. */
+export function retryLine(retry: EndedRetry): string {
+  return `retry ${retry.attempt} of ${nameOf(retry)}: ${retry.lastFailure ?? 'no reason given'}`;
+}
