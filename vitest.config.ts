@@ -14,7 +14,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'tests/contract/**/*.test.ts'],
+          include: ['src/**/*.test.{ts,tsx}', 'tests/contract/**/*.test.ts'],
           testTimeout: 20_000,
           // They only compute; by itself vitest leaves one of two cores idle.
           maxWorkers: 2,

@@ -1,4 +1,5 @@
-// Builds dist/: the command and the worker (esbuild) and the workflow bundle (the Temporal SDK's bundler).
+// Builds dist/: the command, the worker and the dashboard's assets (esbuild), the workflow bundle (the Temporal SDK's
+// bundler).
 // Each is skipped while the hash of what goes into it has not changed.
 import {
   existsSync,
@@ -9,7 +10,7 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { projectRoot } from './lib/paths.mjs';
 import { hashOf, readStamp, writeStamp } from './lib/stamp.mjs';
@@ -17,6 +18,8 @@ import { runStep } from './lib/steps.mjs';
 
 const dist = join(projectRoot, 'dist');
 const stampPath = join(dist, '.build.json');
+const islands = join(projectRoot, 'src', 'dashboard', 'client');
+const assets = join(dist, 'assets');
 const entries = {
   'cli/main': 'src/cli/main.ts',
   'worker/main': 'src/worker/main.ts',
@@ -40,7 +43,7 @@ function sourceFiles(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return sourceFiles(path);
-    return /\.(m?ts|mjs|json)$/.test(entry.name) && !entry.name.endsWith('.test.ts') ? [path] : [];
+    return /\.(m?tsx?|mjs|json|css|svg)$/.test(entry.name) && !/\.test\.tsx?$/.test(entry.name) ? [path] : [];
   });
 }
 
@@ -48,7 +51,12 @@ function sourceFiles(folder) {
 export async function build() {
   const stamp = readStamp(stampPath);
   const hashes = { app: hashSources(['src', 'scripts/lib']), workflows: hashSources(workflowSources) };
-  const builtApp = stamp.app !== hashes.app || !existsSync(join(dist, 'cli', 'main.js'));
+  const wanted = [
+    join(dist, 'cli', 'main.js'),
+    ...(existsSync(islands) ? [join(assets, 'manifest.json')] : []),
+  ];
+  const isThere = wanted.every((path) => existsSync(path));
+  const builtApp = stamp.app !== hashes.app || !isThere;
   const buildsWorkflows =
     existsSync(workflowEntry) &&
     (stamp.workflows !== hashes.workflows || !existsSync(join(dist, 'workflows.js')));
@@ -72,7 +80,10 @@ export async function build() {
 async function bundleApp() {
   const { build: esbuild } = await import('esbuild');
   const present = Object.entries(entries).filter(([, source]) => existsSync(join(projectRoot, source)));
-  const outcomes = await Promise.allSettled(present.map((entry) => bundleEntry(esbuild, entry)));
+  const outcomes = await Promise.allSettled([
+    ...present.map((entry) => bundleEntry(esbuild, entry)),
+    bundleAssets(esbuild),
+  ]);
   const failures = outcomes.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message);
   if (failures.length > 0) throw new Error(failures.join('\n'));
 }
@@ -93,6 +104,33 @@ async function bundleEntry(esbuild, [name, source]) {
     logLevel: 'silent',
   });
   for (const { path, contents } of outputFiles) writeWhole(path, contents);
+}
+
+/**
+ * What the dashboard's pages load, under names that hold the hash of the content. Assets of the build before stay: a
+ * page that is open in a browser may still ask for them.
+ */
+async function bundleAssets(esbuild) {
+  if (!existsSync(islands)) return;
+  const { outputFiles } = await esbuild({
+    absWorkingDir: projectRoot,
+    entryPoints: ['app.ts', 'charts.ts', 'app.css', 'icon.svg'].map((name) => join(islands, name)),
+    entryNames: '[name]-[hash]',
+    outdir: assets,
+    loader: { '.svg': 'copy' },
+    bundle: true,
+    write: false,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'silent',
+  });
+  for (const { path, contents } of outputFiles) writeWhole(path, contents);
+  const names = outputFiles.map(({ path }) => [
+    basename(path).replace(/-[A-Z0-9]{8}(?=\.\w+$)/, ''),
+    basename(path),
+  ]);
+  writeWhole(join(assets, 'manifest.json'), JSON.stringify(Object.fromEntries(names)));
 }
 
 async function bundleWorkflows() {

@@ -14,6 +14,7 @@ const lanes = [
     { name: 'format', command: bin('biome'), args: ['format', '.'] },
     { name: 'lint', command: bin('oxlint'), args: ['--type-aware'] },
     { name: 'types', command: bin('tsc'), args: ['--noEmit'] },
+    { name: 'types in the browser', command: bin('tsc'), args: ['--noEmit', '-p', 'src/dashboard/client'] },
     { name: 'unused code', command: bin('knip'), args: [] },
     {
       name: 'python format',

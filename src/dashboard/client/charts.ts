@@ -1,0 +1,70 @@
+import uPlot from 'uplot';
+import type { ChartSpec } from '../components/chart-spec.ts';
+
+const HEIGHT = 260;
+const DIGITS = 4;
+
+/** The colour a class gives to text: canvas does not know the page's own colours. */
+function colourOf(host: HTMLElement, className: string): string {
+  const probe = document.createElement('span');
+  probe.className = className;
+  host.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+function optionsOf(figure: HTMLElement, spec: ChartSpec, width: number): uPlot.Options {
+  const line = colourOf(figure, 'ink-line');
+  const text = colourOf(figure, 'ink-muted');
+  const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+  const format = (value: number): string =>
+    spec.unit === 'share' ? `${(value * 100).toFixed(1)} %` : String(Number(value.toPrecision(DIGITS)));
+  return {
+    width,
+    height: HEIGHT,
+    // Sessions are dates, not instants: all are shown as they are stored.
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
+    series: [
+      { value: '{YYYY}-{MM}-{DD}' },
+      ...spec.series.map(({ label, points = false, dashed = false, hidden = false }, index): uPlot.Series => {
+        const stroke = colourOf(figure, `ink-${(index % 6) + 1}`);
+        return {
+          label,
+          stroke,
+          width: points ? 0 : 1.75,
+          show: !hidden,
+          ...(dashed ? { dash: [6, 4] } : {}),
+          points: { show: points, size: 7, fill: stroke },
+          spanGaps: true,
+          value: (_plot, value: number | null) => (value === null ? '–' : format(value)),
+        };
+      }),
+    ],
+    axes: [axis, { ...axis, size: 64, values: (_plot, values) => values.map(format) }],
+    cursor: { drag: { x: true, y: false } },
+  };
+}
+
+function draw(figure: HTMLElement): void {
+  const source = figure.querySelector('script[type="application/json"]');
+  const host = figure.querySelector<HTMLElement>('.plot');
+  if (source === null || host === null) return;
+  const spec: ChartSpec = JSON.parse(source.textContent);
+  const times = spec.sessions.map((date) => Date.parse(`${date}T00:00:00Z`) / 1000);
+  const data: uPlot.AlignedData = [times, ...spec.series.map(({ values }) => values)];
+  let plot: uPlot | undefined;
+  const redraw = (): void => {
+    plot?.destroy();
+    host.replaceChildren();
+    plot = new uPlot(optionsOf(figure, spec, host.clientWidth), data, host);
+  };
+  redraw();
+  new ResizeObserver(() => {
+    if (plot !== undefined && plot.width !== host.clientWidth)
+      plot.setSize({ width: host.clientWidth, height: HEIGHT });
+  }).observe(host);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
+}
+
+for (const figure of document.querySelectorAll<HTMLElement>('figure.chart')) draw(figure);
