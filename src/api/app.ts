@@ -3,6 +3,8 @@ import { createMiddleware } from 'hono/factory';
 import { HTTPException } from 'hono/http-exception';
 import { requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
+import { dashboardRoutes } from '../dashboard/app.tsx';
+import { problemPage, wantsPage } from '../dashboard/problem-page.tsx';
 import { requireToken, TokenReader } from './auth.ts';
 import type { ApiDeps, ApiEnv, ApiLog } from './deps.ts';
 import { addressOf, limitRequests } from './limits.ts';
@@ -10,6 +12,7 @@ import { Problem, problemDetails, problemOf } from './problems.ts';
 import { type ApiDocument, describeApi } from './openapi.ts';
 import { newRouter } from './router.ts';
 import { runIdsOf } from './run-ids.ts';
+import { requireLoginOr, SessionKeeper } from './sessions.ts';
 import { limitTime } from './time-limit.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -35,20 +38,29 @@ export function createApi(deps: ApiDeps) {
   base.use(requestId(), metrics.count, logRequests(log), limitTime(times.requestMs));
   base.use(
     secureHeaders({
-      contentSecurityPolicy: { defaultSrc: ["'self'"], baseUri: ["'none'"], frameAncestors: ["'none'"] },
+      contentSecurityPolicy: {
+        defaultSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        objectSrc: ["'none'"],
+      },
       // Loopback has no TLS; whoever puts a proxy in front sets it there.
       strictTransportSecurity: false,
     }),
   );
   base.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: refuseLarge }));
-  base.onError((error, c) => {
+  base.onError(async (error, c) => {
     const problem = problemOf(error instanceof HTTPException ? refusalOf(error) : error);
     const requestId = c.get('requestId');
     if (problem.status === 500)
       log('ERROR', 'request failed', { requestId, error: error.stack ?? error.message });
     const details = problemDetails(problem, { instance: c.req.path, requestId });
-    const headers = { ...problem.headers, 'content-type': 'application/problem+json' };
-    return c.body(JSON.stringify(details), problem.status, headers);
+    const { status, headers: more } = problem;
+    const page = wantsPage(c) ? await problemPage(deps, c, { details, status, headers: more }) : null;
+    if (page !== null) return page;
+    const headers = { ...more, 'content-type': 'application/problem+json' };
+    return c.body(JSON.stringify(details), status, headers);
   });
   base.notFound((c) => {
     throw new Problem(
@@ -58,9 +70,12 @@ export function createApi(deps: ApiDeps) {
   });
   base.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });
   base.use('/healthz', attempts);
+  const tokens = new TokenReader(deps.findToken, times.tokenMs);
+  const sessions = new SessionKeeper(deps.sql);
+  const perToken = limitRequests(limits.tokenPerMinute, (c) => c.get('caller').tokenId);
+  base.route('/', dashboardRoutes({ ...deps, tokens, sessions, attempts, perToken }));
   const open = base.route('/', healthRoutes());
-  open.use(requireToken(new TokenReader(deps.findToken, times.tokenMs), attempts));
-  open.use(limitRequests(limits.tokenPerMinute, (c) => c.get('caller').tokenId));
+  open.use(requireLoginOr(sessions, requireToken(tokens, attempts)), perToken);
   const api = open
     .route('/', readinessRoutes(deps))
     .route('/', schedulerRoutes(deps))

@@ -47,6 +47,10 @@ export type ApiDeps = {
   /** Requests a minute of one token, and of one address without a token. */
   limits: { tokenPerMinute: number; anonymousPerMinute: number };
   times: ApiTimes;
+  /** Temporal's Web UI up to the name of a workflow; absent: not known. */
+  workflowsUrl?: string;
+  /** Aborted when the process stops: streams to browsers end. */
+  stopping?: AbortSignal;
 };
 
 /** Who asks, by their token. */

@@ -23,6 +23,8 @@ async function main(): Promise<void> {
   const database = createDatabase(env.databaseUrls.api, { max: 10, applicationName: 'nightshift-api' });
   const pipeline = createDatabase(env.databaseUrls.pipeline, { max: 2, applicationName: 'nightshift-api' });
   const temporal = connectClient();
+  const stopping = new AbortController();
+  const { temporalUi } = env;
   const api = createApi({
     sql: database.sql,
     pipelineSql: pipeline.sql,
@@ -32,6 +34,10 @@ async function main(): Promise<void> {
     configPath: env.configPath,
     limits: { tokenPerMinute: env.requestsPerMinute, anonymousPerMinute: ANONYMOUS_PER_MINUTE },
     times: API_TIMES,
+    stopping: stopping.signal,
+    ...(temporalUi !== null && {
+      workflowsUrl: `${temporalUi.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(env.temporalNamespace)}/workflows`,
+    }),
   });
   const { host: hostname, port } = env;
   const server = serve({ fetch: api.fetch, hostname, port }, ({ address, port }) =>
@@ -46,6 +52,7 @@ async function main(): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });
   stopWatching();
+  stopping.abort();
   await new Promise<void>((resolve) => {
     setTimeout(resolve, GRACE_MS).unref();
     server.close(() => resolve());

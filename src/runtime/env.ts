@@ -37,6 +37,8 @@ const schema = z.object({
   NIGHTSHIFT_API_HOST: optional,
   NIGHTSHIFT_API_PORT: optionalCount,
   NIGHTSHIFT_API_REQUESTS_PER_MINUTE: optionalCount,
+  /** Address of Temporal's Web UI, for links to it; our own server's is known. */
+  NIGHTSHIFT_TEMPORAL_UI: optionalUrl(['http', 'https']),
   NIGHTSHIFT_TEMPORAL_BIN: optional,
   /** Where a TypeScript worker serves the metrics of Temporal's SDK (Prometheus); absent: nowhere. */
   NIGHTSHIFT_TEMPORAL_METRICS_ADDRESS: absent
@@ -129,6 +131,7 @@ export type ApiProcessEnv = {
   temporalNamespace: string;
   configPath: string;
   requestsPerMinute: number;
+  temporalUi: string | null;
   parentPid: number | null;
 };
 
@@ -150,6 +153,7 @@ export function readApiEnv(source: NodeJS.ProcessEnv = process.env): ApiProcessE
     temporalNamespace: env.TEMPORAL_NAMESPACE ?? 'default',
     configPath: env.NIGHTSHIFT_CONFIG ?? join(projectRoot, 'config', 'scheduler_config.json'),
     requestsPerMinute: env.NIGHTSHIFT_API_REQUESTS_PER_MINUTE ?? 6_000,
+    temporalUi: env.NIGHTSHIFT_TEMPORAL_UI ?? null,
     parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
   };
 }

@@ -126,6 +126,9 @@ export function apiSpec(options: WorkerOptions & { port: number }): SupervisedSp
           NIGHTSHIFT_DB_URL_PIPELINE,
           NIGHTSHIFT_API_HOST: '127.0.0.1',
           NIGHTSHIFT_API_PORT: String(port),
+          ...(options.addresses.temporalUi === null
+            ? {}
+            : { NIGHTSHIFT_TEMPORAL_UI: options.addresses.temporalUi }),
         },
         cwd: projectRoot,
         stopSignal: 'SIGTERM',

@@ -1,0 +1,235 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import { Hono } from 'hono';
+import { z } from 'zod';
+import { Problem, problemOf } from '../api/problems.ts';
+import type { ApiRole } from '../contracts/api-tokens.ts';
+import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
+import { revokeApiToken } from '../db/queries/api-tokens.ts';
+import { OPEN_STATES } from '../db/queries/nights.ts';
+import { insertAudit, reviewsOf } from '../db/queries/requests.ts';
+import { findNightByRun } from '../db/queries/run-pages.ts';
+import { findTaskRun } from '../db/queries/task-runs.ts';
+import { DecisionRefusedError, decideQuarantine } from '../temporal/decisions.ts';
+import { requestManualRun, runIdOfKey, RunRefusedError } from '../temporal/manual-request.ts';
+import { setSchedulePaused, triggerSchedule } from '../temporal/schedules.ts';
+import {
+  cancelNightFor,
+  decideReview,
+  ReviewRefusedError,
+  ReviewUnansweredError,
+  startNightFor,
+} from '../temporal/verbs.ts';
+import type { PageContext, PageDeps, PageEnv } from './deps.ts';
+import { leaveFlash } from './flash.ts';
+import { words } from './format.ts';
+import { formOf, ownPath, requireLogin, requireOwnOrigin } from './login.ts';
+import type { TonightReader } from './tonight.ts';
+
+/** A worker answers at once or not at all: the same decision may be given again. */
+const ANSWER_MS = 7_000;
+
+const why = z.string().trim().min(1, 'a reason is needed').max(500);
+const optionalDate = z
+  .string()
+  .trim()
+  .transform((text) => (text === '' ? undefined : text))
+  .pipe(z.iso.date('a session is a date like 2018-02-07').optional());
+const universe = z.string().trim().min(1).max(200);
+const scheduleId = z.enum(Object.values(SCHEDULE_IDS));
+
+const forms = {
+  night: z.object({ sessionDate: optionalDate, universe, why }),
+  task: z.object({
+    task: z.enum(TASKS),
+    sessionDate: optionalDate,
+    universe,
+    force: z.literal('yes').optional(),
+    key: z.uuid(),
+    why,
+  }),
+  review: z.object({
+    runId: z.string().min(1).max(200),
+    attempts: z.coerce.number().int().min(0),
+    decision: z.enum(['retry', 'skip', 'abort']),
+    why,
+  }),
+  cancel: z.object({ runId: z.string().min(1).max(200), why }),
+  schedule: z.object({ scheduleId, verb: z.enum(['pause', 'unpause', 'trigger']), why }),
+  quarantine: z.object({
+    symbol: z.string().min(1).max(32),
+    sessionDate: z.iso.date(),
+    subject: z.string().min(1).max(100),
+    provider: z.string().min(1).max(100),
+    row: z.coerce.number().int().min(0).optional(),
+    decision: z.enum(['release', 'reject']),
+    why,
+  }),
+  revoke: z.object({ tokenId: z.string().regex(/^[0-9a-f]{16}$/), why }),
+};
+type FormName = keyof typeof forms;
+type FormOf<Name extends FormName> = z.infer<(typeof forms)[Name]>;
+type Actor = { name: string; tokenId: string };
+
+/** What people do from the pages: plain forms, answered with a redirect back and one sentence of what became of it. */
+export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> {
+  const { sql, pipelineSql, client } = deps;
+  const app = new Hono<PageEnv>();
+  const login = requireLogin(deps, reader.settings);
+
+  const act = <Name extends FormName>(
+    path: string,
+    options: { form: Name; needs: ApiRole },
+    run: (form: FormOf<Name>, actor: Actor) => Promise<string>,
+  ): void => {
+    app.post(path, requireOwnOrigin, login, deps.perToken, async (c) => {
+      const fields = await formOf(c, options.needs);
+      const parsed = forms[options.form].safeParse(fields);
+      if (!parsed.success)
+        return back(c, fields, {
+          kind: 'refused',
+          text: parsed.error.issues.map(({ message }) => message).join('; '),
+        });
+      try {
+        const text = await run(parsed.data as FormOf<Name>, c.get('session').caller);
+        return back(c, fields, { kind: 'done', text });
+      } catch (error) {
+        const text = refusalOf(error);
+        if (text === null) throw error;
+        return back(c, fields, { kind: 'refused', text });
+      }
+    });
+  };
+
+  act('/acts/night', { form: 'night', needs: 'operator' }, async (form, { name }) => {
+    const { sessionDate } = form;
+    const run = await startNightFor({
+      client,
+      sql,
+      input: {
+        trigger: 'manual',
+        universe: form.universe,
+        requestedBy: name,
+        ...(sessionDate !== undefined && { sessionDate }),
+      },
+      why: form.why,
+    });
+    return `the night of ${sessionDate ?? 'the newest session'} (${form.universe}) is asked for as ${run.workflowId}`;
+  });
+
+  act('/acts/task', { form: 'task', needs: 'operator' }, async (form, { name, tokenId }) => {
+    const { task, force, key } = form;
+    const newest = (await reader.view()).night?.sessionDate;
+    const sessionDate = form.sessionDate ?? newest;
+    if (sessionDate === undefined)
+      throw new Problem('conflict', 'no night has run here yet, so a session has to be named');
+    await requestManualRun({
+      client,
+      sql,
+      request: {
+        requestId: runIdOfKey(`${tokenId} page ${key}`),
+        task,
+        sessionDate,
+        universe: form.universe,
+        force: force === 'yes',
+        trigger: 'manual',
+        configHash: null,
+        requestedBy: name,
+      },
+      why: form.why,
+    });
+    return `${words(task)} of ${sessionDate} (${form.universe}) is asked for`;
+  });
+
+  act('/acts/review', { form: 'review', needs: 'operator' }, async (form, { name: by }) => {
+    const { runId, decision, attempts } = form;
+    const row = await findTaskRun(sql, runId);
+    if (row === null) throw new Problem('not-found', `there is no run ${runId}`);
+    try {
+      await decideReview({
+        client,
+        sql,
+        workflowId: row.starterWorkflowId,
+        review: { taskRunId: runId, decision, by, why: form.why },
+        attempts,
+        answerMs: ANSWER_MS,
+        callMs: ANSWER_MS,
+      });
+    } catch (error) {
+      if (!(error instanceof ReviewRefusedError)) throw error;
+      const last = (await reviewsOf(sql, runId)).at(-1);
+      const told = last === undefined ? '' : ` (${last.decidedBy} decided: ${last.decision}, ${last.why})`;
+      throw new Problem('conflict', `${error.message}${told}`, { cause: error });
+    }
+    return `${words(row.task)} of ${row.sessionDate}: ${decision}`;
+  });
+
+  act('/acts/cancel', { form: 'cancel', needs: 'operator' }, async (form, { name: by }) => {
+    const night = await findNightByRun(sql, form.runId);
+    if (night === null) throw new Problem('not-found', `there is no night ${form.runId}`);
+    if (!OPEN_STATES.some((state) => state === night.state))
+      throw new Problem('conflict', `the night of ${night.sessionDate} is over: ${night.state}`);
+    const { workflowId, runId } = night;
+    await cancelNightFor({ client, sql, run: { workflowId, runId }, by, why: form.why });
+    return `the night of ${night.sessionDate} is asked to stop`;
+  });
+
+  act('/acts/schedule', { form: 'schedule', needs: 'operator' }, async (form, { name: by }) => {
+    const { verb } = form;
+    const asked = { client, scheduleId: form.scheduleId, by, why: form.why };
+    if (verb === 'trigger') {
+      const { why: reason } = form;
+      await insertAudit(sql, {
+        actor: by,
+        action: 'schedule.trigger',
+        subject: form.scheduleId,
+        why: reason,
+      });
+      await triggerSchedule(client, form.scheduleId);
+      return `${form.scheduleId} starts now, unless its last run still goes on`;
+    }
+    await setSchedulePaused({ ...asked, sql: pipelineSql, paused: verb === 'pause' });
+    return `${form.scheduleId} is ${verb}d`;
+  });
+
+  act('/acts/quarantine', { form: 'quarantine', needs: 'operator' }, async (form, { name: by }) => {
+    const { row = 0, ...key } = form;
+    const silent = sleep(ANSWER_MS).then((): never => {
+      throw new Problem('timed-out', 'no worker answers: it is carried out as soon as one runs');
+    });
+    const decided = decideQuarantine(client, { ...key, row: row === 0 ? null : row, by });
+    const result = await Promise.race([decided, silent]);
+    silent.catch(() => undefined);
+    return `${form.symbol} ${form.sessionDate}, ${form.subject}: ${result.status}`;
+  });
+
+  act('/acts/revoke', { form: 'revoke', needs: 'admin' }, async (form, { name: by }) => {
+    const { tokenId } = form;
+    if (!(await revokeApiToken(sql, { tokenId, by, why: form.why })))
+      throw new Problem('conflict', `${tokenId} was revoked before`);
+    return `the token ${tokenId} is revoked; its logins end within two seconds`;
+  });
+
+  return app;
+}
+
+function back(c: PageContext, fields: Record<string, string>, flash: Parameters<typeof leaveFlash>[1]) {
+  leaveFlash(c, flash);
+  return c.redirect(ownPath(fields['back']), 303);
+}
+
+/** What an act's failure means for a person; null for what is our own mistake. */
+function refusalOf(error: unknown): string | null {
+  if (error instanceof RunRefusedError || error instanceof DecisionRefusedError) return error.message;
+  if (error instanceof ReviewUnansweredError) return error.message;
+  if (error instanceof WorkflowNotFoundError) return 'it is not running any more';
+  if (isGrpcServiceError(error)) {
+    const code: number = error.code;
+    if (code === NOT_FOUND) return 'Temporal does not know it (any more)';
+  }
+  const problem = problemOf(error);
+  return problem.kind === 'internal-error' ? null : problem.message;
+}
+
+/** `grpc.status.NOT_FOUND`. */
+const NOT_FOUND = 5;

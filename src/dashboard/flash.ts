@@ -1,0 +1,31 @@
+import type { Context } from 'hono';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
+import { z } from 'zod';
+import { cookieOptions } from '../api/sessions.ts';
+
+/** What the act before this page did, told once. */
+export type Flash = { kind: 'done' | 'refused'; text: string };
+
+const NAME = 'nightshift_told';
+const MAX_TEXT = 600;
+const SECONDS = 60;
+const flashSchema = z.object({ kind: z.enum(['done', 'refused']), text: z.string().min(1).max(MAX_TEXT) });
+
+/** Leaves words for the next page. */
+export function leaveFlash(c: Context, flash: Flash): void {
+  const text = flash.text.slice(0, MAX_TEXT);
+  const value = Buffer.from(JSON.stringify({ ...flash, text })).toString('base64url');
+  setCookie(c, NAME, value, { ...cookieOptions(c), maxAge: SECONDS });
+}
+
+/** Takes the words that were left; null if there are none. */
+export function takeFlash(c: Context): Flash | null {
+  const value = getCookie(c, NAME);
+  if (value === undefined) return null;
+  deleteCookie(c, NAME, { path: '/' });
+  try {
+    return flashSchema.parse(JSON.parse(Buffer.from(value, 'base64url').toString('utf8')));
+  } catch {
+    return null;
+  }
+}

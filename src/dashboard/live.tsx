@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApiLog } from '../api/deps.ts';
+import { problemOf } from '../api/problems.ts';
+import { Board } from './components/board.tsx';
+import type { Chrome } from './deps.ts';
+import type { TonightReader, TonightView } from './tonight.ts';
+
+const POLL_MS = 1_000;
+const MOST_LISTENERS = 64;
+/** Stands where a login's own token goes: one drawing serves all listeners of a role. */
+const CSRF_PLACE = 'csrf-of-this-login';
+
+type Listener = { mayAct: boolean; csrfToken: string; send: (html: string) => Promise<void> };
+
+/**
+ * Tells browsers when the board has changed. It asks Postgres and Temporal once a second for all of them together,
+ * and not at all while nobody listens.
+ */
+export class LiveBoard {
+  readonly #reader: TonightReader;
+  readonly #log: ApiLog;
+  readonly #listeners = new Set<Listener>();
+  #polling = false;
+  #shown = '';
+
+  constructor(reader: TonightReader, log: ApiLog) {
+    this.#reader = reader;
+    this.#log = log;
+  }
+
+  /** Sends the board now, and whenever it changes, until the result is called. Null: there are too many already. */
+  async join(listener: Listener): Promise<(() => void) | null> {
+    if (this.#listeners.size >= MOST_LISTENERS) return null;
+    this.#listeners.add(listener);
+    const leave = (): void => void this.#listeners.delete(listener);
+    try {
+      await this.#sendTo([listener], await this.#reader.view());
+    } catch (error) {
+      // It is told as soon as there is something to tell.
+      this.#log('WARNING', 'the board cannot be drawn', { problem: problemOf(error).message });
+    }
+    void this.#poll();
+    return leave;
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#polling) return;
+    this.#polling = true;
+    try {
+      while (this.#listeners.size > 0) {
+        await this.#look();
+        await sleep(POLL_MS);
+      }
+    } finally {
+      this.#polling = false;
+      this.#shown = '';
+    }
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const view = await this.#reader.view();
+      const now = createHash('sha256').update(JSON.stringify(view)).digest('hex');
+      if (now === this.#shown) return;
+      await this.#sendTo([...this.#listeners], view);
+      this.#shown = now;
+    } catch (error) {
+      // Postgres is away: browsers keep what they have, and the next look may find it back.
+      this.#log('WARNING', 'the board cannot be drawn', { problem: problemOf(error).message });
+    }
+  }
+
+  async #sendTo(listeners: readonly Listener[], view: TonightView): Promise<void> {
+    const { timezone } = await this.#reader.settings();
+    const drawings = new Map<boolean, string>();
+    await Promise.all(
+      listeners.map(async (listener) => {
+        const { mayAct, csrfToken, send } = listener;
+        const html = drawings.get(mayAct) ?? drawBoard(view, { mayAct, timezone });
+        drawings.set(mayAct, html);
+        try {
+          await send(html.replaceAll(CSRF_PLACE, csrfToken));
+        } catch {
+          this.#listeners.delete(listener);
+        }
+      }),
+    );
+  }
+}
+
+function drawBoard(view: TonightView, shown: Pick<Chrome, 'mayAct' | 'timezone'>): string {
+  const chrome: Chrome = {
+    ...shown,
+    user: null,
+    csrfToken: CSRF_PLACE,
+    theme: 'auto',
+    flash: null,
+    here: '/',
+    nowMs: Date.now(),
+  };
+  return String(<Board view={view} chrome={chrome} />);
+}

@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { addMonths, datesOf, monthName } from './months.ts';
+
+it('counts months over the turn of a year, and knows their last day', () => {
+  expect([addMonths('2017-12', 1), addMonths('2018-01', -2), addMonths('2018-01', 0)]).toEqual([
+    '2018-01',
+    '2017-11',
+    '2018-01',
+  ]);
+  expect([datesOf('2018-02'), datesOf('2020-02').to, datesOf('2017-12').to]).toEqual([
+    { from: '2018-02-01', to: '2018-02-28' },
+    '2020-02-29',
+    '2017-12-31',
+  ]);
+  expect(monthName('2018-02')).toBe('February 2018');
+});

@@ -1,0 +1,24 @@
+/** Months as `YYYY-MM`. */
+
+/** The month so many months later (or earlier). */
+export function addMonths(month: string, months: number): string {
+  const date = new Date(`${month}-01T00:00:00Z`);
+  date.setUTCMonth(date.getUTCMonth() + months);
+  return date.toISOString().slice(0, 7);
+}
+
+/** First and last date of a month. */
+export function datesOf(month: string): { from: string; to: string } {
+  const end = new Date(`${addMonths(month, 1)}-01T00:00:00Z`);
+  end.setUTCDate(0);
+  return { from: `${month}-01`, to: end.toISOString().slice(0, 10) };
+}
+
+/** `February 2018`. */
+export function monthName(month: string): string {
+  return new Date(`${month}-01T00:00:00Z`).toLocaleDateString('en-US', {
+    month: 'long',
+    year: 'numeric',
+    timeZone: 'UTC',
+  });
+}

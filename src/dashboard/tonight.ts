@@ -1,0 +1,133 @@
+import { cached } from '../api/cached.ts';
+import { configurationInForce } from '../api/configuration.ts';
+import type { ApiDeps } from '../api/deps.ts';
+import { Problem } from '../api/problems.ts';
+import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
+import { type Task, taskWorkflowId } from '../contracts/wire/names.ts';
+import { type AttemptRow, attemptsOf } from '../db/queries/attempts.ts';
+import {
+  readActsAbout,
+  readDataAge,
+  readLastBeats,
+  readManualRuns,
+  readOpenRequests,
+  readWaitingReviews,
+} from '../db/queries/dashboard-tonight.ts';
+import { listNights, type NightRow } from '../db/queries/nights.ts';
+import type { RunRequestRow } from '../db/queries/requests.ts';
+import { type TaskRunRow, taskRunsOfNight } from '../db/queries/task-runs.ts';
+import { createProgressReader, type TaskProgress } from '../temporal/progress.ts';
+import { describeSchedules, type ScheduleSummary } from '../temporal/schedules.ts';
+
+const MANUAL_RUNS = 6;
+/** Of a call that a page waits for. */
+const CALL_MS = 2_500;
+const SLOW_MS = 5_000;
+/** Workers beat every two seconds. */
+const SILENT_MS = 15_000;
+/** A kind that is silent for longer is no longer expected: nobody runs it any more. */
+const FORGOTTEN_MS = 24 * 3_600_000;
+
+/** What runs are planned with when nothing else is said. */
+export type Settings = { timezone: string; universe: string; universes: string[] };
+
+export type TonightView = {
+  /** The newest night that is open, else the newest one. */
+  night: NightRow | null;
+  otherOpen: NightRow[];
+  runs: TaskRunRow[];
+  attempts: AttemptRow[];
+  /** Of the tasks that run; a task that cannot be asked is left out. */
+  progress: [Task, TaskProgress][];
+  waiting: TaskRunRow[];
+  manual: TaskRunRow[];
+  requests: RunRequestRow[];
+  /** What people did about the night, oldest first. */
+  acts: { at: string; actor: string; action: string; why: string | null }[];
+  /** Null: Temporal does not answer. */
+  schedules: ScheduleSummary[] | null;
+  /** Kinds of workers that have fallen silent, and since when. Empty with `knowsWorkers` false: none was ever heard. */
+  silent: { process: string; since: string }[];
+  knowsWorkers: boolean;
+  data: Awaited<ReturnType<typeof readDataAge>>;
+};
+
+export type TonightReader = { view: () => Promise<TonightView>; settings: () => Promise<Settings> };
+
+/** Reads what the first page shows; Postgres has to answer, Temporal need not. */
+export function createTonightReader({ sql, client }: Pick<ApiDeps, 'sql' | 'client'>): TonightReader {
+  const readProgress = createProgressReader(client);
+  const schedules = cached(SLOW_MS, () => describeSchedules(client, CALL_MS).catch((): null => null));
+  const data = cached(SLOW_MS, () => readDataAge(sql));
+  const settings = cached(SLOW_MS, async (): Promise<Settings> => {
+    try {
+      const file = await configurationInForce(sql);
+      const { timezone, universe } = effectiveConfig(file);
+      return { timezone, universe, universes: knownUniverses(file) };
+    } catch (error) {
+      // Before the first start nothing is in force; the pages are there all the same.
+      if (!(error instanceof Problem) || error.kind !== 'not-configured') throw error;
+      return { timezone: 'America/New_York', universe: 'sample', universes: [] };
+    }
+  });
+  const progressOf = async (run: TaskRunRow): Promise<[Task, TaskProgress][]> => {
+    const workflowId = taskWorkflowId(run.task, run.sessionDate, run.universe);
+    const read = client.withDeadline(Date.now() + CALL_MS, () => readProgress(workflowId));
+    return await read.then(
+      (progress): [Task, TaskProgress][] => [[run.task, progress]],
+      () => [],
+    );
+  };
+  const view = async (): Promise<TonightView> => {
+    const [open, newest] = await Promise.all([
+      listNights(sql, { open: true }),
+      listNights(sql, { limit: 1 }),
+    ]);
+    const night = open[0] ?? newest[0] ?? null;
+    const runs = night === null ? [] : await taskRunsOfNight(sql, night);
+    const running = runs.filter(({ state }) => state === 'running');
+    const [attempts, progress, waiting, manual, requests, acts, beats, age] = await Promise.all([
+      attemptsOf(
+        sql,
+        runs.map(({ taskRunId }) => taskRunId),
+      ),
+      Promise.all(running.map(progressOf)),
+      readWaitingReviews(sql),
+      readManualRuns(sql, MANUAL_RUNS),
+      readOpenRequests(sql),
+      actsAbout(sql, night, runs),
+      readLastBeats(sql),
+      data(),
+    ]);
+    const heard = beats.filter(({ beatAt }) => Date.now() - Date.parse(beatAt) < FORGOTTEN_MS);
+    return {
+      night,
+      otherOpen: open.filter(({ runId }) => runId !== night?.runId),
+      runs,
+      attempts,
+      progress: progress.flat(),
+      waiting,
+      manual,
+      requests,
+      acts,
+      schedules: await schedules(),
+      silent: heard
+        .filter(({ beatAt }) => Date.now() - Date.parse(beatAt) > SILENT_MS)
+        .map(({ process, beatAt }) => ({ process, since: beatAt })),
+      knowsWorkers: heard.length > 0,
+      data: age,
+    };
+  };
+  return { view: cached(300, view), settings };
+}
+
+/** What people did about a night and its tasks since it began. */
+async function actsAbout(
+  sql: ApiDeps['sql'],
+  night: NightRow | null,
+  runs: readonly TaskRunRow[],
+): Promise<TonightView['acts']> {
+  if (night === null) return [];
+  const subjects = [night.workflowId, ...runs.map(({ taskRunId }) => taskRunId)];
+  return await readActsAbout(sql, { subjects, since: night.startedAt });
+}

@@ -1,0 +1,61 @@
+import type { TaskState } from '../../contracts/wire/names.ts';
+import type { Queryable } from '../client.ts';
+import { OPEN_STATES } from './nights.ts';
+import type { RunRequestRow } from './requests.ts';
+import { calendarDates } from './sessions.ts';
+import type { TaskRunRow } from './task-runs.ts';
+
+/** When a kind of our workers was last heard from; kinds that never were are left out. */
+export async function readLastBeats(sql: Queryable): Promise<{ process: string; beatAt: string }[]> {
+  return await sql<{ process: string; beatAt: string }[]>`
+    select process, max(beat_at) as beat_at from ops.liveness group by process order by process`;
+}
+
+/** The newest session with a bar, and the newest one that the exchange has closed; null where none is stored. */
+export async function readDataAge(
+  sql: Queryable,
+): Promise<{ newestBar: string | null; lastSession: string | null; sessionsBehind: number }> {
+  const [row] = await sql<{ newestBar: string | null; lastSession: string | null; sessionsBehind: number }[]>`
+    with newest as (select max(session_date) as bar from market.bars),
+    calendar as (
+      select c.session_date from (${calendarDates(sql)}) c join market.sessions s using (session_date)
+      where s.close_at <= now())
+    select n.bar as newest_bar, (select max(session_date) from calendar) as last_session,
+      (select count(*) from calendar where session_date > n.bar) as sessions_behind
+    from newest n`;
+  return row ?? { newestBar: null, lastSession: null, sessionsBehind: 0 };
+}
+
+/** Task runs by hand (of no night): those that are open, then the ones asked for last; at most `limit`. */
+export async function readManualRuns(sql: Queryable, limit: number): Promise<TaskRunRow[]> {
+  return await sql<TaskRunRow[]>`
+    select * from ops.task_runs where night_run_id is null
+    order by (state = any(${[...OPEN_STATES]})) desc, created_at desc, task_run_id desc limit ${limit}`;
+}
+
+/** Manual runs that nobody has taken yet, and those that were refused within the last hour. */
+export async function readOpenRequests(sql: Queryable): Promise<RunRequestRow[]> {
+  return await sql<RunRequestRow[]>`
+    select r.* from ops.run_requests r
+    where not exists (select 1 from ops.task_runs t where t.task_run_id = r.request_id)
+      and (r.refused_reason is null or r.requested_at > now() - interval '1 hour')
+    order by r.requested_at desc limit 10`;
+}
+
+/** Task runs that wait for a person, whichever night they are of; oldest first. */
+export async function readWaitingReviews(sql: Queryable): Promise<TaskRunRow[]> {
+  const state: TaskState = 'awaiting_review';
+  return await sql<TaskRunRow[]>`
+    select * from ops.task_runs where state = ${state} order by created_at, task_run_id`;
+}
+
+/** What people did about these subjects from a minute before an instant on, oldest first. */
+export async function readActsAbout(
+  sql: Queryable,
+  input: { subjects: readonly string[]; since: string },
+): Promise<{ at: string; actor: string; action: string; why: string | null }[]> {
+  return await sql<{ at: string; actor: string; action: string; why: string | null }[]>`
+    select at, actor, action, why from ops.audit
+    where subject = any(${[...input.subjects]}) and at >= ${input.since}::timestamptz - interval '1 minute'
+    order by audit_id desc limit 50`;
+}
