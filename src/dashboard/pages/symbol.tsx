@@ -1,0 +1,197 @@
+import type { FC } from 'hono/jsx';
+import type { FeatureValue, Instrument, TrackPoint } from '../../db/queries/dashboard-signals.ts';
+import { PROBABILITY_NAMES, type StoredSignal } from '../../db/queries/predictions.ts';
+import { BarTable, Chart } from '../components/charts.tsx';
+import type { ChartSpec } from '../components/chart-spec.ts';
+import { Empty, Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
+import type { Chrome } from '../deps.ts';
+import { fixed, percent, sentence, signed, words } from '../format.ts';
+import type { PriceLine } from '../prices.ts';
+import type { Contribution } from '../reasons.ts';
+import { edgeOf } from '../signal-order.ts';
+import { Side } from './signals.tsx';
+
+export type SymbolView = {
+  symbol: string;
+  session: string;
+  universe: string;
+  instrument: Instrument | null;
+  signal: StoredSignal;
+  contributions: Contribution[];
+  prices: PriceLine | null;
+  features: FeatureValue[] | null;
+  track: TrackPoint[];
+};
+
+/** One symbol's story: what the model says and why, its prices and features, what came of earlier predictions. */
+export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chrome }) => {
+  const { symbol, session, universe, instrument, signal, prices, features, track } = view;
+  const own = track.find(({ sessionDate }) => sessionDate === session);
+  return (
+    <>
+      <PageHead title={symbol} aside={<Side signal={signal} />}>
+        <p class="muted">
+          {[instrument?.name, instrument?.sector, instrument?.industry].filter((part) => part !== null && part !== undefined && part !== '').join(', ') || 'Nothing more is known of the company'}
+        </p>
+      </PageHead>
+      <div class="cols">
+        <section class="panel">
+          <h2>The signal of {session}</h2>
+          <p>{sentence(signal.reasonWords)}</p>
+          <Facts
+            rows={[
+              ['Probability', fixed(signal.probability)],
+              ['Base rate', fixed(signal.baseRate)],
+              ['Less base rate', signed(edgeOf(signal))],
+              ['Rank', signal.rank === null ? '–' : String(signal.rank)],
+              ['Confidence', fixed(signal.confidence, 2)],
+              ['What came of it', own === undefined ? '–' : outcomeOf(own)],
+              ['Model', <a href={`/models?version=${encodeURIComponent(signal.modelVersion)}`}>{signal.modelVersion}</a>],
+              ['Data up to', <Time at={signal.dataCutoff} zone={chrome} />],
+              ['All of the session', <a href={`/signals?session=${session}&universe=${encodeURIComponent(universe)}`}>signals of {session}</a>],
+            ]}
+          />
+        </section>
+        <section class="panel">
+          <h2>Why</h2>
+          {view.contributions.length === 0 ? (
+            <Notice tone="skip">
+              <p>
+                SHAP contributions are computed for issued signals only, and this is none. What the models look at in
+                general is on <a href="/models">Models</a>.
+              </p>
+            </Notice>
+          ) : (
+            <BarTable
+              caption="SHAP: what moved the stack's log-odds, largest first"
+              heads={['Feature and its value', 'Log-odds']}
+              signed
+              rows={view.contributions.map(({ feature, value, contribution }) => ({
+                name: `${feature} = ${fixed(value)}`,
+                value: contribution,
+                text: signed(contribution),
+              }))}
+            />
+          )}
+        </section>
+      </div>
+      <section class="panel">
+        <h2>Price</h2>
+        {prices === null ? (
+          <p class="muted">The night of {session} knew no bar of {symbol}.</p>
+        ) : (
+          <Chart title={`Close of ${symbol}, adjusted for splits`} spec={priceSpec(prices)}>
+            {prices.sessions.length} sessions as the night of {session} knew them, in shares of {prices.units};
+            {` last close ${fixed(lastOf(prices.close), 2)}`}
+            {prices.doubtful > 0 ? `; ${prices.doubtful} doubtful bars are left out` : ''}. Drag to look closer, click
+            twice to come back
+          </Chart>
+        )}
+      </section>
+      <section class="panel">
+        <h2>Predictions and outcomes</h2>
+        {track.length === 0 ? null : (
+          <>
+            <Chart title="Probability over sessions" spec={trackSpec(track)}>
+              Click a name below to show or hide a model
+            </Chart>
+            <Table
+              caption="The last sessions, newest first; returns from the next open to the close of the exit"
+              columns={[
+                { head: 'Session' },
+                { head: 'Signal' },
+                { head: 'Probability', numeric: true },
+                { head: 'Less base rate', numeric: true },
+                { head: 'Return', numeric: true },
+                { head: 'Less median', numeric: true },
+              ]}
+              rows={track
+                .toReversed()
+                .slice(0, 15)
+                .map((point) => [
+                  point.sessionDate,
+                  words(point.side),
+                  fixed(point.probability),
+                  signed(edgeOf(point)),
+                  point.forwardReturn === null ? (point.missingReason ?? 'not known yet') : percent(point.forwardReturn, { sign: true, digits: 2 }),
+                  percent(point.excessReturn, { sign: true, digits: 2 }),
+                ])}
+            />
+          </>
+        )}
+      </section>
+      <div class="cols">
+        <section class="panel">
+          <h2>What each model says</h2>
+          {own === undefined ? (
+            <Empty title="Not scored" />
+          ) : (
+            <BarTable
+              caption={`Probabilities of ${session}`}
+              heads={['Model', 'Probability']}
+              rows={PROBABILITY_NAMES.map((name) => ({
+                name: words(name),
+                value: own.probabilities[name],
+                text: fixed(own.probabilities[name]),
+              }))}
+            />
+          )}
+        </section>
+        <section class="panel">
+          <h2>Features of {session}</h2>
+          {features === null ? (
+            <p class="muted">None are stored for this session (any more).</p>
+          ) : (
+            <details open>
+              <summary>{features.length} values</summary>
+              <Table
+                caption="As the models saw them, in the order of their set"
+                columns={[{ head: 'Feature' }, { head: 'Value', numeric: true }]}
+                rows={features.map(({ name, value }) => [name, value === null ? 'missing' : fixed(value)])}
+              />
+            </details>
+          )}
+        </section>
+      </div>
+    </>
+  );
+};
+
+function outcomeOf({ forwardReturn, excessReturn, missingReason }: TrackPoint): string {
+  if (forwardReturn === null) return missingReason ?? 'not known yet';
+  return `${percent(forwardReturn, { sign: true, digits: 2 })}, ${percent(excessReturn, { sign: true, digits: 2 })} against the median`;
+}
+
+function lastOf(values: readonly (number | null)[]): number | null {
+  return values.findLast((value) => value !== null) ?? null;
+}
+
+function priceSpec({ sessions, close }: PriceLine): ChartSpec {
+  return { sessions, series: [{ label: 'Close', values: close }], unit: 'number' };
+}
+
+function trackSpec(track: readonly TrackPoint[]): ChartSpec {
+  return {
+    sessions: track.map(({ sessionDate }) => sessionDate),
+    unit: 'share',
+    series: [
+      { label: 'Stack', values: track.map(({ probability }) => probability), points: track.length < 3 },
+      { label: 'Base rate', values: track.map(({ baseRate }) => baseRate), dashed: true, points: track.length < 3 },
+      {
+        label: 'Outcome: above the median',
+        values: track.map(({ excessReturn, baseRate }) => (excessReturn !== null && excessReturn > 0 ? baseRate : null)),
+        points: true,
+      },
+      {
+        label: 'Outcome: below the median',
+        values: track.map(({ excessReturn, baseRate }) => (excessReturn !== null && excessReturn <= 0 ? baseRate : null)),
+        points: true,
+      },
+      ...(['lightgbm', 'logisticRegression'] as const).map((name) => ({
+        label: words(name),
+        values: track.map(({ probabilities }) => probabilities[name]),
+        hidden: true,
+      })),
+    ],
+  };
+}

@@ -1,0 +1,77 @@
+import { Hono } from 'hono';
+import { configurationInForce } from '../../api/configuration.ts';
+import { Problem } from '../../api/problems.ts';
+import { effectiveConfig } from '../../contracts/schemas/config.ts';
+import {
+  findInstrument,
+  findSignalSet,
+  readSectors,
+  readSignalSessions,
+  readSymbolFeatures,
+  readSymbolTrack,
+} from '../../db/queries/dashboard-signals.ts';
+import { readSignals } from '../../db/queries/predictions.ts';
+import { renderPage } from '../components/layout.tsx';
+import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
+import { SignalsPage } from '../pages/signals.tsx';
+import { SymbolPage } from '../pages/symbol.tsx';
+import { readPriceLine } from '../prices.ts';
+import { contributionsOf } from '../reasons.ts';
+import { orderOf, sortSignals } from '../signal-order.ts';
+import { whichNight } from '../which-night.ts';
+
+const SESSIONS = 60;
+const TRACK_SESSIONS = 250;
+
+/** The signals of a session, and one symbol. */
+export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
+  const { sql } = deps;
+  const sessionsOf = (universe: string): Promise<string[]> =>
+    readSignalSessions(sql, { universe, limit: SESSIONS });
+  return new Hono<PageEnv>()
+    .get('/signals', ...guard, async (c) => {
+      const chosen = await whichNight(c, sql, sessionsOf);
+      const { session, universe } = chosen;
+      const set = session === null ? null : await findSignalSet(sql, { universe, sessionDate: session });
+      const all = set === null ? [] : await readSignals(sql, set);
+      const sectors = await readSectors(
+        sql,
+        all.map(({ symbol }) => symbol),
+      );
+      const find = (c.req.query('find') ?? '').trim().slice(0, 100);
+      const wanted = find.toLowerCase();
+      const found = all.filter(({ symbol, reasonWords }) =>
+        `${symbol} ${sectors.get(symbol) ?? ''} ${reasonWords}`.toLowerCase().includes(wanted),
+      );
+      const order = orderOf(c.req.query('sort'), c.req.query('dir'));
+      const issued = all.filter(({ side }) => side === 'buy' || side === 'sell').length;
+      const rows = sortSignals(found, order);
+      const view = { chosen, set, rows, all: all.length, issued, sectors, order, find };
+      const chrome = c.get('chrome');
+      const body = <SignalsPage view={view} chrome={chrome} />;
+      return c.html(await renderPage({ title: 'Signals', at: '/signals', chrome, body }));
+    })
+    .get('/symbols/:symbol', ...guard, async (c) => {
+      const symbol = c.req.param('symbol').toUpperCase();
+      const { session, universe } = await whichNight(c, sql, sessionsOf);
+      const set = session === null ? null : await findSignalSet(sql, { universe, sessionDate: session });
+      const signals = set === null ? [] : await readSignals(sql, set);
+      const signal = signals.find((one) => one.symbol === symbol);
+      if (session === null || set === null || signal === undefined)
+        throw new Problem('not-found', `${symbol.slice(0, 20)} has no signal${session === null ? '' : ` of ${session} in ${universe}`}`);
+      const { universeVersion } = set;
+      const { featureSetVersion } = signal;
+      const { data: rules } = effectiveConfig(await configurationInForce(sql), universe);
+      const [instrument, prices, features, track] = await Promise.all([
+        findInstrument(sql, symbol),
+        readPriceLine(sql, { symbol, session, universeVersion, rules }),
+        readSymbolFeatures(sql, { sessionDate: session, universeVersion, featureSetVersion, symbol }),
+        readSymbolTrack(sql, { universe, symbol, sessions: TRACK_SESSIONS }),
+      ]);
+      const contributions = contributionsOf(signal.reasons);
+      const view = { symbol, session, universe, instrument, signal, contributions, prices, features, track };
+      const chrome = c.get('chrome');
+      const body = <SymbolPage view={view} chrome={chrome} />;
+      return c.html(await renderPage({ title: symbol, at: '/signals', charts: true, chrome, body }));
+    });
+}
