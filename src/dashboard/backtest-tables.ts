@@ -1,0 +1,54 @@
+import type { BacktestMetric, EquityPoint } from '../db/queries/backtests.ts';
+import type { CurvePoint } from './components/charts.tsx';
+import type { ChartSpec } from './components/chart-spec.ts';
+
+type Metric = Pick<BacktestMetric, 'value' | 'lower' | 'upper' | 'n'>;
+
+/** Metrics of one model in one dimension, by bucket and name. */
+export function bucketsOf(
+  metrics: readonly BacktestMetric[],
+  of: { model: string; dimension: string },
+): Map<string, Map<string, Metric>> {
+  const buckets = new Map<string, Map<string, Metric>>();
+  for (const row of metrics) {
+    if (row.model !== of.model || row.dimension !== of.dimension) continue;
+    const known = buckets.get(row.bucket) ?? new Map<string, Metric>();
+    known.set(row.metric, row);
+    buckets.set(row.bucket, known);
+  }
+  return buckets;
+}
+
+/** Deciles as points of a calibration curve, from the lowest predicted probability on. */
+export function calibrationOf(metrics: readonly BacktestMetric[], model: string): CurvePoint[] {
+  return [...bucketsOf(metrics, { model, dimension: 'decile' }).values()]
+    .flatMap((bucket): CurvePoint[] => {
+      const [x, y] = [bucket.get('meanProbability')?.value ?? null, bucket.get('realisedRate')];
+      if (x === null || y === undefined || y.value === null) return [];
+      return [{ x, y: y.value, low: y.lower, high: y.upper }];
+    })
+    .toSorted((a, b) => a.x - b.x);
+}
+
+/** Curves over the union of their sessions; those not named as shown can be switched on. */
+export function equitySpec(
+  points: readonly Pick<EquityPoint, 'series' | 'sessionDate' | 'equityNet'>[],
+  shown: readonly string[],
+): ChartSpec {
+  const sessions = [...new Set(points.map(({ sessionDate }) => sessionDate))].toSorted();
+  const index = new Map(sessions.map((date, at) => [date, at]));
+  const curves = new Map<string, (number | null)[]>();
+  for (const { series, sessionDate, equityNet } of points) {
+    const values = curves.get(series) ?? sessions.map(() => null);
+    values[index.get(sessionDate) ?? 0] = equityNet;
+    curves.set(series, values);
+  }
+  const place = (name: string): number => (shown.includes(name) ? shown.indexOf(name) : shown.length);
+  return {
+    sessions,
+    unit: 'number',
+    series: [...curves]
+      .toSorted(([a], [b]) => place(a) - place(b) || (a < b ? -1 : 1))
+      .map(([label, values]) => ({ label, values, hidden: !shown.includes(label) })),
+  };
+}

@@ -1,0 +1,41 @@
+import { Hono } from 'hono';
+import { type BacktestRun, findBacktest, readBacktestMetrics } from '../../db/queries/backtests.ts';
+import { readBacktestSessions, readEquity } from '../../db/queries/dashboard-backtests.ts';
+import { equitySpec } from '../backtest-tables.ts';
+import { renderPage } from '../components/layout.tsx';
+import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
+import { BacktestPage, SERIES_ORDER } from '../pages/backtest.tsx';
+import { whichNight } from '../which-night.ts';
+
+const SESSIONS = 60;
+
+/** The backtest of a session. */
+export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
+  const { sql } = deps;
+  return new Hono<PageEnv>().get('/backtest', ...guard, async (c) => {
+    const chosen = await whichNight(c, sql, (universe) => readBacktestSessions(sql, { universe, limit: SESSIONS }));
+    const { session, universe } = chosen;
+    const run: (BacktestRun & { invalidReason?: string | null }) | null =
+      session === null ? null : await findBacktest(sql, { sessionDate: session, universe });
+    const [metrics, points] =
+      run === null
+        ? [[], []]
+        : await Promise.all([readBacktestMetrics(sql, run.backtestId), readEquity(sql, run.backtestId)]);
+    const known = new Set(metrics.filter(({ dimension }) => dimension === 'portfolio').map(({ model }) => model));
+    const models = SERIES_ORDER.filter((name) => known.has(name));
+    const benchmarks = [...new Set(metrics.filter(({ dimension }) => dimension === 'benchmark').map(({ model }) => model))];
+    const asked = c.req.query('model');
+    const view = {
+      chosen,
+      model: models.find((name) => name === asked) ?? models[0] ?? 'meta',
+      models,
+      metrics,
+      equity: equitySpec(points, ['meta', ...benchmarks]),
+      invalidReason: run?.invalidReason ?? null,
+      survivorship: run?.survivorship ?? '',
+    };
+    const chrome = c.get('chrome');
+    const body = <BacktestPage view={view} />;
+    return c.html(await renderPage({ title: 'Backtest', at: '/backtest', charts: true, chrome, body }));
+  });
+}

@@ -1,0 +1,44 @@
+import { Hono } from 'hono';
+import { findBacktest, readBacktestMetrics } from '../../db/queries/backtests.ts';
+import { readNightUniverses } from '../../db/queries/dashboard-history.ts';
+import { readModelMetrics, readPromotions, readShapSummaries } from '../../db/queries/dashboard-models.ts';
+import { findNewestCurrentVersion } from '../../db/queries/promotions.ts';
+import { findModelVersion, listModelVersions } from '../../db/queries/training.ts';
+import { calibrationOf } from '../backtest-tables.ts';
+import { renderPage } from '../components/layout.tsx';
+import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
+import { ModelsPage } from '../pages/models.tsx';
+
+const VERSIONS = 30;
+
+/** Versions of the models. */
+export function modelRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
+  const { sql } = deps;
+  return new Hono<PageEnv>().get('/models', ...guard, async (c) => {
+    const asked = c.req.query('version') ?? '';
+    const named = asked === '' ? null : await findModelVersion(sql, asked);
+    const [newest] = await listModelVersions(sql, { limit: 1 });
+    const universes = await readNightUniverses(sql);
+    const wanted = universes.find((name) => name === c.req.query('universe'));
+    const universe = named?.universe ?? wanted ?? newest?.universe ?? '';
+    const [versions, current, promotions] = await Promise.all([
+      listModelVersions(sql, { universe, limit: VERSIONS }),
+      findNewestCurrentVersion(sql, universe),
+      readPromotions(sql, { universe, limit: VERSIONS }),
+    ]);
+    const shown = named ?? current ?? versions[0] ?? null;
+    const [metrics, shap, backtest] =
+      shown === null
+        ? [[], [], null]
+        : await Promise.all([
+            readModelMetrics(sql, shown.version),
+            readShapSummaries(sql, shown.version),
+            findBacktest(sql, { sessionDate: shown.sessionDate, universe }),
+          ]);
+    const calibration = backtest === null ? [] : calibrationOf(await readBacktestMetrics(sql, backtest.backtestId), 'meta');
+    const view = { universe, versions, shown, current, promotions, metrics, shap, calibration };
+    const chrome = c.get('chrome');
+    const body = <ModelsPage view={view} chrome={chrome} />;
+    return c.html(await renderPage({ title: 'Models', at: '/models', chrome, body }));
+  });
+}
