@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { levelOf, sharesOf } from './drift-levels.ts';
+
+it('shows how near a series is to its bound, and an alarm by a sign too', () => {
+  const stable = (psi: number | null, psiCritical: number | null = 0.2) =>
+    levelOf({ status: 'stable', psi, psiCritical }).tone;
+  expect([
+    stable(0),
+    stable(0.05),
+    stable(0.1),
+    stable(0.15),
+    stable(0.5),
+    stable(null),
+    stable(1, null),
+  ]).toEqual(['h0', 'h1', 'h2', 'h3', 'h3', 'h0', 'h0']);
+  expect(levelOf({ status: 'alarm', psi: 0.1, psiCritical: 0.2 })).toEqual({
+    tone: 'h5',
+    sign: '!',
+    words: 'alarm',
+  });
+  expect(levelOf({ status: 'not_enough_data', psi: null, psiCritical: null }).sign).toBe('·');
+});
+
+it('counts values into the bins of a baseline, edges belonging to the bin above', () => {
+  expect(sharesOf([-1, 0, 0.5, 1], [0, 1])).toEqual([0.25, 0.5, 0.25]);
+  expect(sharesOf([], [0])).toEqual([0, 0]);
+  expect(sharesOf([3], [])).toEqual([1]);
+});

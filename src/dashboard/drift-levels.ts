@@ -1,0 +1,30 @@
+import { binOf } from '../domain/drift.ts';
+
+/** How a square of the map looks: how far towards the bound of its alarm, and whether it was one. */
+export type Level = { tone: string; sign: string; words: string };
+
+/** Shares of the critical value from which a square is one shade darker. */
+const STEPS = [0.25, 0.5, 0.75, 1] as const;
+
+/** The look of one series in one session. */
+export function levelOf(cell: { status: string; psi: number | null; psiCritical: number | null }): Level {
+  const { status, psi, psiCritical } = cell;
+  if (status === 'alarm') return { tone: 'h5', sign: '!', words: 'alarm' };
+  if (status === 'elevated') return { tone: 'h4', sign: '↑', words: 'elevated' };
+  if (status === 'not_enough_data') return { tone: '', sign: '·', words: 'not enough data' };
+  if (status === 'not_monitored') return { tone: '', sign: '–', words: 'not monitored' };
+  const share = psi === null || psiCritical === null || psiCritical <= 0 ? 0 : psi / psiCritical;
+  const step = STEPS.filter((bound) => share >= bound).length;
+  return { tone: `h${Math.min(step, 3)}`, sign: '', words: 'stable' };
+}
+
+/** Shares of values by bin, bin i being edges[i-1] <= x < edges[i] with open ends; all zero without values. */
+export function sharesOf(values: readonly number[], edges: readonly number[]): number[] {
+  const sorted = Float64Array.from(edges);
+  const counts = Array.from({ length: edges.length + 1 }, () => 0);
+  for (const value of values) {
+    const bin = binOf(value, sorted);
+    counts[bin] = (counts[bin] ?? 0) + 1;
+  }
+  return counts.map((count) => (values.length === 0 ? 0 : count / values.length));
+}

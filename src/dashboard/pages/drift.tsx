@@ -1,0 +1,231 @@
+import type { FC } from 'hono/jsx';
+import type { DriftCell, SeriesBaseline } from '../../db/queries/dashboard-drift.ts';
+import type { BaselineKind, RetrainingFlag, StoredDriftRow } from '../../db/queries/drift.ts';
+import { TwoDistributions } from '../components/charts.tsx';
+import { ChooseNight } from '../components/choose-night.tsx';
+import { Cell } from '../components/heat-cell.tsx';
+import { Badge, Empty, Facts, Figures, Notice, PageHead, Scroll, Table } from '../components/parts.tsx';
+import { levelOf } from '../drift-levels.ts';
+import { count, fixed, percent, words } from '../format.ts';
+import type { ChosenNight } from '../which-night.ts';
+
+export type DriftView = {
+  chosen: ChosenNight;
+  kind: BaselineKind;
+  rows: StoredDriftRow[];
+  cells: DriftCell[];
+  /** Sessions of the map, oldest first. */
+  shown: string[];
+  flags: RetrainingFlag[];
+  /** The series that is looked at: null before one is chosen. */
+  series: { name: string; baseline: SeriesBaseline; now: { sessions: number; values: number; shares: number[] } } | null;
+};
+
+const LEGEND = [
+  { status: 'stable', psi: 0, psiCritical: 1, label: 'stable, far from its bound' },
+  { status: 'stable', psi: 0.8, psiCritical: 1, label: 'stable, near its bound' },
+  { status: 'elevated', psi: 1, psiCritical: 1, label: 'elevated' },
+  { status: 'alarm', psi: 1, psiCritical: 1, label: 'alarm' },
+  { status: 'not_enough_data', psi: null, psiCritical: null, label: 'not enough data' },
+] as const;
+const TONES: Readonly<Record<string, string>> = { alarm: 'failed', elevated: 'partial', stable: 'succeeded' };
+
+/** What has drifted: series by session, and each one's distribution beside its baseline. */
+export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
+  const { chosen, rows, kind } = view;
+  const { session, universe } = chosen;
+  if (session === null) {
+    return (
+      <>
+        <PageHead title="Drift" />
+        <Empty title="Nothing has been watched yet">
+          <p>
+            Drift monitoring (task 5) needs training and backtest. <a href="/">Tonight</a> shows whether it has run.
+          </p>
+        </Empty>
+      </>
+    );
+  }
+  const own = rows.filter(({ baselineKind }) => baselineKind === kind);
+  const countOf = (status: string): string => count(own.filter((row) => row.status === status).length);
+  const link = (feature: string): string => driftLink(view, { feature });
+  const features = [...new Set(own.map(({ feature }) => feature))];
+  return (
+    <>
+      <PageHead title={`Drift of ${session}`} aside={<ChooseNight action="/drift" {...chosen} session={session} />}>
+        <p class="muted">
+          Against the {kind} baseline;{' '}
+          <a href={driftLink(view, { kind: kind === 'rolling' ? 'anchored' : 'rolling' })}>
+            show the {kind === 'rolling' ? 'anchored' : 'rolling'} one
+          </a>
+        </p>
+      </PageHead>
+      <Flags flags={view.flags} session={session} />
+      <Figures
+        rows={[
+          ['Alarms', countOf('alarm')],
+          ['Elevated', countOf('elevated')],
+          ['Stable', countOf('stable')],
+          ['Not enough data', countOf('not_enough_data')],
+        ]}
+      />
+      {view.series === null ? null : <Distribution view={view} series={view.series} />}
+      <section class="panel">
+        <h2>Series by session</h2>
+        <ul class="legend" aria-label="Shades">
+          {LEGEND.map((one) => {
+            const { tone, sign } = levelOf(one);
+            return (
+              <li>
+                <span class={`cell ${tone}`} aria-hidden="true">
+                  {sign}
+                </span>
+                {one.label}
+              </li>
+            );
+          })}
+        </ul>
+        <Scroll label="Drift of each series by session">
+          <table class="heat">
+            <caption class="hidden-words">PSI against its bound, by series and session</caption>
+            <thead>
+              <tr>
+                <td />
+                {view.shown.map((date) => (
+                  <th scope="col" title={date}>
+                    {date.slice(5)}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {features.map((feature) => (
+                <tr>
+                  <th scope="row">
+                    <a href={link(feature)}>{feature.replace('prediction:', 'prediction of ')}</a>
+                  </th>
+                  {view.shown.map((date) => (
+                    <td>
+                      <Square
+                        cell={view.cells.find((one) => one.feature === feature && one.sessionDate === date)}
+                      />
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      </section>
+      <section class="panel">
+        <h2>Numbers of {session}</h2>
+        {own.length === 0 ? (
+          <p class="muted">
+            Nothing was compared with the {kind} baseline of {universe}.
+          </p>
+        ) : (
+          <Table
+            caption="Alarms first; a bound is what past windows of the same series call extreme"
+            columns={[
+              { head: 'Series' },
+              { head: 'State' },
+              { head: 'PSI', numeric: true },
+              { head: 'Bound', numeric: true },
+              { head: 'KL', numeric: true },
+              { head: 'KS', numeric: true },
+              { head: 'Rows', numeric: true },
+              { head: 'q', numeric: true },
+            ]}
+            rows={own.map((row) => [
+              row.feature.replace('prediction:', 'prediction of '),
+              <Badge state={TONES[row.status] ?? 'disabled'} label={words(row.status)} />,
+              fixed(row.psi),
+              fixed(row.psiCritical),
+              fixed(row.klCurrentGivenBaseline),
+              fixed(row.ksStatistic),
+              count(row.currentRows),
+              fixed(row.qValue),
+            ])}
+          />
+        )}
+      </section>
+    </>
+  );
+};
+
+function driftLink({ chosen, kind }: DriftView, change: { feature?: string; kind?: string }): string {
+  const query = { session: chosen.session ?? '', universe: chosen.universe, kind, ...change };
+  return `/drift?${new URLSearchParams(query).toString()}`;
+}
+
+const Square: FC<{ cell: DriftCell | undefined }> = ({ cell }) => {
+  if (cell === undefined) return <span class="cell" />;
+  const { tone, sign, words: told } = levelOf(cell);
+  return (
+    <Cell
+      tone={tone}
+      text={sign}
+      words={`${cell.feature} of ${cell.sessionDate}: ${told}, PSI ${fixed(cell.psi)}, bound ${fixed(cell.psiCritical)}`}
+    />
+  );
+};
+
+const Flags: FC<{ flags: readonly RetrainingFlag[]; session: string }> = ({ flags, session }) => {
+  const [newest] = flags;
+  if (newest === undefined) return null;
+  const reasons = Array.isArray(newest.reasons) ? newest.reasons : [];
+  return (
+    <Notice
+      tone={newest.sessionDate === session ? 'fail' : 'wait'}
+      title={`Retraining may be due: flag of ${newest.sessionDate}`}
+    >
+      <ul>
+        {reasons.map((reason: unknown) => (
+          <li>
+            {typeof reason === 'object' && reason !== null && 'words' in reason ? String(reason.words) : String(reason)}
+          </li>
+        ))}
+      </ul>
+    </Notice>
+  );
+};
+
+const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series']> }> = ({ view, series }) => {
+  const { name, baseline, now } = series;
+  const { edges, shares } = baseline;
+  const labelOf = (bin: number): string => {
+    if (bin === 0) return `below ${fixed(edges[0])}`;
+    return bin >= edges.length ? `${fixed(edges.at(-1))} and more` : `${fixed(edges[bin - 1])} to ${fixed(edges[bin])}`;
+  };
+  const bins = shares.slice(0, edges.length + 1);
+  return (
+    <section class="panel">
+      <h2>{name.replace('prediction:', 'Prediction of ')}</h2>
+      <Facts
+        rows={[
+          ['Baseline', `${count(baseline.rows)} values of ${baseline.firstSession} to ${baseline.lastSession}`],
+          [
+            'Now',
+            now.values === 0
+              ? 'no values are stored of it beside what the log says'
+              : `${count(now.values)} values that nights have left of the last ${count(now.sessions)} sessions up to ${view.chosen.session ?? ''}`,
+          ],
+        ]}
+      />
+      {now.values === 0 ? null : (
+        <figure>
+          <TwoDistributions before={bins} now={now.shares} title={`${name}: baseline (left) and now (right) by bin`} />
+          <figcaption>In each bin left the baseline (grey), right now (blue).</figcaption>
+        </figure>
+      )}
+      <details>
+        <summary>Numbers</summary>
+        <Table
+          caption="Shares by bin of the baseline"
+          columns={[{ head: 'Bin' }, { head: 'Baseline', numeric: true }, { head: 'Now', numeric: true }]}
+          rows={bins.map((share, bin) => [labelOf(bin), percent(share), now.values === 0 ? '–' : percent(now.shares[bin])])}
+        />
+      </details>
+    </section>
+  );
+};
