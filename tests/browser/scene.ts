@@ -159,7 +159,11 @@ export class Scene {
 }
 
 /** A scene for all tests of a file; each test takes a session of its own. */
-export function useScene(): { readonly current: Scene; screenshot(name: string): Promise<void> } {
+export function useScene(): {
+  readonly current: Scene;
+  readonly page: Page;
+  screenshot(name: string): Promise<void>;
+} {
   const rigs = useRig();
   const browser = useBrowser();
   let scene: Scene | undefined;
@@ -172,6 +176,9 @@ export function useScene(): { readonly current: Scene; screenshot(name: string):
     get current() {
       if (scene === undefined) throw new Error('the scene is set before the first test');
       return scene;
+    },
+    get page() {
+      return browser.page;
     },
     screenshot: (name) => browser.screenshot(name),
   };

@@ -1,0 +1,140 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { serve } from '@hono/node-server';
+import type { Page } from 'playwright-core';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
+import { createDecisionActivities } from '../../src/activities/decisions/activities.ts';
+import { createDriftActivities } from '../../src/activities/drift/activities.ts';
+import { createIngestionActivities } from '../../src/activities/ingestion/activities.ts';
+import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts';
+import { createScanActivities } from '../../src/activities/scan/activities.ts';
+import { createTrainingActivities } from '../../src/activities/training/activities.ts';
+import { createApi } from '../../src/api/app.ts';
+import type { ApiDeps } from '../../src/api/deps.ts';
+import { createArtifactStore } from '../../src/artifacts/store.ts';
+import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
+import { createDatabase } from '../../src/db/client.ts';
+import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { createProviderChain } from '../../src/providers/chain.ts';
+import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
+import { readUniverse } from '../../src/providers/universe-file.ts';
+import { testTemporal } from '../support/env.ts';
+import type { AllActivities } from '../support/fakes.ts';
+import type { House } from '../support/house.ts';
+import { startMlBridge } from '../support/ml-bridge.ts';
+import type { Rig } from '../support/rig.ts';
+import { sharedArchive } from '../support/sample-archive.ts';
+
+const SAMPLE = join(projectRoot, 'data', 'sample');
+
+/** The tasks of a night as the workers do them, on a house's rows and artifacts of their own. */
+export type RealTasks = { activities: Partial<AllActivities>; close: () => Promise<void> };
+
+/** Real activities for all tasks; the models in one process of Python, without its worker. */
+export async function openRealTasks(house: House): Promise<RealTasks> {
+  const folder = await mkdtemp(join(tmpdir(), 'nightshift-dashboard-'));
+  const artifactUrl = pathToFileURL(join(folder, 'artifacts')).href;
+  const ingest = createDatabase(house.urls.ingest, { max: 4 });
+  const ml = startMlBridge(artifactUrl);
+  const provider = createProviderChain({ providers: [sharedArchive(SAMPLE)] });
+  const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
+  const clock = () => new Date('2018-02-08T05:00:00Z');
+  const common = { db: house.database, artifacts: createArtifactStore(artifactUrl), clock };
+  const { on: _on, stop, ...models } = ml;
+  return {
+    activities: {
+      ...house.runs,
+      ...createTrainingActivities(common),
+      ...createScanActivities(common),
+      ...createBacktestActivities(common),
+      ...createDriftActivities(common),
+      ...createIngestionActivities({
+        db: ingest,
+        provider: () => provider,
+        sessions,
+        readUniverse: (nameOrFile) => readUniverse({ nameOrFile, bundledFolder: join(SAMPLE, 'universes') }),
+        clock,
+      }),
+      ...createDecisionActivities({ db: ingest, sessions, clock }),
+      ...models,
+    },
+    close: async () => {
+      await Promise.all([stop(), ingest.close()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Dashboard = {
+  url: string;
+  /** What went wrong inside. */
+  failures: string[];
+  /** A token of a role; its name is the role's. */
+  token: (role: ApiRole) => Promise<{ tokenId: string; text: string }>;
+  close: () => Promise<void>;
+};
+
+/** The API with its pages on a port of its own. */
+export async function openDashboard(
+  parts: { house: House; rig: Rig },
+  change: Partial<ApiDeps> = {},
+): Promise<Dashboard> {
+  const { house, rig } = parts;
+  await adoptFileAtStart(house.database.sql, { path: house.deps.configPath, named: true });
+  const stopping = new AbortController();
+  const failures: string[] = [];
+  const api = createApi({
+    sql: house.api.sql,
+    pipelineSql: house.database.sql,
+    client: rig.client,
+    log: (level, message, fields) => {
+      if (level === 'ERROR') failures.push(`${message}: ${JSON.stringify(fields)}`);
+    },
+    configPath: house.deps.configPath,
+    limits: { tokenPerMinute: 6_000, anonymousPerMinute: 300 },
+    workflowsUrl: `${testTemporal().ui}/namespaces/${rig.namespace}/workflows`,
+    stopping: stopping.signal,
+    ...change,
+  });
+  const { server, port } = await new Promise<{ server: ReturnType<typeof serve>; port: number }>(
+    (resolve) => {
+      const made = serve({ fetch: api.fetch, hostname: '127.0.0.1', port: 0 }, (address) =>
+        resolve({ server: made, port: address.port }),
+      );
+    },
+  );
+  return {
+    url: `http://127.0.0.1:${port}`,
+    failures,
+    token: async (role) => {
+      const { tokenId, secretHash, text } = newApiToken();
+      await insertApiToken(house.api.sql, {
+        tokenId,
+        name: `the ${role}`,
+        role,
+        secretHash,
+        createdBy: 'Ann',
+      });
+      return { tokenId, text };
+    },
+    close: async () => {
+      stopping.abort();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    },
+  };
+}
+
+/** Everything that is wrong on a page: errors of scripts, what the policy refused, answers that failed. */
+export function watchErrors(page: Page): string[] {
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(`script: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(`console: ${message.text()} ${page.url()}`);
+  });
+  return errors;
+}

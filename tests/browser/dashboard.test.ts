@@ -1,0 +1,300 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
+import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { revokeApiToken } from '../../src/db/queries/api-tokens.ts';
+import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
+import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { applySchedules } from '../../src/temporal/schedules.ts';
+import { testConfig } from '../support/house.ts';
+import { eventually } from '../support/rig.ts';
+import { QUICK_SETTINGS } from '../support/task-settings.ts';
+import {
+  type Dashboard,
+  openDashboard,
+  openRealTasks,
+  type RealTasks,
+  watchErrors,
+} from './dashboard-scene.ts';
+import { useScene } from './scene.ts';
+
+const SESSION = '2018-02-06';
+const NEXT = '2018-02-07';
+const PHONE = { width: 390, height: 844 };
+const DESK = { width: 1400, height: 1300 };
+const MAX_SCRIPT_BYTES = 200_000;
+const scenes = useScene();
+
+let dashboard: Dashboard;
+let real: RealTasks;
+let errors: string[] = [];
+const page = (): Page => scenes.page;
+const CONFIG = testConfig({ nightshift: QUICK_SETTINGS });
+
+beforeAll(async () => {
+  const scene = scenes.current;
+  await scene.house.configure(CONFIG);
+  real = await openRealTasks(scene.house);
+  dashboard = await openDashboard(scene);
+});
+afterAll(async () => {
+  await dashboard?.close();
+  await real?.close();
+});
+
+/** What went wrong on the pages or behind them since it was asked last. */
+function wrong(): string[] {
+  return [...errors.splice(0), ...dashboard.failures.splice(0)];
+}
+
+/** What axe finds wrong with the page as it is. */
+async function violations(): Promise<string[]> {
+  await page().evaluate(axe.source);
+  const found: { id: string; nodes: { html: string; failureSummary?: string }[] }[] = await page().evaluate(
+    `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)`,
+  );
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`);
+}
+
+async function open(path: string): Promise<void> {
+  await page().goto(dashboard.url + path);
+}
+
+/** Opens a page, waits for its words, looks for what is wrong with it, and keeps a picture. */
+async function look(path: string, expected: (string | RegExp)[], name: string): Promise<void> {
+  await open(path);
+  for (const words of expected) await page().getByText(words).first().waitFor();
+  await scenes.screenshot(`dashboard-${name}`);
+  expect(await violations()).toEqual([]);
+  expect(wrong()).toEqual([]);
+}
+
+async function logIn(token: string): Promise<void> {
+  await page().context().clearCookies();
+  await open('/login');
+  await page().fill('#token', token);
+  await page().keyboard.press('Enter');
+  await page().getByRole('button', { name: 'Log out' }).waitFor();
+}
+
+/** Waits until the board says this; it is told to screen readers too. */
+async function announced(words: string): Promise<void> {
+  await page().locator(`[data-announce*="${words}"]`).waitFor({ state: 'attached' });
+}
+
+describe('the dashboard', () => {
+  it('asks for a token, says in words when it is a wrong one, and goes on where one wanted to', async () => {
+    errors = watchErrors(page());
+    const { text } = await dashboard.token('operator');
+    await open('/history');
+    expect(new URL(page().url()).pathname).toBe('/login');
+    await page().fill('#token', `${text.slice(0, -1)}${text.endsWith('A') ? 'B' : 'A'}`);
+    await page().keyboard.press('Enter');
+    await page().getByText('This token is not known, or was revoked.').waitFor();
+    await scenes.screenshot('dashboard-login');
+    expect(await violations()).toEqual([]);
+    expect(wrong()).toMatchObject([expect.stringContaining('401')]);
+    await page().fill('#token', text);
+    await page().keyboard.press('Enter');
+    await page().getByRole('heading', { name: 'History' }).waitFor();
+    await look('/', ['No night yet', 'There is no schedule yet'], 'no-night');
+    for (const path of ['history', 'signals', 'models', 'backtest', 'drift', 'data']) {
+      await open(`/${path}`);
+      await page().getByText(/yet$/).first().waitFor();
+    }
+    expect(wrong()).toEqual([]);
+  });
+
+  it('shows a night that was asked for on the page, live from its start to its end', async () => {
+    const scene = scenes.current;
+    scene.rig.use(real.activities);
+    await open('/');
+    await page().fill('#session-night', SESSION);
+    await page().fill('#why-night', 'the first one');
+    await page().getByRole('button', { name: 'Run the night' }).click();
+    await page().getByText(`the night of ${SESSION} (tiny) is asked for`).waitFor();
+    await announced('training running');
+    await page().getByText(/Attempt 1 of 1: \d+ s of at most 2 h 00 min/).waitFor();
+    await page().fill('#why-task', 'typed meanwhile');
+    await page().getByText('fold fits', { exact: false }).first().waitFor();
+    await announced(`night of ${SESSION}: succeeded`);
+    expect(await page().inputValue('#why-task')).toBe('typed meanwhile');
+    expect(await page().textContent('#live-state')).toBe('live');
+    expect(await page().textContent('#announcer')).toContain('succeeded');
+    const [start] = await listAudit(scene.house.api.sql, { limit: 1, subject: `nightly/${SESSION}/tiny` });
+    expect(start).toMatchObject({ actor: 'the operator', action: 'night.start', why: 'the first one' });
+    await applySchedules({
+      client: scene.rig.client,
+      sql: scene.house.database.sql,
+      file: parseConfigFile(CONFIG),
+      by: 'Ann',
+      enable: true,
+    });
+    await eventually('the schedules are read again', async () => {
+      await open('/');
+      return (await page().getByText('The nightly run').count()) > 0;
+    });
+    await look('/', ['Last night', 'The nightly run'], 'tonight');
+  });
+
+  it('shows its results, page by page', async () => {
+    const [training] = await listTaskRuns(scenes.current.house.api.sql, { task: 'training' });
+    await look('/history', ['February 2018', 'Night'], 'history');
+    await page().getByRole('link', { name: `training of ${SESSION} succeeded` }).click();
+    await page().getByText('Steps of the newest attempt').waitFor();
+    expect(page().url()).toContain(encodeURIComponent(training?.taskRunId ?? 'none'));
+    await look(new URL(page().url()).pathname, ['Fit fold', 'Attempts, oldest first', 'history of attempt 1'], 'run');
+    await page().getByRole('link', { name: 'its night' }).click();
+    await look(new URL(page().url()).pathname, [`Night of ${SESSION}`, 'Temporal Web UI'], 'night');
+    await look('/signals', [`Signals of ${SESSION}`, 'No signal was issued'], 'signals');
+    await page().getByRole('link', { name: 'Symbol', exact: true }).click();
+    await page().locator('th[aria-sort="ascending"]', { hasText: 'Symbol' }).waitFor();
+    const symbols = await page().locator('#signals tbody th').allTextContents();
+    expect(symbols).toEqual(symbols.toSorted());
+    await page().fill('#find', 'aapl');
+    await page().getByText('1 of 8 rows').waitFor();
+    await page().getByRole('link', { name: 'AAPL' }).click();
+    await look(new URL(page().url()).pathname, ['adjusted for splits', 'What each model says', 'Features of'], 'symbol');
+    await page().locator('.u-legend').first().waitFor();
+    await look('/models', ['Metrics beside the baselines', 'Calibration of the stack', 'in use'], 'models');
+    await look('/backtest', ['Equity after costs', 'Portfolios'], 'backtest');
+    await page().locator('.u-legend').first().waitFor();
+    await look('/drift', ['Series by session', 'Numbers of'], 'drift');
+    await page().locator('.heat tbody th a').first().click();
+    await page().getByText('In each bin left the baseline').waitFor();
+    await look('/data', ['Quarantine', 'Freshness', 'Coverage'], 'data');
+    await look('/settings', ['Schedules', 'The next ten times', 'session begin'], 'settings');
+    expect(wrong()).toEqual([]);
+  });
+
+  it('shows a failed task that waits, and a person decides it with the keyboard alone', async () => {
+    const scene = scenes.current;
+    let failures = 0;
+    const night = await scene.start({
+      sessionDate: NEXT,
+      config: CONFIG,
+      activities: {
+        registerTraining: async () => {
+          failures += 1;
+          if (failures > 1) return { version: 'v2' };
+          throw ApplicationFailure.nonRetryable('folds differ', 'NumericFailure');
+        },
+      },
+    });
+    await open('/');
+    await page().getByRole('heading', { name: 'Training failed and waits for your decision' }).waitFor();
+    await page().getByText('NumericFailure').first().waitFor();
+    await scenes.screenshot('dashboard-review');
+    expect(await violations()).toEqual([]);
+
+    await page().emulateMedia({ colorScheme: 'dark' });
+    await page().setViewportSize(PHONE);
+    await look('/', ['waits for your decision'], 'tonight-phone-dark');
+    const widest: number = await page().evaluate('document.documentElement.scrollWidth');
+    expect(widest).toBeLessThanOrEqual(PHONE.width);
+    await page().emulateMedia({ colorScheme: 'light' });
+    await page().setViewportSize(DESK);
+
+    await open('/');
+    await page().keyboard.press('Tab');
+    expect(await page().evaluate('document.activeElement.textContent.trim()')).toBe('Skip to the content');
+    await page().keyboard.press('Enter');
+    const focused = async (): Promise<string> => await page().evaluate('document.activeElement.id');
+    const [waiting] = await listTaskRuns(scene.house.api.sql, { states: ['awaiting_review'] });
+    const { taskRunId = '' } = waiting ?? {};
+    for (let tabs = 0; tabs < 10 && (await focused()) !== `why-${taskRunId}`; tabs += 1)
+      await page().keyboard.press('Tab');
+    expect(await focused()).toBe(`why-${taskRunId}`);
+    await page().keyboard.type('looked at the folds');
+    await page().keyboard.press('Tab');
+    expect(await focused()).toBe(`retry-${taskRunId}`);
+    await page().keyboard.press('Enter');
+    await page().getByText(`training of ${NEXT}: retry`).waitFor();
+    await night.result();
+    await announced(`night of ${NEXT}: succeeded`);
+    expect(await reviewsOf(scene.house.api.sql, taskRunId)).toMatchObject([
+      { decision: 'retry', decidedBy: 'the operator', why: 'looked at the folds' },
+    ]);
+    expect(wrong()).toEqual([]);
+  });
+
+  it('pauses and unpauses a schedule, with the reason in its note', async () => {
+    await open('/');
+    await page().locator(`#switch-summary-${SCHEDULE_IDS.nightly}`).click();
+    await page().fill(`#why-${SCHEDULE_IDS.nightly}`, 'the exchange tests');
+    await page().getByRole('button', { name: 'Pause' }).click();
+    await page().getByText('nightly is paused').waitFor();
+    await page().getByText('paused by the operator: the exchange tests').first().waitFor();
+    const { state } = await scenes.current.rig.client.schedule.getHandle(SCHEDULE_IDS.nightly).describe();
+    expect(state).toMatchObject({ paused: true, note: 'paused by the operator: the exchange tests' });
+    expect(wrong()).toEqual([]);
+  });
+
+  it('shows a viewer no button, and refuses what is sent all the same', async () => {
+    await logIn((await dashboard.token('viewer')).text);
+    await open('/');
+    await page().getByText('Next runs').waitFor();
+    expect(await page().getByRole('button').allTextContents()).toHaveLength(2);
+    const cookies = await page().context().cookies();
+    const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+    expect(cookies).toMatchObject([{ httpOnly: true, sameSite: 'Strict' }]);
+    const csrf = await page().inputValue('form[action="/logout"] input[name="csrf"]');
+    const post = async (fields: Record<string, string>, headers: Record<string, string>): Promise<number> => {
+      const answer = await fetch(`${dashboard.url}/acts/schedule`, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { cookie, ...headers },
+        body: new URLSearchParams({ scheduleId: SCHEDULE_IDS.nightly, verb: 'unpause', why: 'x', ...fields }),
+      });
+      return answer.status;
+    };
+    const own = { origin: dashboard.url };
+    expect(await post({ csrf }, own)).toBe(403);
+    await logIn((await dashboard.token('admin')).text);
+    expect(await post({ csrf }, { origin: 'http://127.0.0.1:1' })).toBe(403);
+    const read = await page().evaluate(`fetch('/api/v1/nights').then((answer) => answer.status)`);
+    expect(read).toBe(200);
+    const act = await page().evaluate(
+      `fetch('/api/v1/schedules/nightly/unpause', { method: 'POST', headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ why: 'x' }) }).then((answer) => answer.status)`,
+    );
+    expect(act).toBe(403);
+    expect(wrong()).toMatchObject([expect.stringContaining('403')]);
+  });
+
+  it('ends a login with its token, and with the button', async () => {
+    const { tokenId, text } = await dashboard.token('operator');
+    await logIn(text);
+    await revokeApiToken(scenes.current.house.api.sql, { tokenId, by: 'Ann', why: 'left' });
+    await eventually('the login has ended', async () => {
+      await open('/data');
+      return new URL(page().url()).pathname === '/login';
+    });
+    await logIn((await dashboard.token('operator')).text);
+    await page().getByRole('button', { name: 'Log out' }).click();
+    await page().getByRole('heading', { name: 'Log in' }).waitFor();
+    await open('/settings');
+    expect(new URL(page().url()).pathname).toBe('/login');
+    expect(wrong()).toEqual([]);
+  });
+
+  it('brings less than 200 KB of script', async () => {
+    const folder = join(projectRoot, 'dist', 'assets');
+    const manifest = await fetchManifest(folder);
+    const sizes = await Promise.all(manifest.filter((name) => name.endsWith('.js')).map((name) => stat(join(folder, name))));
+    expect(sizes.length).toBe(2);
+    expect(sizes.reduce((sum, { size }) => sum + size, 0)).toBeLessThan(MAX_SCRIPT_BYTES);
+  });
+});
+
+async function fetchManifest(folder: string): Promise<string[]> {
+  const { readFile } = await import('node:fs/promises');
+  expect(await readdir(folder)).toContain('manifest.json');
+  const manifest: Record<string, string> = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+  return Object.values(manifest);
+}

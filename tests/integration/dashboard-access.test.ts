@@ -1,0 +1,130 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createApi } from '../../src/api/app.ts';
+import type { ApiDeps } from '../../src/api/deps.ts';
+import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
+import { createDatabase } from '../../src/db/client.ts';
+import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { useQueueHouse } from './queue-house.ts';
+
+const desk = useQueueHouse();
+const ORIGIN = 'http://localhost';
+const BROWSER = { accept: 'text/html,application/xhtml+xml' };
+let deps: ApiDeps;
+let api: ReturnType<typeof createApi>;
+let stopping: AbortController;
+
+beforeEach(() => {
+  const { house, rig } = desk;
+  stopping = new AbortController();
+  deps = {
+    sql: house.api.sql,
+    pipelineSql: house.database.sql,
+    client: rig.client,
+    log: () => undefined,
+    configPath: house.deps.configPath,
+    limits: { tokenPerMinute: 1_000, anonymousPerMinute: 3 },
+    stopping: stopping.signal,
+  };
+  api = createApi(deps);
+});
+
+async function token(role: ApiRole): Promise<string> {
+  const { tokenId, secretHash, text } = newApiToken();
+  await insertApiToken(desk.house.api.sql, { tokenId, name: role, role, secretHash, createdBy: 'Ann' });
+  return text;
+}
+
+async function logIn(text: string, next = '/'): Promise<Response> {
+  return await api.request('/login', {
+    method: 'POST',
+    headers: { origin: ORIGIN, ...BROWSER },
+    body: new URLSearchParams({ token: text, next }),
+  });
+}
+
+const cookieOf = (response: Response): string => (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+
+describe('a login', () => {
+  it('is a cookie of 256 random bits of which the rows know the hash, and leads to our own pages only', async () => {
+    const text = await token('viewer');
+    const first = await logIn(text, '//evil.example/');
+    expect([first.status, first.headers.get('location')]).toEqual([303, '/']);
+    expect(first.headers.get('set-cookie')).toMatch(
+      /^nightshift_session_\w+=[\w-]{43}; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/,
+    );
+    expect((await logIn(text, '/drift?kind=anchored')).headers.get('location')).toBe('/drift?kind=anchored');
+    const rows = await desk.house.owner.sql`select * from ops.api_sessions`;
+    expect(rows).toHaveLength(2);
+    expect(JSON.stringify(rows)).not.toContain(cookieOf(first).split('=')[1]);
+    expect(cookieOf(first)).not.toBe(cookieOf(await logIn(text)));
+  });
+
+  it('lasts twelve hours from the last page on, and no longer', async () => {
+    const { sql } = desk.house.owner;
+    const cookie = cookieOf(await logIn(await token('viewer')));
+    const open = async () => await api.request('/settings', { headers: { cookie, ...BROWSER } });
+    await sql`update ops.api_sessions set expires_at = now() + interval '1 hour'`;
+    const renewed = await open();
+    expect([renewed.status, renewed.headers.get('set-cookie')]).toEqual([200, expect.stringContaining('Max-Age=43200')]);
+    const [row] = await sql<{ hours: number }[]>`
+      select extract(epoch from expires_at - now())::float8 / 3600 as hours from ops.api_sessions`;
+    expect(row?.hours).toBeGreaterThan(11.9);
+    expect((await open()).headers.get('set-cookie')).toBeNull();
+    await sql`update ops.api_sessions set expires_at = now() - interval '1 second'`;
+    await expect.poll(async () => (await open()).headers.get('location'), { timeout: 5_000 }).toBe('/login?next=%2Fsettings');
+  });
+
+  it('refuses wrong tokens as often as the API does, and forms of other pages', async () => {
+    for (let attempt = 0; attempt < 3; attempt += 1) expect((await logIn('nst_wrong')).status).toBe(401);
+    const late = await logIn('nst_wrong');
+    expect([late.status, late.headers.get('content-type')]).toEqual([429, expect.stringContaining('text/html')]);
+    const foreign = await api.request('/login', {
+      method: 'POST',
+      headers: { origin: 'http://localhost:8080' },
+      body: new URLSearchParams({ token: await token('admin') }),
+    });
+    expect(foreign.status).toBe(403);
+  });
+});
+
+describe('the pages', () => {
+  it('say what is down when Postgres is away, and nothing of how', async () => {
+    const away = createDatabase('postgres://nobody:secret@127.0.0.1:1/none', { connectTimeoutMs: 500 });
+    api = createApi({ ...deps, sql: away.sql, pipelineSql: away.sql });
+    const cookie = `nightshift_session_web=${'a'.repeat(43)}`;
+    const answer = await api.request('/', { headers: { cookie, ...BROWSER } });
+    const text = await answer.text();
+    expect(answer.status).toBe(503);
+    expect(text).toContain('Postgres does not answer');
+    expect(text).toMatch(/Postgres<\/dt>.*?is down.*?Temporal<\/dt>.*?answers/s);
+    expect(text).not.toContain('secret');
+    await away.close();
+  });
+
+  it('are errors as pages for browsers, as problem details for everybody else', async () => {
+    const cookie = cookieOf(await logIn(await token('viewer')));
+    const page = await api.request('/runs/nothing', { headers: { cookie, ...BROWSER } });
+    expect([page.status, await page.text()]).toEqual([404, expect.stringContaining('there is no such run')]);
+    const problem = await api.request('/runs/nothing', { headers: { cookie } });
+    expect([problem.status, problem.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
+    const policy = page.headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("default-src 'self'");
+    expect(policy).toContain("form-action 'self'");
+    expect(policy).not.toContain('unsafe');
+  });
+
+  it('stream the board to who is logged in until the process stops', async () => {
+    expect((await api.request('/live')).status).toBe(401);
+    const cookie = cookieOf(await logIn(await token('operator')));
+    const page = await (await api.request('/', { headers: { cookie, ...BROWSER } })).text();
+    const [, csrf = 'none'] = /name="csrf" value="([^"]+)"/.exec(page) ?? [];
+    const live = await api.request('/live', { headers: { cookie } });
+    const reader = live.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const first = await reader?.read();
+    expect(first?.value).toMatch(/^event: board\ndata: <div data-part="trouble">/);
+    expect(first?.value).not.toContain('csrf-of-this-login');
+    expect(csrf).toMatch(/^[\w-]{43}$/);
+    stopping.abort();
+    for (let read = await reader?.read(); read?.done === false; read = await reader?.read());
+  });
+});
