@@ -16,13 +16,20 @@ import { requireLoginOr, SessionKeeper } from './sessions.ts';
 import { limitTime } from './time-limit.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { backtestRoutes } from './routes/backtests.ts';
+import { dataRoutes } from './routes/data.ts';
 import { documentRoutes } from './routes/document.ts';
+import { driftRoutes } from './routes/drift.ts';
 import { healthRoutes, readinessRoutes } from './routes/health.ts';
+import { logRoutes } from './routes/logs.ts';
 import { createMetrics } from './routes/metrics.ts';
+import { modelRoutes } from './routes/models.ts';
 import { nightRoutes } from './routes/nights.ts';
 import { runRoutes } from './routes/runs.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
 import { schedulerRoutes } from './routes/scheduler.ts';
+import { signalRoutes } from './routes/signals.ts';
+import { symbolRoutes } from './routes/symbols.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
@@ -82,6 +89,13 @@ export function createApi(deps: ApiDeps) {
     .route('/', nightRoutes(deps))
     .route('/', runRoutes(deps))
     .route('/', scheduleRoutes(deps))
+    .route('/', signalRoutes(deps))
+    .route('/', symbolRoutes(deps))
+    .route('/', modelRoutes(deps))
+    .route('/', backtestRoutes(deps))
+    .route('/', driftRoutes(deps))
+    .route('/', dataRoutes(deps))
+    .route('/', logRoutes(deps))
     .route('/', auditRoutes(deps))
     .route('/', alertRoutes(deps))
     .route('/', metrics.routes)

@@ -44,6 +44,8 @@ export type ApiDeps = {
   log: ApiLog;
   /** The configuration that `start` reads again; absent: the one a clone brings. */
   configPath: string;
+  /** Folder of log files; absent: this process sees none. */
+  logDir?: string | null;
   /** Requests a minute of one token, and of one address without a token. */
   limits: { tokenPerMinute: number; anonymousPerMinute: number };
   times: ApiTimes;

@@ -32,6 +32,7 @@ async function main(): Promise<void> {
     findToken: (tokenId) => findApiToken(database.sql, tokenId),
     log,
     configPath: env.configPath,
+    logDir: env.logDir,
     limits: { tokenPerMinute: env.requestsPerMinute, anonymousPerMinute: ANONYMOUS_PER_MINUTE },
     times: API_TIMES,
     stopping: stopping.signal,

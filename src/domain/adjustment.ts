@@ -76,7 +76,7 @@ export function adjustBars(input: AdjustInput): AdjustedBars {
   };
   const pending = dividends.filter(({ exDate }) => basis.dividends === 'asTraded' || exDate > dateOf(basis)!);
   return {
-    bars: totalReturn ? reinvest(split, pending) : split,
+    bars: totalReturn ? reinvestDividends(split, pending) : split,
     basis: { splits: 'adjusted', dividends: totalReturn ? 'adjusted' : basis.dividends, asOf: units },
     dividends,
   };
@@ -154,8 +154,11 @@ function inUnits(
   return { exDate, cashAmount: cashAmount / factor };
 }
 
-/** Prices before each ex-date times 1 - dividend / last close before it; volumes stay. */
-function reinvest(bars: BarColumns, dividends: readonly AdjustedDividend[]): BarColumns {
+/**
+ * Prices before each ex-date times 1 - dividend / last close before it; volumes stay. Amounts are in the share units
+ * of the bars. RangeError for a dividend that is not below the price.
+ */
+export function reinvestDividends(bars: BarColumns, dividends: readonly AdjustedDividend[]): BarColumns {
   const factors = new Float64Array(bars.epochDays.length).fill(1);
   for (const { exDate, cashAmount } of dividends) {
     const exDay = epochDayOf(exDate);

@@ -130,6 +130,8 @@ export type ApiProcessEnv = {
   /** Our own server on loopback, or the cluster of the standard Temporal environment: both are in it. */
   temporalNamespace: string;
   configPath: string;
+  /** Folder of log files to be read; null: there is none here. */
+  logDir: string | null;
   requestsPerMinute: number;
   temporalUi: string | null;
   parentPid: number | null;
@@ -152,10 +154,15 @@ export function readApiEnv(source: NodeJS.ProcessEnv = process.env): ApiProcessE
     databaseUrls: { api, pipeline },
     temporalNamespace: env.TEMPORAL_NAMESPACE ?? 'default',
     configPath: env.NIGHTSHIFT_CONFIG ?? join(projectRoot, 'config', 'scheduler_config.json'),
+    logDir: env.NIGHTSHIFT_LOG_DIR ?? logsOf(env.NIGHTSHIFT_DATA_DIR),
     requestsPerMinute: env.NIGHTSHIFT_API_REQUESTS_PER_MINUTE ?? 6_000,
     temporalUi: env.NIGHTSHIFT_TEMPORAL_UI ?? null,
     parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
   };
+}
+
+function logsOf(dataDir: string | undefined): string | null {
+  return dataDir === undefined ? null : join(dataDir, 'logs');
 }
 
 /** Two containers of one service have the same settings: without a name of its own the host tells them apart. */

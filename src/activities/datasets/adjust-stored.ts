@@ -1,5 +1,5 @@
 import type { BarSource, StoredBars } from '../../db/queries/bars.ts';
-import { adjustBars, type AdjustInput } from '../../domain/adjustment.ts';
+import { adjustBars, type AdjustInput, reinvestDividends } from '../../domain/adjustment.ts';
 import { AS_TRADED, type BarColumns, type PriceBasis, priceBasisKey } from '../../domain/bars.ts';
 
 export type Adjusted = Pick<BarColumns, 'open' | 'high' | 'low' | 'close' | 'volume'>;
@@ -14,16 +14,18 @@ export function shareUnits(sources: Iterable<BarSource>, session: string): strin
   return units;
 }
 
-/**
- * One symbol's stored bars in the share units of a date. Rows of several sources may stand on different bases: each
- * is adjusted from its own, with the splits up to that date.
- */
-export function adjustStored(input: {
+type StoredInput = {
   stored: StoredBars;
   sources: ReadonlyMap<number, BarSource>;
   actions: AdjustInput['actions'];
   units: string;
-}): Adjusted {
+};
+
+/**
+ * One symbol's stored bars in the share units of a date. Rows of several sources may stand on different bases: each
+ * is adjusted from its own, with the splits up to that date.
+ */
+export function adjustStored(input: StoredInput): Adjusted {
   const { stored, sources, actions, units } = input;
   const groups = rowsByBasis(stored, sources);
   const [only] = groups;
@@ -41,6 +43,29 @@ export function adjustStored(input: {
     }
   }
   return mixed;
+}
+
+/**
+ * The same with dividends reinvested: prices before an ex date lose the dividend's share of the last close before it.
+ * Rows whose basis holds dividends up to a date lose later ones only. RangeError for a dividend not below the price.
+ */
+export function adjustStoredTotal(input: StoredInput): Adjusted {
+  const { stored, sources, actions, units } = input;
+  const split = { ...stored.bars, ...adjustStored(input) };
+  // Amounts in the units of the prices: those are the same whatever basis a row stands on.
+  const { dividends } = adjustBars({ bars: stored.bars, basis: AS_TRADED, actions, asOf: units });
+  const total = copyOf(split);
+  for (const { basis, rows } of rowsByBasis(stored, sources)) {
+    const { dividends: kind, asOf } = basis;
+    const pending = dividends.filter(({ exDate }) => kind === 'asTraded' || asOf === null || exDate > asOf);
+    const reinvested = reinvestDividends(split, pending);
+    for (const row of rows) {
+      for (const field of ['open', 'high', 'low', 'close'] as const) {
+        total[field][row] = reinvested[field][row] ?? Number.NaN;
+      }
+    }
+  }
+  return total;
 }
 
 function rowsByBasis(
@@ -61,7 +86,7 @@ function rowsByBasis(
   return [...groups.values()];
 }
 
-function copyOf({ open, high, low, close, volume }: BarColumns): Adjusted {
+function copyOf({ open, high, low, close, volume }: Adjusted): Adjusted {
   return {
     open: open.slice(),
     high: high.slice(),

@@ -56,6 +56,17 @@ export function calendarDates(sql: Queryable) {
     where o.kind is distinct from 'closed'`;
 }
 
+/** Sessions between two dates, both included, with the corrections that hold now. */
+export async function readCalendarDates(
+  sql: Queryable,
+  input: { from: string; through: string },
+): Promise<string[]> {
+  const rows = await sql<{ sessionDate: string }[]>`
+    select session_date from (${calendarDates(sql)}) c
+    where session_date between ${input.from} and ${input.through} order by session_date`;
+  return rows.map(({ sessionDate }) => sessionDate);
+}
+
 type OverrideRow = {
   sessionDate: string;
   kind: 'closed' | 'early_close' | 'hours';

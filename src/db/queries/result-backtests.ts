@@ -1,0 +1,69 @@
+import type { Queryable } from '../client.ts';
+import type { BacktestMetric, EquityPoint } from './backtests.ts';
+
+export type BacktestHead = {
+  backtestId: string;
+  taskRunId: string;
+  sessionDate: string;
+  universe: string;
+  universeVersion: string;
+  featureSetVersion: string;
+  datasetHash: string;
+  oofHash: string;
+  survivorship: string;
+  summary: unknown;
+  recordedAt: string;
+  invalidReason: string | null;
+};
+
+/** A backtest by its id; null if it is no longer kept. */
+export async function findBacktestById(sql: Queryable, backtestId: string): Promise<BacktestHead | null> {
+  const [row] = await sql<BacktestHead[]>`
+    select backtest_id, task_run_id, session_date, universe, universe_version, feature_set_version, dataset_hash,
+      oof_hash, survivorship, summary, recorded_at, invalid_reason
+    from turbomode.backtest_runs where backtest_id = ${backtestId}`;
+  return row ?? null;
+}
+
+export type MetricPlace = Pick<BacktestMetric, 'model' | 'dimension' | 'bucket' | 'metric'>;
+
+/** Metrics of a backtest in the order of its key, of some of them only, after a place. */
+export async function readMetricPage(
+  sql: Queryable,
+  input: {
+    backtestId: string;
+    filter: { model: string | undefined; dimension: string | undefined; bucket: string | undefined };
+    after: MetricPlace | null;
+    limit: number;
+  },
+): Promise<BacktestMetric[]> {
+  const { backtestId, filter, after, limit } = input;
+  const { model, dimension, bucket } = filter;
+  return await sql<BacktestMetric[]>`
+    select model, dimension, bucket, metric, value, lower, upper, n from turbomode.backtest_metrics
+    where backtest_id = ${backtestId}
+      and ${model === undefined ? sql`true` : sql`model = ${model}`}
+      and ${dimension === undefined ? sql`true` : sql`dimension = ${dimension}`}
+      and ${bucket === undefined ? sql`true` : sql`bucket = ${bucket}`}
+      and ${after === null ? sql`true` : sql`(model, dimension, bucket, metric) > (${after.model}, ${after.dimension}, ${after.bucket}, ${after.metric})`}
+    order by model, dimension, bucket, metric limit ${limit}`;
+}
+
+/** Equity curves of a backtest by series and session, after one of them. */
+export async function readEquityPage(
+  sql: Queryable,
+  input: {
+    backtestId: string;
+    series: string | undefined;
+    after: { series: string; sessionDate: string } | null;
+    limit: number;
+  },
+): Promise<EquityPoint[]> {
+  const { backtestId, series, after, limit } = input;
+  return await sql<EquityPoint[]>`
+    select series, session_date, gross_return, net_return, equity_gross, equity_net, turnover, exposure, drawdown
+    from turbomode.equity_curves
+    where backtest_id = ${backtestId} and ${series === undefined ? sql`true` : sql`series = ${series}`}
+      and ${after === null ? sql`true` : sql`(series, session_date) > (${after.series}, ${after.sessionDate})`}
+    order by series, session_date limit ${limit}`;
+}
