@@ -13,11 +13,11 @@ import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts
 import { createScanActivities } from '../../src/activities/scan/activities.ts';
 import { createTrainingActivities } from '../../src/activities/training/activities.ts';
 import { createApi } from '../../src/api/app.ts';
-import type { ApiDeps } from '../../src/api/deps.ts';
+import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { createArtifactStore } from '../../src/artifacts/store.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import { createDatabase } from '../../src/db/client.ts';
-import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { createProviderChain } from '../../src/providers/chain.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
 import { readUniverse } from '../../src/providers/universe-file.ts';
@@ -88,6 +88,8 @@ export async function openDashboard(
   const failures: string[] = [];
   const api = createApi({
     sql: house.api.sql,
+    findToken: (tokenId) => findApiToken(house.api.sql, tokenId),
+    times: API_TIMES,
     pipelineSql: house.database.sql,
     client: rig.client,
     log: (level, message, fields) => {

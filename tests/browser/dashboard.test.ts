@@ -58,7 +58,10 @@ async function violations(): Promise<string[]> {
   const found: { id: string; nodes: { html: string; failureSummary?: string }[] }[] = await page().evaluate(
     `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)`,
   );
-  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`);
+  return found.map(
+    ({ id, nodes }) =>
+      `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`,
+  );
 }
 
 async function open(path: string): Promise<void> {
@@ -119,7 +122,9 @@ describe('the dashboard', () => {
     await page().getByRole('button', { name: 'Run the night' }).click();
     await page().getByText(`the night of ${SESSION} (tiny) is asked for`).waitFor();
     await announced('training running');
-    await page().getByText(/Attempt 1 of 1: \d+ s of at most 2 h 00 min/).waitFor();
+    await page()
+      .getByText(/Attempt 1 of 1: \d+ s of at most 2 h 00 min/)
+      .waitFor();
     await page().fill('#why-task', 'typed meanwhile');
     await page().getByText('fold fits', { exact: false }).first().waitFor();
     await announced(`night of ${SESSION}: succeeded`);
@@ -145,10 +150,16 @@ describe('the dashboard', () => {
   it('shows its results, page by page', async () => {
     const [training] = await listTaskRuns(scenes.current.house.api.sql, { task: 'training' });
     await look('/history', ['February 2018', 'Night'], 'history');
-    await page().getByRole('link', { name: `training of ${SESSION} succeeded` }).click();
+    await page()
+      .getByRole('link', { name: `training of ${SESSION} succeeded` })
+      .click();
     await page().getByText('Steps of the newest attempt').waitFor();
     expect(page().url()).toContain(encodeURIComponent(training?.taskRunId ?? 'none'));
-    await look(new URL(page().url()).pathname, ['Fit fold', 'Attempts, oldest first', 'history of attempt 1'], 'run');
+    await look(
+      new URL(page().url()).pathname,
+      ['Fit fold', 'Attempts, oldest first', 'history of attempt 1'],
+      'run',
+    );
     await page().getByRole('link', { name: 'its night' }).click();
     await look(new URL(page().url()).pathname, [`Night of ${SESSION}`, 'Temporal Web UI'], 'night');
     await look('/signals', [`Signals of ${SESSION}`, 'No signal was issued'], 'signals');
@@ -159,7 +170,11 @@ describe('the dashboard', () => {
     await page().fill('#find', 'aapl');
     await page().getByText('1 of 8 rows').waitFor();
     await page().getByRole('link', { name: 'AAPL' }).click();
-    await look(new URL(page().url()).pathname, ['adjusted for splits', 'What each model says', 'Features of'], 'symbol');
+    await look(
+      new URL(page().url()).pathname,
+      ['adjusted for splits', 'What each model says', 'Features of'],
+      'symbol',
+    );
     await page().locator('.u-legend').first().waitFor();
     await look('/models', ['Metrics beside the baselines', 'Calibration of the stack', 'in use'], 'models');
     await look('/backtest', ['Equity after costs', 'Portfolios'], 'backtest');
@@ -286,7 +301,9 @@ describe('the dashboard', () => {
   it('brings less than 200 KB of script', async () => {
     const folder = join(projectRoot, 'dist', 'assets');
     const manifest = await fetchManifest(folder);
-    const sizes = await Promise.all(manifest.filter((name) => name.endsWith('.js')).map((name) => stat(join(folder, name))));
+    const sizes = await Promise.all(
+      manifest.filter((name) => name.endsWith('.js')).map((name) => stat(join(folder, name))),
+    );
     expect(sizes.length).toBe(2);
     expect(sizes.reduce((sum, { size }) => sum + size, 0)).toBeLessThan(MAX_SCRIPT_BYTES);
   });

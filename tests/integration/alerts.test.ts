@@ -3,11 +3,12 @@ import { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import { Deliveries } from '../../src/alerts/deliver.ts';
 import { createApi } from '../../src/api/app.ts';
+import { API_TIMES } from '../../src/api/deps.ts';
 import { newApiToken } from '../../src/contracts/api-tokens.ts';
 import { alertSettings, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { alertPulse } from '../../src/db/queries/alert-deliveries.ts';
 import { alertsEnabledSince } from '../../src/db/queries/alert-rows.ts';
-import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { insertEvents } from '../../src/db/queries/events.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
 import { saveScheduleState } from '../../src/db/queries/schedule-state.ts';
@@ -308,6 +309,8 @@ describe('the API', () => {
     const said: string[] = [];
     const app = createApi({
       sql: house.api,
+      findToken: (tokenId) => findApiToken(house.api, tokenId),
+      times: API_TIMES,
       pipelineSql: house.sql,
       client: house.client,
       log: (level, message) => void said.push(`${level} ${message}`),

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createApi } from '../../src/api/app.ts';
-import type { ApiDeps } from '../../src/api/deps.ts';
+import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import { createDatabase } from '../../src/db/client.ts';
-import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { useQueueHouse } from './queue-house.ts';
 
 const desk = useQueueHouse();
@@ -18,6 +18,8 @@ beforeEach(() => {
   stopping = new AbortController();
   deps = {
     sql: house.api.sql,
+    findToken: (tokenId) => findApiToken(house.api.sql, tokenId),
+    times: API_TIMES,
     pipelineSql: house.database.sql,
     client: rig.client,
     log: () => undefined,
@@ -42,7 +44,8 @@ async function logIn(text: string, next = '/'): Promise<Response> {
   });
 }
 
-const cookieOf = (response: Response): string => (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+const cookieOf = (response: Response): string =>
+  (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
 
 describe('a login', () => {
   it('is a cookie of 256 random bits of which the rows know the hash, and leads to our own pages only', async () => {
@@ -65,19 +68,27 @@ describe('a login', () => {
     const open = async () => await api.request('/settings', { headers: { cookie, ...BROWSER } });
     await sql`update ops.api_sessions set expires_at = now() + interval '1 hour'`;
     const renewed = await open();
-    expect([renewed.status, renewed.headers.get('set-cookie')]).toEqual([200, expect.stringContaining('Max-Age=43200')]);
+    expect([renewed.status, renewed.headers.get('set-cookie')]).toEqual([
+      200,
+      expect.stringContaining('Max-Age=43200'),
+    ]);
     const [row] = await sql<{ hours: number }[]>`
       select extract(epoch from expires_at - now())::float8 / 3600 as hours from ops.api_sessions`;
     expect(row?.hours).toBeGreaterThan(11.9);
     expect((await open()).headers.get('set-cookie')).toBeNull();
     await sql`update ops.api_sessions set expires_at = now() - interval '1 second'`;
-    await expect.poll(async () => (await open()).headers.get('location'), { timeout: 5_000 }).toBe('/login?next=%2Fsettings');
+    await expect
+      .poll(async () => (await open()).headers.get('location'), { timeout: 5_000 })
+      .toBe('/login?next=%2Fsettings');
   });
 
   it('refuses wrong tokens as often as the API does, and forms of other pages', async () => {
     for (let attempt = 0; attempt < 3; attempt += 1) expect((await logIn('nst_wrong')).status).toBe(401);
     const late = await logIn('nst_wrong');
-    expect([late.status, late.headers.get('content-type')]).toEqual([429, expect.stringContaining('text/html')]);
+    expect([late.status, late.headers.get('content-type')]).toEqual([
+      429,
+      expect.stringContaining('text/html'),
+    ]);
     const foreign = await api.request('/login', {
       method: 'POST',
       headers: { origin: 'http://localhost:8080' },

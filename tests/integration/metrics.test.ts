@@ -2,11 +2,12 @@ import { Client, Connection } from '@temporalio/client';
 import parsePrometheus from 'parse-prometheus-text-format';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi } from '../../src/api/app.ts';
+import { API_TIMES } from '../../src/api/deps.ts';
 import { newApiToken } from '../../src/contracts/api-tokens.ts';
 import { configHash, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import type { Task, TaskState } from '../../src/contracts/wire/names.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
-import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { applyConfig, CURRENT_FILE } from '../../src/db/queries/configs.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
 import { saveScheduleState } from '../../src/db/queries/schedule-state.ts';
@@ -33,6 +34,8 @@ beforeAll(async () => {
   connection = Connection.lazy({ address: '127.0.0.1:1' });
   app = createApi({
     sql: api.sql,
+    findToken: (tokenId) => findApiToken(api.sql, tokenId),
+    times: API_TIMES,
     pipelineSql: pipeline.sql,
     client: new Client({ connection }),
     log: (_level, message, fields) => void requestLines.push({ message, ...fields }),

@@ -7,10 +7,11 @@ import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { createDriftActivities } from '../../src/activities/drift/activities.ts';
 import { createApi } from '../../src/api/app.ts';
+import { API_TIMES } from '../../src/api/deps.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import type { RunReport } from '../../src/contracts/schemas/report.ts';
 import type { Task } from '../../src/contracts/wire/names.ts';
-import { insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
 import { readNightReport } from '../../src/db/queries/report.ts';
 import { type MlBridge, startMlBridge } from '../support/ml-bridge.ts';
@@ -63,6 +64,8 @@ export function useResults(): ResultHouse {
     report = await makeNight(rig, ml);
     api = createApi({
       sql: rig.db('api').sql,
+      findToken: (tokenId) => findApiToken(rig.db('api').sql, tokenId),
+      times: API_TIMES,
       pipelineSql: rig.db('pipeline').sql,
       client: rigs.current.client,
       log: (level, message, fields) => {
