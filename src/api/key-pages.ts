@@ -6,15 +6,25 @@ const DEFAULT_ROWS = 100;
 /** Rows of one statement behind a stream: what is in memory at a time. */
 const BATCH_ROWS = 1_000;
 
+/** A whole number in a query, where everything is text: blanks, signs and `1e2` are none. */
+export function countQuery({ maximum, usual, words }: { maximum: number; usual: number; words: string }) {
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, `a whole number from 1 to ${maximum}`)
+    .transform(Number)
+    .pipe(z.number().min(1).max(maximum))
+    .openapi({ type: 'integer', minimum: 1, maximum })
+    .default(usual)
+    .openapi({ default: usual, description: words });
+}
+
 /** Query of every list of results. */
 export const rowsQuery = z.object({
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(MAX_ROWS)
-    .default(DEFAULT_ROWS)
-    .openapi({ description: 'Rows of a page; a stream has all of them' }),
+  limit: countQuery({
+    maximum: MAX_ROWS,
+    usual: DEFAULT_ROWS,
+    words: 'Rows of a page; a stream has all of them',
+  }),
   pageToken: z.string().max(1_000).optional().openapi({ description: '`nextPageToken` of the page before' }),
 });
 /** Query of a list that may be large: also as a stream. */

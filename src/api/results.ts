@@ -1,7 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import type { Task } from '../contracts/wire/names.ts';
 import type { Queryable } from '../db/client.ts';
-import { listNights } from '../db/queries/nights.ts';
 import {
   findTaskResult,
   type OutcomeColumns,
@@ -80,23 +79,18 @@ export function outcomeOf(row: OutcomeColumns): z.infer<typeof outcomeSchema> {
   };
 }
 
-/** The universe somebody means: the named one, else that of the newest night; undefined where none has run. */
-export async function meantUniverse(sql: Queryable, asked: string | undefined): Promise<string | undefined> {
-  if (asked !== undefined) return asked;
-  const [newest] = await listNights(sql, { limit: 1 });
-  return newest?.universe;
-}
-
 /** The successful run of a task whose results are meant. Throws a Problem in words where there is none. */
 export async function requireResult(
   sql: Queryable,
   task: Task,
   { session, universe }: AskedNight,
 ): Promise<TaskResultRun> {
-  const meant = await meantUniverse(sql, universe);
-  const run = await findTaskResult(sql, { task, sessionDate: session, universe: meant });
+  const run = await findTaskResult(sql, { task, sessionDate: session, universe });
   if (run !== null) return run;
-  const what = [session === undefined ? '' : ` for ${session}`, meant === undefined ? '' : ` of ${meant}`];
+  const what = [
+    session === undefined ? '' : ` for ${session}`,
+    universe === undefined ? '' : ` of ${universe}`,
+  ];
   throw new Problem('not-found', `no run of ${task}${what.join('')} has succeeded`);
 }
 

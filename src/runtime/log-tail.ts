@@ -6,7 +6,7 @@ import { newYorkTimestamp } from './log-record.ts';
 
 /** What has a log file: a task, or everything else. */
 export const LOG_NAMES = [...TASKS, 'scheduler'] as const;
-export type LogName = Task | 'scheduler';
+type LogName = Task | 'scheduler';
 
 /** One record as its file has it. Values of `fields` are texts as they were, anything else as JSON. */
 export type LogEntry = {
@@ -21,7 +21,7 @@ export type LogEntry = {
 /** Where a page of a log ended: the file, however it is called by now, and the byte at which the page began. */
 export type LogPosition = { inode: string; offset: number };
 
-export type LogPage = {
+type LogPage = {
   /** Oldest first. */
   entries: LogEntry[];
   /** For the entries before them; null: there are none. */

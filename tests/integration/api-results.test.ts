@@ -53,6 +53,29 @@ describe('signals', () => {
       [house.report.signals[0]?.symbol, 1, 'hold', 'hold', house.report.signals[0]?.probability].join(),
     );
   });
+
+  it('go on in the set they began with, whatever is scanned meanwhile', async () => {
+    const first = await house.get<Page<Signal>>('/api/v1/signals?limit=3');
+    const { sql } = house.rig.db('owner');
+    await sql`
+      insert into ops.task_runs (task_run_id, task, session_date, universe, universe_version, state, trigger,
+        starter_workflow_id, starter_run_id, max_attempts, timeout_ms, config_hash, completed_at, result)
+      select 'later', task, session_date, universe, universe_version, state, trigger, starter_workflow_id,
+        starter_run_id, max_attempts, timeout_ms, config_hash, now(), jsonb_set(result, '{revision}', '2')
+      from ops.task_runs where task = 'overnightScan'`;
+    try {
+      const rest = await house.get<Page<Signal>>(`/api/v1/signals?pageToken=${first.nextPageToken ?? ''}`);
+      expect([...first.items, ...rest.items].map(({ symbol }) => symbol)).toEqual(
+        house.report.signals.map(({ symbol }) => symbol),
+      );
+      expect(await house.ask('/api/v1/signals')).toMatchObject({
+        status: 404,
+        body: { detail: expect.stringMatching(/no longer kept/) as string },
+      });
+    } finally {
+      await sql`delete from ops.task_runs where task_run_id = 'later'`;
+    }
+  });
 });
 
 describe('a symbol', () => {

@@ -172,8 +172,8 @@ export function checkDataRoutes(house: ResultHouse): void {
         select close from market.bars where symbol = 'AAPL' and session_date = '2010-01-04'`;
         expect(bar).toEqual({ close: 11 });
         // The night of S did not know it, so its story does not either.
-        const [first] = await house.pages<{ sessionDate: string }>('/api/v1/symbols/AAPL/bars', 1_000);
-        expect(first?.sessionDate.slice(0, 4)).toBe('2016');
+        const [oldest] = await house.pages<{ sessionDate: string }>('/api/v1/symbols/AAPL/bars', 1_000);
+        expect(oldest?.sessionDate.slice(0, 4)).toBe('2016');
         const audit = await listAudit(house.rig.db('api').sql, { limit: 10 });
         expect(audit).toMatchObject(
           expect.arrayContaining([

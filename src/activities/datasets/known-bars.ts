@@ -10,7 +10,7 @@ import { type Adjusted, adjustStored, adjustStoredTotal, shareUnits } from './ad
 
 /** As stored, in the share units of the night, or with dividends reinvested too. */
 export const ADJUSTMENTS = ['raw', 'splits', 'total'] as const;
-export type Adjustment = (typeof ADJUSTMENTS)[number];
+type Adjustment = (typeof ADJUSTMENTS)[number];
 
 export type KnownBars = {
   stored: StoredBars;

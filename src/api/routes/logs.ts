@@ -7,7 +7,7 @@ import {
   readLogTail,
 } from '../../runtime/log-tail.ts';
 import type { ApiDeps } from '../deps.ts';
-import { keyIn, keyText } from '../key-pages.ts';
+import { countQuery, keyIn, keyText } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { problems } from './schemas.ts';
@@ -39,7 +39,7 @@ const logRoute = createRoute({
   request: {
     params: z.object({ task: z.enum(LOG_NAMES) }),
     query: z.object({
-      lines: z.coerce.number().int().min(1).max(MOST_LINES).default(200),
+      lines: countQuery({ maximum: MOST_LINES, usual: 200, words: 'Records of a page' }),
       before: z.string().max(400).optional().openapi({ description: '`before` of the page before' }),
       folder: z
         .string()
@@ -65,7 +65,7 @@ const logRoute = createRoute({
         },
       },
     },
-    ...problems(400, 401, 404, 429),
+    ...problems(400, 401, 404, 429, 503),
   },
 });
 

@@ -13,7 +13,7 @@ const promotionSchema = z
   })
   .openapi('Promotion');
 
-export const versionFields = {
+const versionFields = {
   version: z.string(),
   sessionDate: z.string().openapi({ description: 'The night that trained it' }),
   universe: z.string(),
@@ -40,7 +40,7 @@ export const metricSchema = estimateSchema
   })
   .openapi('Metric');
 
-export const calibrationSchema = z
+const calibrationSchema = z
   .object({
     decile: z.int().openapi({ description: '1 is the tenth of each session with the lowest probabilities' }),
     meanProbability: z.number().nullable(),
@@ -116,7 +116,7 @@ const shapSchema = z
   .openapi('ShapSummary');
 export const shapLists = shapSchema.shape.models.element.pick({ top10: true, top20: true });
 
-export const versionParam = z.object({ version: z.string().regex(/^[\w.-]{1,100}$/) });
+const versionParam = z.object({ version: z.string().regex(/^[\w.-]{1,100}$/) });
 
 export const listRoute = createRoute({
   method: 'get',

@@ -11,7 +11,7 @@ import { formatOf, streamContent, streamItems } from '../streams.ts';
 import { problems } from './schemas.ts';
 
 /** Why a symbol got its probability: a part of the stack's log-odds before calibration. */
-export const reasonSchema = z
+const reasonSchema = z
   .object({
     feature: z.string(),
     value: z.number().nullable(),

@@ -18,15 +18,7 @@ import { configurationInForce } from '../configuration.ts';
 import type { ApiDeps } from '../deps.ts';
 import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
-import {
-  type AskedNight,
-  keyPart,
-  meantUniverse,
-  outcomeOf,
-  requireResult,
-  signalSetOf,
-  textIn,
-} from '../results.ts';
+import { type AskedNight, keyPart, outcomeOf, requireResult, signalSetOf, textIn } from '../results.ts';
 import { newRouter } from '../router.ts';
 import { formatOf, streamItems } from '../streams.ts';
 import { quarantinedOf } from './quarantine-schema.ts';
@@ -63,18 +55,14 @@ export function symbolRoutes(deps: ApiDeps) {
   return newRouter()
     .openapi(storyRoute, async (c) => {
       const symbol = c.req.valid('param').symbol.toUpperCase();
-      const universe = await meantUniverse(sql, c.req.valid('query').universe);
-      const scan = await findTaskResult(sql, {
-        task: 'overnightScan',
-        sessionDate: c.req.valid('query').session,
-        universe,
-      });
+      const { session, universe } = c.req.valid('query');
+      const scan = await findTaskResult(sql, { task: 'overnightScan', sessionDate: session, universe });
       const ingestion = await findTaskResult(sql, {
         task: 'ingestion',
-        sessionDate: scan?.sessionDate ?? c.req.valid('query').session,
+        sessionDate: scan?.sessionDate ?? session,
         universe: scan?.universe ?? universe,
       });
-      const run = scan ?? ingestion ?? (await requireResult(sql, 'ingestion', c.req.valid('query')));
+      const run = scan ?? ingestion ?? (await requireResult(sql, 'ingestion', { session, universe }));
       const { sessionDate, universeVersion } = run;
       const [instruments, signals, outcomes, flags, quarantine] = await Promise.all([
         readInstruments(sql, [symbol]),
@@ -210,12 +198,10 @@ export function symbolRoutes(deps: ApiDeps) {
 
 /** The night whose knowledge counts: one whose data came in. */
 async function ingestedRun({ sql }: ApiDeps, { session, universe }: AskedNight): Promise<TaskResultRun> {
-  const meant = await meantUniverse(sql, universe);
-  const scan =
-    session === undefined ? await findTaskResult(sql, { task: 'overnightScan', universe: meant }) : null;
+  const scan = session === undefined ? await findTaskResult(sql, { task: 'overnightScan', universe }) : null;
   return await requireResult(sql, 'ingestion', {
     session: session ?? scan?.sessionDate,
-    universe: scan?.universe ?? meant,
+    universe: scan?.universe ?? universe,
   });
 }
 

@@ -25,7 +25,7 @@ export async function findBacktestById(sql: Queryable, backtestId: string): Prom
   return row ?? null;
 }
 
-export type MetricPlace = Pick<BacktestMetric, 'model' | 'dimension' | 'bucket' | 'metric'>;
+type MetricPlace = Pick<BacktestMetric, 'model' | 'dimension' | 'bucket' | 'metric'>;
 
 /** Metrics of a backtest in the order of its key, of some of them only, after a place. */
 export async function readMetricPage(

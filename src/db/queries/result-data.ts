@@ -80,7 +80,7 @@ export async function countSessionsBehind(
   return new Map(rows.map(({ sessionDate, behind }) => [sessionDate, behind]));
 }
 
-export type SourceFreshness = {
+type SourceFreshness = {
   provider: string;
   dataset: string;
   priceBasis: string;

@@ -1,7 +1,7 @@
 import type { Queryable } from '../client.ts';
 import type { ModelMetricRow, ShapRow, StoredModelVersion } from './training.ts';
 
-export type ModelVersionEnd = { sessionDate: string; recordedAt: string; version: string };
+type ModelVersionEnd = { sessionDate: string; recordedAt: string; version: string };
 export type PagedModelVersion = StoredModelVersion & { pageAt: string };
 
 /** Versions, newest session first, after the end of the page before; `pageAt` is their record to the microsecond. */

@@ -21,15 +21,19 @@ export async function readSignalPage(
 ): Promise<SignalWithOutcome[]> {
   const { set, sort, after, limit, symbol } = input;
   const position = sort === 'rank' ? sql`coalesce(s.rank, ${NO_RANK}::int)` : sql`0::int`;
+  // The page is cut before outcomes are looked for: one look into the index for each row that is shown.
   return await sql<SignalWithOutcome[]>`
     select s.symbol, s.rank, s.side, s.probability, s.base_rate, s.confidence, s.reason_code, s.reason_words,
-      s.reasons, s.model_version, s.revision, s.feature_set_version, s.data_cutoff, ${position} as position, o.*
-    from turbomode.signals s left join ${knownOutcome(sql)} o on true
-    where s.session_date = ${set.sessionDate} and s.universe = ${set.universe}
-      and s.universe_version = ${set.universeVersion} and s.model_version = ${set.modelVersion}
-      and s.revision = ${set.revision} and ${symbol === undefined ? sql`true` : sql`s.symbol = ${symbol}`}
-      and ${after === null ? sql`true` : sql`(${position}, s.symbol) > (${after.position}, ${after.symbol})`}
-    order by ${position}, s.symbol limit ${limit}`;
+      s.reasons, s.model_version, s.revision, s.feature_set_version, s.data_cutoff, s.position, o.*
+    from (
+      select *, ${position} as position from turbomode.signals s
+      where s.session_date = ${set.sessionDate} and s.universe = ${set.universe}
+        and s.universe_version = ${set.universeVersion} and s.model_version = ${set.modelVersion}
+        and s.revision = ${set.revision} and ${symbol === undefined ? sql`true` : sql`s.symbol = ${symbol}`}
+        and ${after === null ? sql`true` : sql`(${position}, s.symbol) > (${after.position}, ${after.symbol})`}
+      order by ${position}, s.symbol limit ${limit}) s
+    left join ${knownOutcome(sql)} o on true
+    order by s.position, s.symbol`;
 }
 
 export type SymbolPrediction = SignalSet &

@@ -1,6 +1,6 @@
 import type { Queryable } from '../client.ts';
 
-export type SymbolFlag = {
+type SymbolFlag = {
   sessionDate: string;
   kind: string;
   severity: 'doubtful' | 'note';
@@ -21,7 +21,7 @@ export async function readSymbolFlags(
     order by session_date desc, kind, scope limit ${limit}`;
 }
 
-export type SymbolFeatures = {
+type SymbolFeatures = {
   /** In the order of the definitions; NaN: there is none. */
   values: number[];
   definitions: unknown;

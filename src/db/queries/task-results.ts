@@ -9,8 +9,8 @@ export type TaskResultRun = Pick<
 > & { completedAt: string };
 
 /**
- * The run of a task that succeeded last for the newest session, or for the given one, in any universe or the given
- * one. Null where none has. Its report prints the same rows.
+ * The run of a task that succeeded last for the newest session, or for the given one; of the given universe, or of that
+ * of the newest night. Null where none has. Its report prints the same rows.
  */
 export async function findTaskResult(
   sql: Queryable,
@@ -22,9 +22,14 @@ export async function findTaskResult(
     from ops.task_runs
     where task = ${task} and state = 'succeeded'
       and ${sessionDate === undefined ? sql`true` : sql`session_date = ${sessionDate}`}
-      and ${universe === undefined ? sql`true` : sql`universe = ${universe}`}
+      and universe = ${universe === undefined ? newestUniverse(sql) : universe}
     order by session_date desc, completed_at desc, task_run_id desc limit 1`;
   return row ?? null;
+}
+
+/** Part of a statement: the universe of the newest night; that of any run where none has begun. */
+function newestUniverse(sql: Queryable) {
+  return sql`coalesce((select universe from ops.nights order by started_at desc, run_id desc limit 1), universe)`;
 }
 
 /** The newest success of each task for each universe, without its result. */
