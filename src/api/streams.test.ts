@@ -51,6 +51,7 @@ describe('a stream', () => {
     reads.length = 0;
     const logged: string[] = [];
     const app = new Hono<ApiEnv>();
+    app.onError((_error, c) => c.text('', 500));
     app.get('/rows', async (c) => {
       const format = formatOf(c, undefined);
       if (format === 'json') return c.json({ format });
