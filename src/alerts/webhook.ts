@@ -4,7 +4,7 @@ import { linesOf, titleOf } from './message.ts';
 import type { Channel } from './port.ts';
 import { postJson, urlFrom } from './post.ts';
 
-export const SIGNATURE_HEADER = 'nightshift-signature';
+const SIGNATURE_HEADER = 'nightshift-signature';
 
 /** `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY` under the secret. */
 export function signatureOf(input: { secret: string; body: string; atSeconds: number }): string {
