@@ -47,3 +47,8 @@ export function askerOf(
     return answer;
   };
 }
+
+/** Whether a path is one of the API, and not of the pages beside it. */
+export function isOfTheApi(path: string): boolean {
+  return /^\/(api|scheduler)\/|^\/(healthz|readyz|metrics|openapi\.json)$/.test(path);
+}

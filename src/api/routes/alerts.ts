@@ -11,7 +11,7 @@ import type { ApiDeps } from '../deps.ts';
 import { pageEndOf, pageOf, pageQuery } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { problems } from './schemas.ts';
+import { BODY_PROBLEMS, problems } from './schemas.ts';
 
 /** Below the limit of a request: a channel that hangs is told of, not timed out. */
 const TEST_LIMIT_MS = 6_000;
@@ -92,7 +92,7 @@ const testRoute = createRoute({
       description: 'Of each channel, whether the message arrived',
       content: { 'application/json': { schema: z.object({ items: z.array(testSchema) }) } },
     },
-    ...problems(400, 401, 403, 404, 429, 503),
+    ...problems(...BODY_PROBLEMS, 401, 403, 404, 429, 503),
   },
 });
 

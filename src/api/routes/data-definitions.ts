@@ -5,7 +5,7 @@ import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { nightQuery, symbolSchema } from '../results.ts';
 import { streamContent } from '../streams.ts';
 import { quarantineFields } from './quarantine-schema.ts';
-import { problems } from './schemas.ts';
+import { BODY_PROBLEMS, problems } from './schemas.ts';
 
 /** What ingestion's result says, as the report prints it. */
 export const coverageResult = z.object({
@@ -210,7 +210,7 @@ const why = z.string().trim().min(1).max(500);
 const idParam = z.object({ id: z.string().regex(/^[\w-]{1,400}$/) });
 const decideResponses = {
   200: { description: 'Decided', content: { 'application/json': { schema: decidedSchema } } },
-  ...problems(400, 401, 403, 404, 409, 429, 503),
+  ...problems(...BODY_PROBLEMS, 401, 403, 404, 409, 429, 503),
 };
 
 export const releaseRoute = createRoute({
