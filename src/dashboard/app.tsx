@@ -3,7 +3,13 @@ import { Hono } from 'hono';
 import { setCookie } from 'hono/cookie';
 import { streamSSE } from 'hono/streaming';
 import { insertAudit } from '../db/queries/requests.ts';
-import { clearSessionCookie, cookieOptions, provesCsrf, sessionOf, setSessionCookie } from '../api/sessions.ts';
+import {
+  clearSessionCookie,
+  cookieOptions,
+  provesCsrf,
+  sessionOf,
+  setSessionCookie,
+} from '../api/sessions.ts';
 import { Problem } from '../api/problems.ts';
 import { actRoutes } from './acts.ts';
 import { assetRoutes } from './assets.ts';

@@ -8,7 +8,7 @@ it('shows how near a series is to its bound, and an alarm by a sign too', () => 
     stable(0),
     stable(0.05),
     stable(0.1),
-    stable(0.15),
+    stable(0.16),
     stable(0.5),
     stable(null),
     stable(1, null),

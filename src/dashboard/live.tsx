@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiLog } from '../api/deps.ts';
 import { problemOf } from '../api/problems.ts';
 import { Board } from './components/board.tsx';
+import { drawn } from './components/drawn.ts';
 import type { Chrome } from './deps.ts';
 import type { TonightReader, TonightView } from './tonight.ts';
 
@@ -73,14 +74,14 @@ export class LiveBoard {
 
   async #sendTo(listeners: readonly Listener[], view: TonightView): Promise<void> {
     const { timezone } = await this.#reader.settings();
-    const drawings = new Map<boolean, string>();
+    const drawings = new Map<boolean, Promise<string>>();
     await Promise.all(
       listeners.map(async (listener) => {
         const { mayAct, csrfToken, send } = listener;
-        const html = drawings.get(mayAct) ?? drawBoard(view, { mayAct, timezone });
-        drawings.set(mayAct, html);
+        const drawing = drawings.get(mayAct) ?? drawBoard(view, { mayAct, timezone });
+        drawings.set(mayAct, drawing);
         try {
-          await send(html.replaceAll(CSRF_PLACE, csrfToken));
+          await send((await drawing).replaceAll(CSRF_PLACE, csrfToken));
         } catch {
           this.#listeners.delete(listener);
         }
@@ -89,7 +90,7 @@ export class LiveBoard {
   }
 }
 
-function drawBoard(view: TonightView, shown: Pick<Chrome, 'mayAct' | 'timezone'>): string {
+function drawBoard(view: TonightView, shown: Pick<Chrome, 'mayAct' | 'timezone'>): Promise<string> {
   const chrome: Chrome = {
     ...shown,
     user: null,
@@ -99,5 +100,5 @@ function drawBoard(view: TonightView, shown: Pick<Chrome, 'mayAct' | 'timezone'>
     here: '/',
     nowMs: Date.now(),
   };
-  return String(<Board view={view} chrome={chrome} />);
+  return drawn(<Board view={view} chrome={chrome} />);
 }

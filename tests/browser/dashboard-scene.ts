@@ -43,7 +43,7 @@ export async function openRealTasks(house: House): Promise<RealTasks> {
   const sessions = () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE));
   const clock = () => new Date('2018-02-08T05:00:00Z');
   const common = { db: house.database, artifacts: createArtifactStore(artifactUrl), clock };
-  const { on: _on, stop, ...models } = ml;
+  const models = ml.on(artifactUrl);
   return {
     activities: {
       ...house.runs,
@@ -62,7 +62,7 @@ export async function openRealTasks(house: House): Promise<RealTasks> {
       ...models,
     },
     close: async () => {
-      await Promise.all([stop(), ingest.close()]);
+      await Promise.all([ml.stop(), ingest.close()]);
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -26,7 +26,7 @@ function optionsOf(figure: HTMLElement, spec: ChartSpec, width: number): uPlot.O
     // Sessions are dates, not instants: all are shown as they are stored.
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     series: [
-      { value: '{YYYY}-{MM}-{DD}' },
+      { label: 'Session', value: '{YYYY}-{MM}-{DD}' },
       ...spec.series.map(({ label, points = false, dashed = false, hidden = false }, index): uPlot.Series => {
         const stroke = colourOf(figure, `ink-${(index % 6) + 1}`);
         return {
@@ -46,6 +46,25 @@ function optionsOf(figure: HTMLElement, spec: ChartSpec, width: number): uPlot.O
   };
 }
 
+/** The names of the series as switches for keyboard and screen reader too: the library knows the mouse only. */
+function makeSwitches(host: HTMLElement): void {
+  const rows = [...host.querySelectorAll<HTMLElement>('.u-legend .u-series')].slice(1);
+  for (const row of rows) {
+    const label = row.querySelector<HTMLElement>('.u-label');
+    if (label === null) continue;
+    const tell = (): void => label.setAttribute('aria-pressed', String(!row.classList.contains('u-off')));
+    label.tabIndex = 0;
+    label.setAttribute('role', 'button');
+    tell();
+    label.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      label.click();
+    });
+    new MutationObserver(tell).observe(row, { attributeFilter: ['class'] });
+  }
+}
+
 function draw(figure: HTMLElement): void {
   const source = figure.querySelector('script[type="application/json"]');
   const host = figure.querySelector<HTMLElement>('.plot');
@@ -58,6 +77,7 @@ function draw(figure: HTMLElement): void {
     plot?.destroy();
     host.replaceChildren();
     plot = new uPlot(optionsOf(figure, spec, host.clientWidth), data, host);
+    makeSwitches(host);
   };
   redraw();
   new ResizeObserver(() => {

@@ -55,8 +55,8 @@ const Trouble: FC<BoardInput> = ({ view, chrome }) => {
       {schedules === null ? (
         <Notice tone="fail" title="Temporal does not answer">
           <p>
-            What is shown comes from the database and is as new as that. Nothing can be started, decided or paused
-            until it is back; this page sees that by itself.
+            What is shown comes from the database and is as new as that. Nothing can be started, decided or
+            paused until it is back; this page sees that by itself.
           </p>
         </Notice>
       ) : null}
@@ -76,9 +76,9 @@ const Trouble: FC<BoardInput> = ({ view, chrome }) => {
       {data.newestBar !== null && data.sessionsBehind > 0 ? (
         <Notice tone="skip">
           <p>
-            The newest data is of session {data.newestBar}. The exchange has held{' '}
-            {count(data.sessionsBehind)} {data.sessionsBehind === 1 ? 'session' : 'sessions'} since then, the last
-            on {data.lastSession}: nothing here is about today.
+            The newest data is of session {data.newestBar}. The exchange has held {count(data.sessionsBehind)}{' '}
+            {data.sessionsBehind === 1 ? 'session' : 'sessions'} since then, the last on {data.lastSession}:
+            nothing here is about today.
           </p>
         </Notice>
       ) : null}

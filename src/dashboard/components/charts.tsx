@@ -9,7 +9,11 @@ export function scriptJson(value: unknown): string {
 }
 
 /** A chart over sessions; what it shows is also said in words, and drawn by the page's script. */
-export const Chart: FC<{ title: string; spec: ChartSpec; children?: Child }> = ({ title, spec, children }) => (
+export const Chart: FC<{ title: string; spec: ChartSpec; children?: Child }> = ({
+  title,
+  spec,
+  children,
+}) => (
   <figure class="chart" aria-label={title}>
     <figcaption>
       <strong>{title}</strong>
@@ -55,12 +59,21 @@ export const Bar: FC<{
   );
 };
 
-export type BarRow = { name: Child; value: number | null; text: string; low?: number | null; high?: number | null };
+export type BarRow = {
+  name: Child;
+  value: number | null;
+  text: string;
+  low?: number | null;
+  high?: number | null;
+};
 
 /** A table with a bar in each row: the numbers are there for who does not see the bars. */
-export const BarTable: FC<{ caption: string; heads: [string, string]; rows: readonly BarRow[]; signed?: boolean }> = (
-  props,
-) => {
+export const BarTable: FC<{
+  caption: string;
+  heads: [string, string];
+  rows: readonly BarRow[];
+  signed?: boolean;
+}> = (props) => {
   const { caption, heads, rows, signed = false } = props;
   const most = Math.max(
     ...rows.flatMap(({ value, low, high }) => [value ?? 0, low ?? 0, high ?? 0].map((one) => Math.abs(one))),
@@ -121,7 +134,10 @@ export const CalibrationCurve: FC<{ points: readonly CurvePoint[] }> = ({ points
           <path class="range" d={`M${xOf(x)} ${yOf(low)}V${yOf(high)}`} />
         ),
       )}
-      <path class="curve" d={points.map(({ x, y }, index) => `${index === 0 ? 'M' : 'L'}${xOf(x)} ${yOf(y)}`).join('')} />
+      <path
+        class="curve"
+        d={points.map(({ x, y }, index) => `${index === 0 ? 'M' : 'L'}${xOf(x)} ${yOf(y)}`).join('')}
+      />
       {points.map(({ x, y }) => (
         <circle class="dot" cx={xOf(x)} cy={yOf(y)} r="3.500" />
       ))}
@@ -143,7 +159,9 @@ export const CalibrationCurve: FC<{ points: readonly CurvePoint[] }> = ({ points
 };
 
 /** Two distributions over the same bins, side by side. */
-export const TwoDistributions: FC<{ before: readonly number[]; now: readonly number[]; title: string }> = (props) => {
+export const TwoDistributions: FC<{ before: readonly number[]; now: readonly number[]; title: string }> = (
+  props,
+) => {
   const { before, now, title } = props;
   const most = Math.max(...before, ...now, Number.EPSILON);
   const bins = Math.max(before.length, now.length, 1);

@@ -66,13 +66,13 @@ export async function renderPage(input: PageInput): Promise<HtmlEscapedString> {
         </main>
         <footer class="foot">
           <p>
-            Times are those of the exchange ({chrome.timezone}); point at one for UTC. Old sample data, fit for
-            tests and demonstration, not for investment decisions.
+            Times are those of the exchange ({chrome.timezone}); point at one for UTC. Old sample data, fit
+            for tests and demonstration, not for investment decisions.
           </p>
         </footer>
       </body>
     </html>
-  )}` as HtmlEscapedString;
+  )}`;
 }
 
 const Top: FC<{ chrome: Chrome; at: PagePath | undefined; icon: string }> = ({ chrome, at, icon }) => (
@@ -114,7 +114,11 @@ const Top: FC<{ chrome: Chrome; at: PagePath | undefined; icon: string }> = ({ c
   </header>
 );
 
-const THEME_WORDS = { auto: 'Colours: as the system', light: 'Colours: light', dark: 'Colours: dark' } as const;
+const THEME_WORDS = {
+  auto: 'Colours: as the system',
+  light: 'Colours: light',
+  dark: 'Colours: dark',
+} as const;
 
 const THEME_MARKS = { auto: 'half', light: 'sun', dark: 'moon' } as const;
 

@@ -34,7 +34,11 @@ export const Time: FC<{ at: string | null; zone: Zone; short?: boolean; seconds?
 export const Ago: FC<{ at: string; chrome: Pick<Chrome, 'timezone' | 'nowMs'> }> = ({ at, chrome }) => {
   const local = localIso(Date.parse(at), chrome.timezone).slice(0, 16).replace('T', ' ');
   return (
-    <time class="nowrap" datetime={at} title={`${local} exchange time, ${at.slice(0, 16).replace('T', ' ')} UTC`}>
+    <time
+      class="nowrap"
+      datetime={at}
+      title={`${local} exchange time, ${at.slice(0, 16).replace('T', ' ')} UTC`}
+    >
       {relative(Date.parse(at), chrome.nowMs)}
     </time>
   );
@@ -142,7 +146,11 @@ export const Scroll: FC<{ label: string; children?: Child }> = ({ label, childre
   </div>
 );
 
-export const PageHead: FC<{ title: string; children?: Child; aside?: Child }> = ({ title, children, aside }) => (
+export const PageHead: FC<{ title: string; children?: Child; aside?: Child }> = ({
+  title,
+  children,
+  aside,
+}) => (
   <div class="page-head">
     <div>
       <h1>{title}</h1>

@@ -7,7 +7,11 @@ import { Act, Time, Why } from './parts.tsx';
 
 const CHOICES = [
   { decision: 'retry', title: 'Retry', words: 'Run the task anew. What is done already is found again.' },
-  { decision: 'skip', title: 'Skip', words: 'It counts as failed; tasks that need it are skipped, others go on.' },
+  {
+    decision: 'skip',
+    title: 'Skip',
+    words: 'It counts as failed; tasks that need it are skipped, others go on.',
+  },
   { decision: 'abort', title: 'Abort the night', words: 'Nothing more is started tonight.' },
 ] as const;
 
@@ -26,8 +30,8 @@ export const Review: FC<{ run: TaskRunRow; chrome: Chrome }> = ({ run, chrome })
             <code>{failure.type}</code>:{' '}
           </>
         )}
-        {failure?.message ?? reason ?? 'no reason was given'} (<a href={`/runs/${encodeURIComponent(taskRunId)}`}>the run</a>
-        , session {sessionDate}, {universe})
+        {failure?.message ?? reason ?? 'no reason was given'} (
+        <a href={`/runs/${encodeURIComponent(taskRunId)}`}>the run</a>, session {sessionDate}, {universe})
       </p>
       {reviewDeadline === null ? null : (
         <p>

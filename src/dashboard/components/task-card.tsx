@@ -42,7 +42,8 @@ export const TaskCard: FC<CardInput> = ({ run, attempts, progress, chrome }) => 
         <>
           <p class="small">
             Attempt {begun.attempt} of {Math.max(begun.attempt, maxAttempts)}:{' '}
-            <Took from={begun.startedAt} to={null} nowMs={chrome.nowMs} /> of at most {duration(run.timeoutMs)}
+            <Took from={begun.startedAt} to={null} nowMs={chrome.nowMs} /> of at most{' '}
+            {duration(run.timeoutMs)}
           </p>
           <progress
             max={run.timeoutMs}
@@ -62,8 +63,13 @@ export const TaskCard: FC<CardInput> = ({ run, attempts, progress, chrome }) => 
           ) : (
             <>
               <Time at={startedAt} zone={chrome} short seconds /> for{' '}
-              <Took from={startedAt} to={completedAt ?? begun?.completedAt ?? startedAt} nowMs={chrome.nowMs} />,{' '}
-              {run.attempts === 1 ? '1 attempt' : `${run.attempts} attempts`}, timeout {duration(run.timeoutMs)}
+              <Took
+                from={startedAt}
+                to={completedAt ?? begun?.completedAt ?? startedAt}
+                nowMs={chrome.nowMs}
+              />
+              , {run.attempts === 1 ? '1 attempt' : `${run.attempts} attempts`}, timeout{' '}
+              {duration(run.timeoutMs)}
             </>
           )}
           {startedAt === null && notBefore !== null ? (

@@ -40,7 +40,8 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
         <PageHead title="Backtest" />
         <Empty title="No backtest yet">
           <p>
-            Task 4 walks forward over the predictions out of sample. <a href="/">Tonight</a> shows whether it has run.
+            Task 4 walks forward over the predictions out of sample. <a href="/">Tonight</a> shows whether it
+            has run.
           </p>
         </Empty>
       </>
@@ -54,7 +55,9 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
       >
         <p class="muted">
           Walk-forward, out of sample, after costs; {count(equity.sessions.length)} sessions
-          {equity.sessions.length === 0 ? '' : ` from ${equity.sessions[0] ?? ''} to ${equity.sessions.at(-1) ?? ''}`}
+          {equity.sessions.length === 0
+            ? ''
+            : ` from ${equity.sessions[0] ?? ''} to ${equity.sessions.at(-1) ?? ''}`}
         </p>
       </PageHead>
       {view.invalidReason === null ? null : (
@@ -69,7 +72,7 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
       ) : null}
       <section class="panel">
         <Chart title="Equity after costs" spec={equity}>
-          1 at the start; meta is the stack. Click a name below to show or hide it, drag to look closer
+          1 at the start; meta is the stack. A name below shows or hides its series; drag to look closer
         </Chart>
       </section>
       <section class="panel">
@@ -93,16 +96,40 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
           </ul>
         </nav>
         <div class="cols">
-          <Slices metrics={metrics} model={model} dimension="decile" metric="excessReturn" caption="Mean return less the median, by decile of the prediction (10 is the highest); 95 % intervals" head="Decile" />
-          <Slices metrics={metrics} model={model} dimension="sector" metric="netTotal" caption="Net return by sector" head="Sector" />
+          <Slices
+            metrics={metrics}
+            model={model}
+            dimension="decile"
+            metric="excessReturn"
+            caption="Mean return less the median, by decile of the prediction (10 is the highest); 95 % intervals"
+            head="Decile"
+          />
+          <Slices
+            metrics={metrics}
+            model={model}
+            dimension="sector"
+            metric="netTotal"
+            caption="Net return by sector"
+            head="Sector"
+          />
         </div>
-        <Slices metrics={metrics} model={model} dimension="month" metric="netTotal" caption="Net return by month" head="Month" />
+        <Slices
+          metrics={metrics}
+          model={model}
+          dimension="month"
+          metric="netTotal"
+          caption="Net return by month"
+          head="Month"
+        />
       </section>
     </>
   );
 };
 
-const Portfolios: FC<{ metrics: readonly BacktestMetric[]; models: readonly string[] }> = ({ metrics, models }) => {
+const Portfolios: FC<{ metrics: readonly BacktestMetric[]; models: readonly string[] }> = ({
+  metrics,
+  models,
+}) => {
   const rowOf = (model: string, dimension: string, isBenchmark: boolean) => {
     const own = bucketsOf(metrics, { model, dimension }).get('all');
     return [
@@ -127,7 +154,9 @@ const Portfolios: FC<{ metrics: readonly BacktestMetric[]; models: readonly stri
       }),
     ];
   };
-  const benchmarks = [...new Set(metrics.filter(({ dimension }) => dimension === 'benchmark').map(({ model }) => model))];
+  const benchmarks = [
+    ...new Set(metrics.filter(({ dimension }) => dimension === 'benchmark').map(({ model }) => model)),
+  ];
   return (
     <Table
       caption="Long the top, short the bottom, beside benchmarks that need no model; 95 % intervals"

@@ -58,7 +58,8 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
         <Notice tone="skip">
           <p>
             The newest bar is of {newest ?? '–'}; the exchange has held {count(view.sessionsBehind)}{' '}
-            {view.sessionsBehind === 1 ? 'session' : 'sessions'} since then, the last on {view.lastSession ?? '–'}.
+            {view.sessionsBehind === 1 ? 'session' : 'sessions'} since then, the last on{' '}
+            {view.lastSession ?? '–'}.
           </p>
         </Notice>
       ) : null}
@@ -144,7 +145,13 @@ const Quarantine: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome }) =>
               <span class="small muted"> {row.provider}</span>
             </>,
             <Badge
-              state={row.status === 'pending' ? 'awaiting_review' : row.status === 'released' ? 'succeeded' : 'cancelled'}
+              state={
+                row.status === 'pending'
+                  ? 'awaiting_review'
+                  : row.status === 'released'
+                    ? 'succeeded'
+                    : 'cancelled'
+              }
               label={row.status === 'pending' ? 'waits' : row.status}
             />,
             sentence(row.reason),

@@ -18,7 +18,11 @@ export type DriftView = {
   shown: string[];
   flags: RetrainingFlag[];
   /** The series that is looked at: null before one is chosen. */
-  series: { name: string; baseline: SeriesBaseline; now: { sessions: number; values: number; shares: number[] } } | null;
+  series: {
+    name: string;
+    baseline: SeriesBaseline;
+    now: { sessions: number; values: number; shares: number[] };
+  } | null;
 };
 
 const LEGEND = [
@@ -40,7 +44,8 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
         <PageHead title="Drift" />
         <Empty title="Nothing has been watched yet">
           <p>
-            Drift monitoring (task 5) needs training and backtest. <a href="/">Tonight</a> shows whether it has run.
+            Drift monitoring (task 5) needs training and backtest. <a href="/">Tonight</a> shows whether it
+            has run.
           </p>
         </Empty>
       </>
@@ -52,7 +57,10 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
   const features = [...new Set(own.map(({ feature }) => feature))];
   return (
     <>
-      <PageHead title={`Drift of ${session}`} aside={<ChooseNight action="/drift" {...chosen} session={session} />}>
+      <PageHead
+        title={`Drift of ${session}`}
+        aside={<ChooseNight action="/drift" {...chosen} session={session} />}
+      >
         <p class="muted">
           Against the {kind} baseline;{' '}
           <a href={driftLink(view, { kind: kind === 'rolling' ? 'anchored' : 'rolling' })}>
@@ -182,7 +190,9 @@ const Flags: FC<{ flags: readonly RetrainingFlag[]; session: string }> = ({ flag
       <ul>
         {reasons.map((reason: unknown) => (
           <li>
-            {typeof reason === 'object' && reason !== null && 'words' in reason ? String(reason.words) : String(reason)}
+            {typeof reason === 'object' && reason !== null && 'words' in reason
+              ? String(reason.words)
+              : String(reason)}
           </li>
         ))}
       </ul>
@@ -190,12 +200,17 @@ const Flags: FC<{ flags: readonly RetrainingFlag[]; session: string }> = ({ flag
   );
 };
 
-const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series']> }> = ({ view, series }) => {
+const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series']> }> = ({
+  view,
+  series,
+}) => {
   const { name, baseline, now } = series;
   const { edges, shares } = baseline;
   const labelOf = (bin: number): string => {
     if (bin === 0) return `below ${fixed(edges[0])}`;
-    return bin >= edges.length ? `${fixed(edges.at(-1))} and more` : `${fixed(edges[bin - 1])} to ${fixed(edges[bin])}`;
+    return bin >= edges.length
+      ? `${fixed(edges.at(-1))} and more`
+      : `${fixed(edges[bin - 1])} to ${fixed(edges[bin])}`;
   };
   const bins = shares.slice(0, edges.length + 1);
   return (
@@ -203,7 +218,10 @@ const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series'
       <h2>{name.replace('prediction:', 'Prediction of ')}</h2>
       <Facts
         rows={[
-          ['Baseline', `${count(baseline.rows)} values of ${baseline.firstSession} to ${baseline.lastSession}`],
+          [
+            'Baseline',
+            `${count(baseline.rows)} values of ${baseline.firstSession} to ${baseline.lastSession}`,
+          ],
           [
             'Now',
             now.values === 0
@@ -214,7 +232,11 @@ const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series'
       />
       {now.values === 0 ? null : (
         <figure>
-          <TwoDistributions before={bins} now={now.shares} title={`${name}: baseline (left) and now (right) by bin`} />
+          <TwoDistributions
+            before={bins}
+            now={now.shares}
+            title={`${name}: baseline (left) and now (right) by bin`}
+          />
           <figcaption>In each bin left the baseline (grey), right now (blue).</figcaption>
         </figure>
       )}
@@ -223,7 +245,11 @@ const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series'
         <Table
           caption="Shares by bin of the baseline"
           columns={[{ head: 'Bin' }, { head: 'Baseline', numeric: true }, { head: 'Now', numeric: true }]}
-          rows={bins.map((share, bin) => [labelOf(bin), percent(share), now.values === 0 ? '–' : percent(now.shares[bin])])}
+          rows={bins.map((share, bin) => [
+            labelOf(bin),
+            percent(share),
+            now.values === 0 ? '–' : percent(now.shares[bin]),
+          ])}
         />
       </details>
     </section>

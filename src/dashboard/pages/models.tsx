@@ -50,7 +50,13 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
     <>
       <PageHead
         title="Models"
-        aside={shown.accepted ? <Badge state="succeeded" label="accepted" /> : <Badge state="failed" label="rejected" />}
+        aside={
+          shown.accepted ? (
+            <Badge state="succeeded" label="accepted" />
+          ) : (
+            <Badge state="failed" label="rejected" />
+          )
+        }
       >
         <p class="muted">
           Universe {universe}.{' '}
@@ -71,7 +77,10 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
             ['Trained by the night of', shown.sessionDate],
             ['In use', current?.version === shown.version ? 'yes, by the next night' : 'no'],
             ['Gate', gateOf(shown.gate)],
-            ['Label', `${shown.labelKind}, ${shown.horizonSessions === 1 ? '1 session' : `${shown.horizonSessions} sessions`} ahead`],
+            [
+              'Label',
+              `${shown.labelKind}, ${shown.horizonSessions === 1 ? '1 session' : `${shown.horizonSessions} sessions`} ahead`,
+            ],
             ['Made', <Time at={shown.recordedAt} zone={chrome} />],
             ['Seed, threads', `${shown.seed}, ${shown.threads}`],
           ]}
@@ -82,7 +91,9 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
         <section class="panel">
           <h2>Calibration of the stack</h2>
           {view.calibration.length === 0 ? (
-            <p class="muted">It is computed by the backtest (task 4) of the same session, which has left none.</p>
+            <p class="muted">
+              It is computed by the backtest (task 4) of the same session, which has left none.
+            </p>
           ) : (
             <>
               <CalibrationCurve points={view.calibration} />
@@ -90,8 +101,16 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
                 <summary>Numbers</summary>
                 <Table
                   caption="Deciles of the predicted probability, out of sample; 95 % intervals"
-                  columns={[{ head: 'Predicted', numeric: true }, { head: 'Realised', numeric: true }, { head: 'Interval' }]}
-                  rows={view.calibration.map(({ x, y, low, high }) => [fixed(x), fixed(y), `${fixed(low, 3)} to ${fixed(high, 3)}`])}
+                  columns={[
+                    { head: 'Predicted', numeric: true },
+                    { head: 'Realised', numeric: true },
+                    { head: 'Interval' },
+                  ]}
+                  rows={view.calibration.map(({ x, y, low, high }) => [
+                    fixed(x),
+                    fixed(y),
+                    `${fixed(low, 3)} to ${fixed(high, 3)}`,
+                  ])}
                 />
               </details>
             </>
@@ -112,7 +131,11 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
             <a href={`/models?version=${encodeURIComponent(one.version)}`}>{one.version}</a>,
             one.sessionDate,
             <>
-              {one.accepted ? <Badge state="succeeded" label="accepted" /> : <Badge state="failed" label="rejected" />}{' '}
+              {one.accepted ? (
+                <Badge state="succeeded" label="accepted" />
+              ) : (
+                <Badge state="failed" label="rejected" />
+              )}{' '}
               {one.version === current?.version ? <Badge state="running" label="in use" /> : null}
             </>,
             <Time at={one.recordedAt} zone={chrome} />,
@@ -167,7 +190,12 @@ const Metrics: FC<{ metrics: readonly ModelMetricRow[]; verdicts: unknown }> = (
       <h2>Metrics beside the baselines</h2>
       <Table
         caption="Out of sample, with 95 % intervals. AUC over 0.5, IC over 0 and a lower log loss are better"
-        columns={[{ head: 'Model' }, ...METRICS.map(([, head]) => ({ head, numeric: true })), { head: 'Rows', numeric: true }, { head: 'Verdict' }]}
+        columns={[
+          { head: 'Model' },
+          ...METRICS.map(([, head]) => ({ head, numeric: true })),
+          { head: 'Rows', numeric: true },
+          { head: 'Verdict' },
+        ]}
         rows={names.map((name) => [
           ORDER.includes(name) ? words(name) : <span class="muted">{words(name)} (baseline)</span>,
           ...METRICS.map(([metric]) => cell(name, metric)),

@@ -24,7 +24,10 @@ export const NightPage: FC<{
           rows={[
             ['Started', <Time at={night.startedAt} zone={chrome} seconds />],
             ['Took', <Took from={night.startedAt} to={night.completedAt} nowMs={chrome.nowMs} />],
-            ['Asked for', night.trigger === 'schedule' ? 'by the schedule' : `by ${night.requestedBy ?? night.trigger}`],
+            [
+              'Asked for',
+              night.trigger === 'schedule' ? 'by the schedule' : `by ${night.requestedBy ?? night.trigger}`,
+            ],
             ...(night.reason === null ? [] : [['Reason', sentence(night.reason)] as const]),
             ['Workflow', <code>{night.workflowId}</code>],
             ['Configuration', <code>{night.configHash.slice(0, 12)}</code>],
@@ -48,7 +51,9 @@ export const NightPage: FC<{
             ['drift', 'Drift'],
           ].map(([path, title]) => (
             <li>
-              <a href={`/${path}?session=${night.sessionDate}&universe=${encodeURIComponent(night.universe)}`}>
+              <a
+                href={`/${path}?session=${night.sessionDate}&universe=${encodeURIComponent(night.universe)}`}
+              >
                 {title} of session {night.sessionDate}
               </a>
             </li>

@@ -6,7 +6,9 @@ import { Facts, Notice } from '../components/parts.tsx';
 export type Part = { name: string; answers: boolean; detail: string };
 
 /** An error as a page: what happened, what is down, what to do. */
-export const ProblemPage: FC<{ details: ProblemDetails; parts: readonly Part[]; again: string }> = (props) => {
+export const ProblemPage: FC<{ details: ProblemDetails; parts: readonly Part[]; again: string }> = (
+  props,
+) => {
   const { details, parts, again } = props;
   const { status, title, detail, requestId } = details;
   return (

@@ -113,13 +113,20 @@ const About: FC<{ run: TaskRunRow; chrome: Chrome }> = ({ run, chrome }) => (
     <h2>About it</h2>
     <Facts
       rows={[
-        ['Asked for', run.trigger === 'schedule' ? 'by the schedule' : `by ${run.requestedBy ?? run.trigger}`],
+        [
+          'Asked for',
+          run.trigger === 'schedule' ? 'by the schedule' : `by ${run.requestedBy ?? run.trigger}`,
+        ],
         ['Forced', run.forced ? 'yes: its needs were not looked at' : 'no'],
         ['Needs', run.dependsOn.length === 0 ? 'nothing' : run.dependsOn.map(words).join(', ')],
         ['Started', <Time at={run.startedAt} zone={chrome} seconds />],
         [
           'Took',
-          run.startedAt === null ? '–' : <Took from={run.startedAt} to={run.completedAt} nowMs={chrome.nowMs} />,
+          run.startedAt === null ? (
+            '–'
+          ) : (
+            <Took from={run.startedAt} to={run.completedAt} nowMs={chrome.nowMs} />
+          ),
         ],
         ['Timeout', duration(run.timeoutMs)],
         ...(run.reason === null ? [] : [['Reason', sentence(run.reason)] as const]),

@@ -26,7 +26,9 @@ export type SettingsView = {
 export const SettingsPage: FC<{ view: SettingsView; chrome: Chrome }> = ({ view, chrome }) => (
   <>
     <PageHead title="Settings">
-      <p class="muted">What is in force. A changed file takes effect with <code>nightshift config apply</code>.</p>
+      <p class="muted">
+        What is in force. A changed file takes effect with <code>nightshift config apply</code>.
+      </p>
     </PageHead>
     <Schedules schedules={view.schedules} chrome={chrome} />
     {view.config === null ? (
@@ -60,7 +62,8 @@ const Schedules: FC<{ schedules: ScheduleSummary[] | null; chrome: Chrome }> = (
         {schedules.map(({ scheduleId, paused, note, nextTimes }) => (
           <div>
             <h3>
-              {scheduleId} {paused ? <Badge state="waiting" label="paused" /> : <Badge state="succeeded" label="on" />}
+              {scheduleId}{' '}
+              {paused ? <Badge state="waiting" label="paused" /> : <Badge state="succeeded" label="on" />}
             </h3>
             {note === null ? null : <p class="small muted">{note}</p>}
             <Table
@@ -80,10 +83,13 @@ const Schedules: FC<{ schedules: ScheduleSummary[] | null; chrome: Chrome }> = (
   </section>
 );
 
-const Tasks: FC<{ config: EffectiveConfig; schedules: ScheduleSummary[] | null; chrome: Chrome }> = (props) => {
+const Tasks: FC<{ config: EffectiveConfig; schedules: ScheduleSummary[] | null; chrome: Chrome }> = (
+  props,
+) => {
   const { config, schedules, chrome } = props;
   const two = (value: number): string => String(value).padStart(2, '0');
-  const isOn = (id: string): boolean => schedules?.some((one) => one.scheduleId === id && !one.paused) ?? false;
+  const isOn = (id: string): boolean =>
+    schedules?.some((one) => one.scheduleId === id && !one.paused) ?? false;
   return (
     <section class="panel">
       <h2>Tasks</h2>
@@ -100,7 +106,8 @@ const Tasks: FC<{ config: EffectiveConfig; schedules: ScheduleSummary[] | null; 
           { head: 'Next' },
         ]}
         rows={TASKS.map((task) => {
-          const { taskId, enabled, hour, minute, daysOfWeek, timeoutMs, maxAttempts, review } = config.tasks[task];
+          const { taskId, enabled, hour, minute, daysOfWeek, timeoutMs, maxAttempts, review } =
+            config.tasks[task];
           const schedule = task === 'weeklyMaintenance' ? SCHEDULE_IDS.weekly : SCHEDULE_IDS.nightly;
           const nextMs =
             enabled && isOn(schedule) ? nextRun(config.tasks[task], config.timezone, chrome.nowMs) : null;
@@ -162,7 +169,8 @@ const Tokens: FC<{ tokens: ApiTokenRow[]; chrome: Chrome }> = ({ tokens, chrome 
           token.createdBy,
           token.revokedAt !== null ? (
             <>
-              <Badge state="cancelled" label="revoked" /> by {token.revokedBy}, <Time at={token.revokedAt} zone={chrome} />
+              <Badge state="cancelled" label="revoked" /> by {token.revokedBy},{' '}
+              <Time at={token.revokedAt} zone={chrome} />
             </>
           ) : isAdmin ? (
             <details>

@@ -58,23 +58,29 @@ export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, c
   const { session } = chosen;
   return (
     <>
-      <PageHead title={`Signals of ${session}`} aside={<ChooseNight action="/signals" {...chosen} session={session} />}>
+      <PageHead
+        title={`Signals of ${session}`}
+        aside={<ChooseNight action="/signals" {...chosen} session={session} />}
+      >
         <p class="muted">
-          For the session after it. Model <a href={`/models?version=${encodeURIComponent(set.modelVersion)}`}>{set.modelVersion}</a>,
-          written <Time at={set.writtenAt} zone={chrome} />
+          For the session after it. Model{' '}
+          <a href={`/models?version=${encodeURIComponent(set.modelVersion)}`}>{set.modelVersion}</a>, written{' '}
+          <Time at={set.writtenAt} zone={chrome} />
         </p>
       </PageHead>
       {view.issued === 0 ? (
         <Notice tone="skip" title="No signal was issued">
           <p>
-            The ranking is shown all the same: the model shows no edge it could defend, or nothing lies far enough
-            from the base rate.
+            The ranking is shown all the same: the model shows no edge it could defend, or nothing lies far
+            enough from the base rate.
           </p>
         </Notice>
       ) : null}
       {set.simulated ? (
         <Notice tone="skip">
-          <p>Simulated: written after the session it is about had begun, so it is no part of the live record.</p>
+          <p>
+            Simulated: written after the session it is about had begun, so it is no part of the live record.
+          </p>
         </Notice>
       ) : null}
       <Figures
@@ -89,7 +95,14 @@ export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, c
           <input type="hidden" name="session" value={session} />
           <input type="hidden" name="universe" value={chosen.universe} />
           <label for="find">Find a symbol, a sector or a reason</label>
-          <input type="search" id="find" name="find" value={view.find} data-filter="signals" autocomplete="off" />
+          <input
+            type="search"
+            id="find"
+            name="find"
+            value={view.find}
+            data-filter="signals"
+            autocomplete="off"
+          />
           <p class="small muted" id="find-found" role="status" />
         </form>
         <Rows view={view} />
@@ -112,14 +125,22 @@ const Rows: FC<{ view: SignalsView }> = ({ view }) => {
   const { rows, order, chosen, find } = view;
   const link = (sort: SortKey): string => {
     const down = order.sort === sort && !order.descending;
-    const query = { session: chosen.session ?? '', universe: chosen.universe, find, sort, dir: down ? 'down' : 'up' };
+    const query = {
+      session: chosen.session ?? '',
+      universe: chosen.universe,
+      find,
+      sort,
+      dir: down ? 'down' : 'up',
+    };
     return `/signals?${new URLSearchParams(query).toString()}`;
   };
   return (
     <Scroll label="Signals">
       <table id="signals">
         <caption>
-          {find === '' ? `${count(rows.length)} symbols` : `${count(rows.length)} of ${count(view.all)} with “${find}”`}
+          {find === ''
+            ? `${count(rows.length)} symbols`
+            : `${count(rows.length)} of ${count(view.all)} with “${find}”`}
           ; a head sorts by its column
         </caption>
         <thead>
@@ -140,7 +161,9 @@ const Rows: FC<{ view: SignalsView }> = ({ view }) => {
           {rows.map((row) => (
             <tr>
               <th scope="row">
-                <a href={`/symbols/${encodeURIComponent(row.symbol)}?session=${chosen.session}&universe=${encodeURIComponent(chosen.universe)}`}>
+                <a
+                  href={`/symbols/${encodeURIComponent(row.symbol)}?session=${chosen.session}&universe=${encodeURIComponent(chosen.universe)}`}
+                >
                   {row.symbol}
                 </a>
               </th>

@@ -31,7 +31,9 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
     <>
       <PageHead title={symbol} aside={<Side signal={signal} />}>
         <p class="muted">
-          {[instrument?.name, instrument?.sector, instrument?.industry].filter((part) => part !== null && part !== undefined && part !== '').join(', ') || 'Nothing more is known of the company'}
+          {[instrument?.name, instrument?.sector, instrument?.industry]
+            .filter((part) => part !== null && part !== undefined && part !== '')
+            .join(', ') || 'Nothing more is known of the company'}
         </p>
       </PageHead>
       <div class="cols">
@@ -46,9 +48,19 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
               ['Rank', signal.rank === null ? '–' : String(signal.rank)],
               ['Confidence', fixed(signal.confidence, 2)],
               ['What came of it', own === undefined ? '–' : outcomeOf(own)],
-              ['Model', <a href={`/models?version=${encodeURIComponent(signal.modelVersion)}`}>{signal.modelVersion}</a>],
+              [
+                'Model',
+                <a href={`/models?version=${encodeURIComponent(signal.modelVersion)}`}>
+                  {signal.modelVersion}
+                </a>,
+              ],
               ['Data up to', <Time at={signal.dataCutoff} zone={chrome} />],
-              ['All of the session', <a href={`/signals?session=${session}&universe=${encodeURIComponent(universe)}`}>signals of {session}</a>],
+              [
+                'All of the session',
+                <a href={`/signals?session=${session}&universe=${encodeURIComponent(universe)}`}>
+                  signals of {session}
+                </a>,
+              ],
             ]}
           />
         </section>
@@ -57,8 +69,8 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
           {view.contributions.length === 0 ? (
             <Notice tone="skip">
               <p>
-                SHAP contributions are computed for issued signals only, and this is none. What the models look at in
-                general is on <a href="/models">Models</a>.
+                SHAP contributions are computed for issued signals only, and this is none. What the models
+                look at in general is on <a href="/models">Models</a>.
               </p>
             </Notice>
           ) : (
@@ -78,13 +90,15 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
       <section class="panel">
         <h2>Price</h2>
         {prices === null ? (
-          <p class="muted">The night of {session} knew no bar of {symbol}.</p>
+          <p class="muted">
+            The night of {session} knew no bar of {symbol}.
+          </p>
         ) : (
           <Chart title={`Close of ${symbol}, adjusted for splits`} spec={priceSpec(prices)}>
-            {prices.sessions.length} sessions as the night of {session} knew them, in shares of {prices.units};
-            {` last close ${fixed(lastOf(prices.close), 2)}`}
-            {prices.doubtful > 0 ? `; ${prices.doubtful} doubtful bars are left out` : ''}. Drag to look closer, click
-            twice to come back
+            {prices.sessions.length} sessions as the night of {session} knew them, in shares of {prices.units}
+            ;{` last close ${fixed(lastOf(prices.close), 2)}`}
+            {prices.doubtful > 0 ? `; doubtful bars left out: ${prices.doubtful}` : ''}. Drag to look closer,
+            click twice to come back
           </Chart>
         )}
       </section>
@@ -92,9 +106,13 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
         <h2>Predictions and outcomes</h2>
         {track.length === 0 ? null : (
           <>
-            <Chart title="Probability over sessions" spec={trackSpec(track)}>
-              Click a name below to show or hide a model
-            </Chart>
+            {track.length === 1 ? (
+              <p class="muted">One session so far; from the second on they are drawn.</p>
+            ) : (
+              <Chart title="Probability over sessions" spec={trackSpec(track)}>
+                A name below shows or hides its series
+              </Chart>
+            )}
             <Table
               caption="The last sessions, newest first; returns from the next open to the close of the exit"
               columns={[
@@ -113,7 +131,9 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
                   words(point.side),
                   fixed(point.probability),
                   signed(edgeOf(point)),
-                  point.forwardReturn === null ? (point.missingReason ?? 'not known yet') : percent(point.forwardReturn, { sign: true, digits: 2 }),
+                  point.forwardReturn === null
+                    ? (point.missingReason ?? 'not known yet')
+                    : percent(point.forwardReturn, { sign: true, digits: 2 }),
                   percent(point.excessReturn, { sign: true, digits: 2 }),
                 ])}
             />
@@ -137,19 +157,16 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
             />
           )}
         </section>
-        <section class="panel">
+        <section class="panel tall">
           <h2>Features of {session}</h2>
           {features === null ? (
             <p class="muted">None are stored for this session (any more).</p>
           ) : (
-            <details open>
-              <summary>{features.length} values</summary>
-              <Table
-                caption="As the models saw them, in the order of their set"
-                columns={[{ head: 'Feature' }, { head: 'Value', numeric: true }]}
-                rows={features.map(({ name, value }) => [name, value === null ? 'missing' : fixed(value)])}
-              />
-            </details>
+            <Table
+              caption={`${features.length} values as the models saw them, in the order of their set`}
+              columns={[{ head: 'Feature' }, { head: 'Value', numeric: true }]}
+              rows={features.map(({ name, value }) => [name, value === null ? 'missing' : fixed(value)])}
+            />
           )}
         </section>
       </div>
@@ -175,16 +192,20 @@ function trackSpec(track: readonly TrackPoint[]): ChartSpec {
     sessions: track.map(({ sessionDate }) => sessionDate),
     unit: 'share',
     series: [
-      { label: 'Stack', values: track.map(({ probability }) => probability), points: track.length < 3 },
-      { label: 'Base rate', values: track.map(({ baseRate }) => baseRate), dashed: true, points: track.length < 3 },
+      { label: 'Stack', values: track.map(({ probability }) => probability) },
+      { label: 'Base rate', values: track.map(({ baseRate }) => baseRate), dashed: true },
       {
         label: 'Outcome: above the median',
-        values: track.map(({ excessReturn, baseRate }) => (excessReturn !== null && excessReturn > 0 ? baseRate : null)),
+        values: track.map(({ excessReturn, baseRate }) =>
+          excessReturn !== null && excessReturn > 0 ? baseRate : null,
+        ),
         points: true,
       },
       {
         label: 'Outcome: below the median',
-        values: track.map(({ excessReturn, baseRate }) => (excessReturn !== null && excessReturn <= 0 ? baseRate : null)),
+        values: track.map(({ excessReturn, baseRate }) =>
+          excessReturn !== null && excessReturn <= 0 ? baseRate : null,
+        ),
         points: true,
       },
       ...(['lightgbm', 'logisticRegression'] as const).map((name) => ({

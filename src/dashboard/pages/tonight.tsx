@@ -30,7 +30,11 @@ export const TonightPage: FC<{ view: TonightView; settings: Settings; chrome: Ch
   );
 };
 
-const RunForms: FC<{ view: TonightView; settings: Settings; chrome: Chrome }> = ({ view, settings, chrome }) => {
+const RunForms: FC<{ view: TonightView; settings: Settings; chrome: Chrome }> = ({
+  view,
+  settings,
+  chrome,
+}) => {
   const universe = view.night?.universe ?? settings.universe;
   const universes = [...new Set([universe, settings.universe, ...settings.universes])];
   return (
@@ -74,7 +78,9 @@ const RunForms: FC<{ view: TonightView; settings: Settings; chrome: Chrome }> = 
   );
 };
 
-const Which: FC<{ of: string; universes: readonly string[]; universe: string; session: string }> = (props) => {
+const Which: FC<{ of: string; universes: readonly string[]; universe: string; session: string }> = (
+  props,
+) => {
   const { of, universes, universe, session } = props;
   return (
     <div class="row">

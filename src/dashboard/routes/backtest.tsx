@@ -13,7 +13,9 @@ const SESSIONS = 60;
 export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   const { sql } = deps;
   return new Hono<PageEnv>().get('/backtest', ...guard, async (c) => {
-    const chosen = await whichNight(c, sql, (universe) => readBacktestSessions(sql, { universe, limit: SESSIONS }));
+    const chosen = await whichNight(c, sql, (universe) =>
+      readBacktestSessions(sql, { universe, limit: SESSIONS }),
+    );
     const { session, universe } = chosen;
     const run: (BacktestRun & { invalidReason?: string | null }) | null =
       session === null ? null : await findBacktest(sql, { sessionDate: session, universe });
@@ -21,9 +23,13 @@ export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> 
       run === null
         ? [[], []]
         : await Promise.all([readBacktestMetrics(sql, run.backtestId), readEquity(sql, run.backtestId)]);
-    const known = new Set(metrics.filter(({ dimension }) => dimension === 'portfolio').map(({ model }) => model));
+    const known = new Set(
+      metrics.filter(({ dimension }) => dimension === 'portfolio').map(({ model }) => model),
+    );
     const models = SERIES_ORDER.filter((name) => known.has(name));
-    const benchmarks = [...new Set(metrics.filter(({ dimension }) => dimension === 'benchmark').map(({ model }) => model))];
+    const benchmarks = [
+      ...new Set(metrics.filter(({ dimension }) => dimension === 'benchmark').map(({ model }) => model)),
+    ];
     const asked = c.req.query('model');
     const view = {
       chosen,

@@ -27,7 +27,16 @@ export function dataRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       countQuarantine(sql, symbols),
     ]);
     const { sessionsBehind, lastSession } = age;
-    const view = { universe, universes, freshness, coverage, quarantine, counts, sessionsBehind, lastSession };
+    const view = {
+      universe,
+      universes,
+      freshness,
+      coverage,
+      quarantine,
+      counts,
+      sessionsBehind,
+      lastSession,
+    };
     const chrome = c.get('chrome');
     const body = <DataPage view={view} chrome={chrome} />;
     return c.html(await renderPage({ title: 'Data', at: '/data', chrome, body }));

@@ -35,10 +35,16 @@ export function driftRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       featureSetVersion,
       sessions: WINDOW,
     });
-    return { name: feature, baseline, now: { sessions, values: values.length, shares: sharesOf(values, edges) } };
+    return {
+      name: feature,
+      baseline,
+      now: { sessions, values: values.length, shares: sharesOf(values, edges) },
+    };
   };
   return new Hono<PageEnv>().get('/drift', ...guard, async (c) => {
-    const chosen = await whichNight(c, sql, (universe) => readDriftSessions(sql, { universe, limit: SESSIONS }));
+    const chosen = await whichNight(c, sql, (universe) =>
+      readDriftSessions(sql, { universe, limit: SESSIONS }),
+    );
     const { session, universe, sessions } = chosen;
     const kind: BaselineKind = c.req.query('kind') === 'anchored' ? 'anchored' : 'rolling';
     const from = session === null ? 0 : sessions.indexOf(session);

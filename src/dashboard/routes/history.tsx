@@ -25,7 +25,10 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
     workflowsUrl === undefined
       ? null
       : `${workflowsUrl}/${encodeURIComponent(workflowId)}/${encodeURIComponent(runId)}/history`;
-  const progressOf = async (run: TaskRunRow, newestRunId: string | undefined): Promise<TaskProgress | null> => {
+  const progressOf = async (
+    run: TaskRunRow,
+    newestRunId: string | undefined,
+  ): Promise<TaskProgress | null> => {
     const workflowId = taskWorkflowId(run.task, run.sessionDate, run.universe);
     try {
       const progress = await client.withDeadline(Date.now() + CALL_MS, () => readProgress(workflowId));
@@ -62,7 +65,9 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const runs = await taskRunsOfNight(sql, night);
       const chrome = c.get('chrome');
       const body = <NightPage night={night} runs={runs} webUi={webUiOf(night)} chrome={chrome} />;
-      return c.html(await renderPage({ title: `Night of ${night.sessionDate}`, at: '/history', chrome, body }));
+      return c.html(
+        await renderPage({ title: `Night of ${night.sessionDate}`, at: '/history', chrome, body }),
+      );
     })
     .get('/runs/:runId', ...guard, async (c) => {
       const runId = c.req.param('runId');
@@ -77,6 +82,8 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const [attempts, reviews] = await Promise.all([attemptsOf(sql, [runId]), reviewsOf(sql, runId)]);
       const progress = await progressOf(run, attempts.at(-1)?.runId);
       const body = <RunPage view={{ run, attempts, reviews, progress, webUiOf }} chrome={chrome} />;
-      return c.html(await renderPage({ title: `${run.task} of ${run.sessionDate}`, at: '/history', chrome, body }));
+      return c.html(
+        await renderPage({ title: `${run.task} of ${run.sessionDate}`, at: '/history', chrome, body }),
+      );
     });
 }

@@ -35,7 +35,8 @@ export function modelRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
             readShapSummaries(sql, shown.version),
             findBacktest(sql, { sessionDate: shown.sessionDate, universe }),
           ]);
-    const calibration = backtest === null ? [] : calibrationOf(await readBacktestMetrics(sql, backtest.backtestId), 'meta');
+    const calibration =
+      backtest === null ? [] : calibrationOf(await readBacktestMetrics(sql, backtest.backtestId), 'meta');
     const view = { universe, versions, shown, current, promotions, metrics, shap, calibration };
     const chrome = c.get('chrome');
     const body = <ModelsPage view={view} chrome={chrome} />;

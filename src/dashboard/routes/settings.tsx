@@ -1,5 +1,9 @@
 import { Hono } from 'hono';
-import { type EffectiveConfig, effectiveConfig, parseStoredConfigFile } from '../../contracts/schemas/config.ts';
+import {
+  type EffectiveConfig,
+  effectiveConfig,
+  parseStoredConfigFile,
+} from '../../contracts/schemas/config.ts';
 import { listApiTokens } from '../../db/queries/api-tokens.ts';
 import { CURRENT_FILE, currentConfigHash, findConfig } from '../../db/queries/configs.ts';
 import { listAudit } from '../../db/queries/requests.ts';

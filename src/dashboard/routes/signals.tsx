@@ -58,7 +58,10 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const signals = set === null ? [] : await readSignals(sql, set);
       const signal = signals.find((one) => one.symbol === symbol);
       if (session === null || set === null || signal === undefined)
-        throw new Problem('not-found', `${symbol.slice(0, 20)} has no signal${session === null ? '' : ` of ${session} in ${universe}`}`);
+        throw new Problem(
+          'not-found',
+          `${symbol.slice(0, 20)} has no signal${session === null ? '' : ` of ${session} in ${universe}`}`,
+        );
       const { universeVersion } = set;
       const { featureSetVersion } = signal;
       const { data: rules } = effectiveConfig(await configurationInForce(sql), universe);
