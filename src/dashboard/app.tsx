@@ -94,7 +94,7 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
     const { secret, csrfToken } = c.get('session');
     const { mayAct } = c.get('chrome');
     const stopping = deps.stopping ?? new AbortController().signal;
-    return streamSSE(c, async (stream) => {
+    const answer = streamSSE(c, async (stream) => {
       const left = new AbortController();
       stream.onAbort(() => left.abort());
       const leave = await deps.board.join({
@@ -120,6 +120,9 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
         leave();
       }
     });
+    // On a connection that lives on a browser would ask again for ever of a server that wants to stop.
+    answer.headers.set('connection', 'close');
+    return answer;
   });
 
   const guard: PageRoute = [login, deps.perToken];

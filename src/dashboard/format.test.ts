@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { count, duration, fixed, percent, relative, sentence, signed, words } from './format.ts';
+import { count, duration, fixed, limit, percent, relative, sentence, signed, words } from './format.ts';
 
 describe('numbers for people', () => {
   it('have a dash where there is none, and no negative zero', () => {
@@ -36,6 +36,7 @@ describe('numbers for people', () => {
       '2 h 10 min',
       '8 days',
     ]);
+    expect([1_800_000, 7_200_000, 5_400_000, 1_500].map(limit)).toEqual(['30 min', '2 h', '90 min', '1.5 s']);
     const now = Date.parse('2018-02-08T05:00:00Z');
     expect([-10, 300, -5400, 3 * 86_400].map((seconds) => relative(now + seconds * 1000, now))).toEqual([
       'a moment ago',

@@ -46,6 +46,13 @@ export function duration(durationMs: Maybe): string {
     : `${Math.floor(minutes / 1440)} days`;
 }
 
+/** A bound as it is thought of: `30 min`, `2 h`, else as a duration. */
+export function limit(ms: number): string {
+  const minutes = ms / 60_000;
+  if (!Number.isInteger(minutes) || minutes === 0) return duration(ms);
+  return minutes % 60 === 0 ? `${minutes / 60} h` : minutes < 120 ? `${minutes} min` : duration(ms);
+}
+
 /** How far an instant is from another, as `in 5 min` or `3 h ago`. */
 export function relative(instantMs: number, nowMs: number): string {
   const minutes = Math.round(Math.abs(instantMs - nowMs) / 60_000);

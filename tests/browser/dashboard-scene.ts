@@ -16,7 +16,7 @@ import { createApi } from '../../src/api/app.ts';
 import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { createArtifactStore } from '../../src/artifacts/store.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
-import { createDatabase } from '../../src/db/client.ts';
+import { createDatabase, type Database } from '../../src/db/client.ts';
 import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { createProviderChain } from '../../src/providers/chain.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
@@ -31,7 +31,12 @@ import { sharedArchive } from '../support/sample-archive.ts';
 const SAMPLE = join(projectRoot, 'data', 'sample');
 
 /** The tasks of a night as the workers do them, on a house's rows and artifacts of their own. */
-export type RealTasks = { activities: Partial<AllActivities>; close: () => Promise<void> };
+export type RealTasks = {
+  activities: Partial<AllActivities>;
+  /** Postgres as ingestion has it. */
+  ingest: Database;
+  close: () => Promise<void>;
+};
 
 /** Real activities for all tasks; the models in one process of Python, without its worker. */
 export async function openRealTasks(house: House): Promise<RealTasks> {
@@ -45,6 +50,7 @@ export async function openRealTasks(house: House): Promise<RealTasks> {
   const common = { db: house.database, artifacts: createArtifactStore(artifactUrl), clock };
   const models = ml.on(artifactUrl);
   return {
+    ingest,
     activities: {
       ...house.runs,
       ...createTrainingActivities(common),

@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import axe from 'axe-core';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { storeQuarantine } from '../../src/db/queries/quarantine.ts';
 import { revokeApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
@@ -28,7 +29,7 @@ const NEXT = '2018-02-07';
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1400, height: 1300 };
 const MAX_SCRIPT_BYTES = 200_000;
-const scenes = useScene();
+const scenes = useScene({ decisions: true });
 
 let dashboard: Dashboard;
 let real: RealTasks;
@@ -123,7 +124,7 @@ describe('the dashboard', () => {
     await page().getByText(`the night of ${SESSION} (tiny) is asked for`).waitFor();
     await announced('training running');
     await page()
-      .getByText(/Attempt 1 of 1: \d+ s of at most 2 h 00 min/)
+      .getByText(/Attempt 1 of 1: \d+ s of at most 2 h/)
       .waitFor();
     await page().fill('#why-task', 'typed meanwhile');
     await page().getByText('fold fits', { exact: false }).first().waitFor();
@@ -176,7 +177,7 @@ describe('the dashboard', () => {
       'symbol',
     );
     await page().locator('.u-legend').first().waitFor();
-    await look('/models', ['Metrics beside the baselines', 'Calibration of the stack', 'in use'], 'models');
+    await look('/models', ['Metrics beside the baselines', 'Calibration', 'in use'], 'models');
     await look('/backtest', ['Equity after costs', 'Portfolios'], 'backtest');
     await page().locator('.u-legend').first().waitFor();
     await look('/drift', ['Series by session', 'Numbers of'], 'drift');
@@ -184,6 +185,33 @@ describe('the dashboard', () => {
     await page().getByText('In each bin left the baseline').waitFor();
     await look('/data', ['Quarantine', 'Freshness', 'Coverage'], 'data');
     await look('/settings', ['Schedules', 'The next ten times', 'session begin'], 'settings');
+    expect(wrong()).toEqual([]);
+  });
+
+  it('decides about a row that was held back', async () => {
+    const { ingest } = real;
+    const raw = [{ open: 10, high: 9, low: 11, close: 10, volume: 1 }];
+    const held = { symbol: 'AAPL', sessionDate: '2016-01-04', provider: 'archive', priceBasis: 'asTraded' };
+    await ingest.sql.begin(async (tx) => {
+      const rows = [
+        {
+          ...held,
+          codes: ['high_below_low'],
+          reason: 'high below low',
+          raw,
+          availableAt: '2018-02-06T23:00:00Z',
+        },
+      ];
+      await storeQuarantine(tx, { rows, taskRunId: 'test' });
+    });
+    await look('/data', ['High below low', '10 9 11 10 × 1'], 'data-quarantine');
+    await page().getByText('Decide about AAPL 2016-01-04').click();
+    await page().fill('#why-held-0', 'no exchange says so');
+    await page().getByRole('button', { name: 'Reject' }).click();
+    await page().getByText('AAPL 2016-01-04, bar: rejected').waitFor();
+    await page()
+      .getByText(/by the operator, .*: no exchange says so/)
+      .waitFor();
     expect(wrong()).toEqual([]);
   });
 
@@ -298,20 +326,27 @@ describe('the dashboard', () => {
     expect(wrong()).toEqual([]);
   });
 
+  it('lets the process stop while a page is live', async () => {
+    await logIn((await dashboard.token('viewer')).text);
+    await open('/');
+    await page().getByText('live', { exact: true }).waitFor();
+    const startedAtMs = Date.now();
+    await dashboard.close();
+    expect(Date.now() - startedAtMs).toBeLessThan(5_000);
+    await page().getByText('connection lost, trying again').waitFor();
+  });
+
   it('brings less than 200 KB of script', async () => {
     const folder = join(projectRoot, 'dist', 'assets');
-    const manifest = await fetchManifest(folder);
+    const manifest: Record<string, string> = JSON.parse(
+      await readFile(join(folder, 'manifest.json'), 'utf8'),
+    );
     const sizes = await Promise.all(
-      manifest.filter((name) => name.endsWith('.js')).map((name) => stat(join(folder, name))),
+      Object.values(manifest)
+        .filter((name) => name.endsWith('.js'))
+        .map((name) => stat(join(folder, name))),
     );
     expect(sizes.length).toBe(2);
     expect(sizes.reduce((sum, { size }) => sum + size, 0)).toBeLessThan(MAX_SCRIPT_BYTES);
   });
 });
-
-async function fetchManifest(folder: string): Promise<string[]> {
-  const { readFile } = await import('node:fs/promises');
-  expect(await readdir(folder)).toContain('manifest.json');
-  const manifest: Record<string, string> = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
-  return Object.values(manifest);
-}

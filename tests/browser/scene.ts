@@ -13,7 +13,7 @@ import { useBrowser } from '../support/browser.ts';
 import { testTemporal } from '../support/env.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
-import { eventually, type Rig, useRig } from '../support/rig.ts';
+import { eventually, type Rig, type RigOptions, useRig } from '../support/rig.ts';
 
 /** Long enough for a page of the Web UI on a machine that does much else. */
 const SEEN_MS = 90_000;
@@ -159,12 +159,12 @@ export class Scene {
 }
 
 /** A scene for all tests of a file; each test takes a session of its own. */
-export function useScene(): {
+export function useScene(options: RigOptions = {}): {
   readonly current: Scene;
   readonly page: Page;
   screenshot(name: string): Promise<void>;
 } {
-  const rigs = useRig();
+  const rigs = useRig(options);
   const browser = useBrowser();
   let scene: Scene | undefined;
   beforeAll(async () => {

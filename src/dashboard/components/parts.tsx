@@ -141,7 +141,7 @@ export const Table: FC<{
 
 /** Wide content scrolls in itself, also with the keyboard. */
 export const Scroll: FC<{ label: string; children?: Child }> = ({ label, children }) => (
-  <div class="scroll" role="region" aria-label={label} tabindex={0}>
+  <div class="scroll" role="group" aria-label={label} tabindex={0}>
     {children}
   </div>
 );

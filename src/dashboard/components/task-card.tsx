@@ -5,7 +5,7 @@ import type { TaskRunRow } from '../../db/queries/task-runs.ts';
 import { progressLine, retryLine } from '../../temporal/progress-words.ts';
 import type { TaskProgress } from '../../temporal/progress.ts';
 import type { Chrome } from '../deps.ts';
-import { duration, sentence, words } from '../format.ts';
+import { limit, sentence, words } from '../format.ts';
 import { Badge, Time, Took } from './parts.tsx';
 
 type CardInput = {
@@ -42,8 +42,7 @@ export const TaskCard: FC<CardInput> = ({ run, attempts, progress, chrome }) => 
         <>
           <p class="small">
             Attempt {begun.attempt} of {Math.max(begun.attempt, maxAttempts)}:{' '}
-            <Took from={begun.startedAt} to={null} nowMs={chrome.nowMs} /> of at most{' '}
-            {duration(run.timeoutMs)}
+            <Took from={begun.startedAt} to={null} nowMs={chrome.nowMs} /> of at most {limit(run.timeoutMs)}
           </p>
           <progress
             max={run.timeoutMs}
@@ -69,7 +68,7 @@ export const TaskCard: FC<CardInput> = ({ run, attempts, progress, chrome }) => 
                 nowMs={chrome.nowMs}
               />
               , {run.attempts === 1 ? '1 attempt' : `${run.attempts} attempts`}, timeout{' '}
-              {duration(run.timeoutMs)}
+              {limit(run.timeoutMs)}
             </>
           )}
           {startedAt === null && notBefore !== null ? (

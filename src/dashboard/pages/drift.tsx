@@ -125,7 +125,7 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
           </table>
         </Scroll>
       </section>
-      <section class="panel">
+      <section class="panel tall">
         <h2>Numbers of {session}</h2>
         {own.length === 0 ? (
           <p class="muted">

@@ -16,8 +16,8 @@ export type ModelsView = {
   promotions: PromotionRow[];
   metrics: ModelMetricRow[];
   shap: ShapSummary[];
-  /** Of the stack, from the backtest of the same session. */
-  calibration: CurvePoint[];
+  /** Of the stack or its baseline, from the backtest of the same session; null: there are no outcomes yet. */
+  calibration: { model: string; points: CurvePoint[] } | null;
 };
 
 const METRICS = [
@@ -89,14 +89,20 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
       <Metrics metrics={view.metrics} verdicts={shown.verdicts} />
       <div class="cols">
         <section class="panel">
-          <h2>Calibration of the stack</h2>
-          {view.calibration.length === 0 ? (
+          <h2>Calibration</h2>
+          {view.calibration === null ? (
             <p class="muted">
-              It is computed by the backtest (task 4) of the same session, which has left none.
+              The backtest (task 4) of the same session computes it; there are no predictions with outcomes
+              yet.
             </p>
           ) : (
             <>
-              <CalibrationCurve points={view.calibration} />
+              <p class="muted">
+                {view.calibration.model === 'meta'
+                  ? 'Of the stack, out of sample.'
+                  : 'Of the mean of the base models: the stack has no predictions out of sample yet.'}
+              </p>
+              <CalibrationCurve points={view.calibration.points} />
               <details>
                 <summary>Numbers</summary>
                 <Table
@@ -106,7 +112,7 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
                     { head: 'Realised', numeric: true },
                     { head: 'Interval' },
                   ]}
-                  rows={view.calibration.map(({ x, y, low, high }) => [
+                  rows={view.calibration.points.map(({ x, y, low, high }) => [
                     fixed(x),
                     fixed(y),
                     `${fixed(low, 3)} to ${fixed(high, 3)}`,

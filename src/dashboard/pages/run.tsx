@@ -9,7 +9,7 @@ import { Badge, Facts, Notice, PageHead, Table, Time, Took } from '../components
 import { Review } from '../components/review.tsx';
 import { Value } from '../components/value.tsx';
 import type { Chrome } from '../deps.ts';
-import { count, duration, sentence, words } from '../format.ts';
+import { count, limit, sentence, words } from '../format.ts';
 
 export type RunView = {
   run: TaskRunRow;
@@ -63,7 +63,7 @@ export const RunPage: FC<{ view: RunView; chrome: Chrome }> = ({ view, chrome })
           <p class="muted">None has begun{reason === null ? '.' : `: ${reason}.`}</p>
         ) : (
           <Table
-            caption={`Attempts, oldest first; each has ${duration(run.timeoutMs)} at most`}
+            caption={`Attempts, oldest first; each has ${limit(run.timeoutMs)} at most`}
             columns={[
               { head: 'Attempt', numeric: true },
               { head: 'End' },
@@ -128,7 +128,7 @@ const About: FC<{ run: TaskRunRow; chrome: Chrome }> = ({ run, chrome }) => (
             <Took from={run.startedAt} to={run.completedAt} nowMs={chrome.nowMs} />
           ),
         ],
-        ['Timeout', duration(run.timeoutMs)],
+        ['Timeout', limit(run.timeoutMs)],
         ...(run.reason === null ? [] : [['Reason', sentence(run.reason)] as const]),
         ['Run id', <code>{run.taskRunId}</code>],
       ]}
@@ -167,7 +167,7 @@ const Steps: FC<{ progress: TaskProgress | null; isOpen: boolean }> = ({ progres
 
 const Wrong: FC<{ attempt: AttemptRow; timeoutMs: number }> = ({ attempt, timeoutMs }): Child => {
   const { failure, state } = attempt;
-  if (state === 'timed_out') return <>it took longer than {duration(timeoutMs)}</>;
+  if (state === 'timed_out') return <>it took longer than {limit(timeoutMs)}</>;
   if (failure === null) return null;
   return (
     <>

@@ -8,7 +8,7 @@ import type { ScheduleSummary } from '../../temporal/schedules.ts';
 import { Act, Badge, Notice, PageHead, Table, Time, Why } from '../components/parts.tsx';
 import { Value } from '../components/value.tsx';
 import type { Chrome } from '../deps.ts';
-import { duration, sentence, words } from '../format.ts';
+import { limit, sentence, words } from '../format.ts';
 
 const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 
@@ -116,7 +116,7 @@ const Tasks: FC<{ config: EffectiveConfig; schedules: ScheduleSummary[] | null; 
             `${two(hour)}:${two(minute)}`,
             daysOfWeek.length === 7 ? 'daily' : daysOfWeek.map((day) => DAYS[day] ?? '').join(', '),
             config.tasks[task].dependsOn.map(words).join(', ') || 'nothing',
-            duration(timeoutMs),
+            limit(timeoutMs),
             String(maxAttempts),
             review ? 'a person is asked' : 'it has failed',
             enabled ? (

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { type BacktestRun, findBacktest, readBacktestMetrics } from '../../db/queries/backtests.ts';
 import { readBacktestSessions, readEquity } from '../../db/queries/dashboard-backtests.ts';
-import { equitySpec } from '../backtest-tables.ts';
+import { calibrationOf, equitySpec } from '../backtest-tables.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { BacktestPage, SERIES_ORDER } from '../pages/backtest.tsx';
@@ -31,12 +31,14 @@ export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> 
       ...new Set(metrics.filter(({ dimension }) => dimension === 'benchmark').map(({ model }) => model)),
     ];
     const asked = c.req.query('model');
+    // The stack has no predictions out of sample before its third block.
+    const evaluated = models.find((name) => calibrationOf(metrics, name).length > 0);
     const view = {
       chosen,
-      model: models.find((name) => name === asked) ?? models[0] ?? 'meta',
+      model: models.find((name) => name === asked) ?? evaluated ?? models[0] ?? 'meta',
       models,
       metrics,
-      equity: equitySpec(points, ['meta', ...benchmarks]),
+      equity: equitySpec(points, ['meta', ...(evaluated === undefined ? [] : [evaluated]), ...benchmarks]),
       invalidReason: run?.invalidReason ?? null,
       survivorship: run?.survivorship ?? '',
     };

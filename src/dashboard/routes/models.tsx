@@ -10,6 +10,8 @@ import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { ModelsPage } from '../pages/models.tsx';
 
 const VERSIONS = 30;
+/** The stack, or what stands for it while it has no predictions out of sample yet. */
+const CALIBRATED = ['meta', 'meanLogit'];
 
 /** Versions of the models. */
 export function modelRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
@@ -35,9 +37,20 @@ export function modelRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
             readShapSummaries(sql, shown.version),
             findBacktest(sql, { sessionDate: shown.sessionDate, universe }),
           ]);
-    const calibration =
-      backtest === null ? [] : calibrationOf(await readBacktestMetrics(sql, backtest.backtestId), 'meta');
-    const view = { universe, versions, shown, current, promotions, metrics, shap, calibration };
+    const backtested = backtest === null ? [] : await readBacktestMetrics(sql, backtest.backtestId);
+    const calibration = CALIBRATED.map((model) => ({ model, points: calibrationOf(backtested, model) })).find(
+      ({ points }) => points.length > 0,
+    );
+    const view = {
+      universe,
+      versions,
+      shown,
+      current,
+      promotions,
+      metrics,
+      shap,
+      calibration: calibration ?? null,
+    };
     const chrome = c.get('chrome');
     const body = <ModelsPage view={view} chrome={chrome} />;
     return c.html(await renderPage({ title: 'Models', at: '/models', chrome, body }));
