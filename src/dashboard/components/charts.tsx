@@ -141,9 +141,13 @@ export const CalibrationCurve: FC<{ points: readonly CurvePoint[] }> = ({ points
       {points.map(({ x, y }) => (
         <circle class="dot" cx={xOf(x)} cy={yOf(y)} r="3.500" />
       ))}
-      {ticks.map((tick) => (
+      {ticks.map((tick, index) => (
         <>
-          <text x={xOf(tick)} y={SIDE - EDGE + 16} text-anchor="middle">
+          <text
+            x={xOf(tick)}
+            y={SIDE - EDGE + 16}
+            text-anchor={index === ticks.length - 1 ? 'end' : 'middle'}
+          >
             {tick.toFixed(2)}
           </text>
           <text x={EDGE - 4} y={yOf(tick) + 4} text-anchor="end">

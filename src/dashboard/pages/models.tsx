@@ -99,8 +99,8 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
             <>
               <p class="muted">
                 {view.calibration.model === 'meta'
-                  ? 'Of the stack, out of sample.'
-                  : 'Of the mean of the base models: the stack has no predictions out of sample yet.'}
+                  ? 'Of the stack, out of sample: realised share against predicted probability.'
+                  : 'Realised share against predicted probability, of the mean of the base models: the stack has no predictions out of sample yet.'}
               </p>
               <CalibrationCurve points={view.calibration.points} />
               <details>

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import type { TaskRunRow } from '../../db/queries/task-runs.ts';
+import type { Chrome } from '../deps.ts';
+import type { TonightView } from '../tonight.ts';
+import { Board } from './board.tsx';
+import { drawn } from './drawn.ts';
+
+const NOW = '2018-02-08T05:00:00.000Z';
+const CHROME: Chrome = {
+  user: null,
+  csrfToken: 'the-token',
+  mayAct: true,
+  theme: 'auto',
+  flash: null,
+  here: '/',
+  timezone: 'America/New_York',
+  nowMs: Date.parse(NOW),
+};
+const EMPTY: TonightView = {
+  night: null,
+  otherOpen: [],
+  runs: [],
+  attempts: [],
+  progress: [],
+  waiting: [],
+  manual: [],
+  requests: [],
+  acts: [],
+  schedules: [],
+  silent: [],
+  knowsWorkers: false,
+  data: { newestBar: null, lastSession: null, sessionsBehind: 0 },
+};
+const WAITING: TaskRunRow = {
+  taskRunId: 'training-1',
+  nightWorkflowId: 'nightly/2018-02-07/tiny',
+  nightRunId: 'night-1',
+  starterWorkflowId: 'nightly/2018-02-07/tiny',
+  starterRunId: 'night-1',
+  task: 'training',
+  sessionDate: '2018-02-07',
+  universe: 'tiny',
+  universeVersion: 'v',
+  state: 'awaiting_review',
+  reason: null,
+  trigger: 'schedule',
+  forced: false,
+  requestedBy: null,
+  maxAttempts: 1,
+  timeoutMs: 7_200_000,
+  dependsOn: ['ingestion'],
+  notBefore: null,
+  configHash: 'c',
+  currentWorkflowId: null,
+  currentRunId: null,
+  fenceAttempt: 1,
+  attempts: 1,
+  createdAt: NOW,
+  startedAt: NOW,
+  completedAt: null,
+  result: null,
+  failure: {
+    type: 'NumericFailure',
+    message: 'folds <script>alert(1)</script> differ',
+    activity: 'registerTraining',
+    attempt: 1,
+    nonRetryable: true,
+  },
+  reviewDeadline: '2018-02-08T07:30:00.000Z',
+};
+const draw = async (change: Partial<TonightView>, chrome: Partial<Chrome> = {}): Promise<string> =>
+  await drawn(<Board view={{ ...EMPTY, ...change }} chrome={{ ...CHROME, ...chrome }} />);
+
+describe('the board', () => {
+  it('says what is away, and since when', async () => {
+    const html = await draw({
+      schedules: null,
+      silent: [{ process: 'ml', since: '2018-02-08T04:50:00.000Z' }],
+    });
+    expect(html).toContain('Temporal does not answer');
+    expect(html).toContain('No ml runs');
+    expect(html).toContain('10 min ago');
+    expect(await draw({})).not.toMatch(/does not answer|was last heard/);
+  });
+
+  it('marks data that is older than the last session', async () => {
+    const data = { newestBar: '2018-02-06', lastSession: '2018-02-07', sessionsBehind: 1 };
+    expect((await draw({ data })).replaceAll(/\s+/g, ' ')).toContain(
+      'held 1 session since then, the last on 2018-02-07',
+    );
+  });
+
+  it('asks an operator for a decision with the way back, and shows a viewer no form', async () => {
+    const html = await draw({ waiting: [WAITING] });
+    expect(html).toContain('Training failed and waits for your decision');
+    expect(html).toContain('2018-02-08 02:30');
+    expect(html).toContain('value="the-token"');
+    for (const decision of ['retry', 'skip', 'abort']) expect(html).toContain(`value="${decision}"`);
+    const viewed = await draw({ waiting: [WAITING] }, { mayAct: false });
+    expect(viewed).not.toContain('<form');
+    expect(viewed).toContain('an operator has to decide');
+  });
+
+  it('lets no words of a failure become part of the page', async () => {
+    const html = await draw({ waiting: [WAITING] });
+    expect(html).not.toContain('<script>');
+    expect(html).toContain('folds &lt;script&gt;');
+  });
+});
