@@ -120,7 +120,7 @@ export function grantStatements(): string[] {
     // Who is logged in is the API's own; maintenance removes what has expired.
     `revoke all on ${SESSIONS} from ${ingest}, ${pipeline}, ${ml}, ${maintenance}`,
     `grant select, insert, update on ${SESSIONS} to ${api}`,
-    `grant select, delete on ${SESSIONS} to ${maintenance}`,
+    `grant select, delete, maintain on ${SESSIONS} to ${maintenance}`,
     `grant usage on all sequences in schema ops to ${ingest}, ${pipeline}, ${maintenance}, ${api}`,
     `grant usage on all sequences in schema market to ${ingest}`,
     `grant usage on all sequences in schema turbomode to ${pipeline}`,
