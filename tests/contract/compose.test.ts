@@ -59,6 +59,11 @@ const composeSchema = z
 const text = read('docker-compose.yml');
 const compose = composeSchema.parse(parse(text, { merge: true }));
 const services = Object.entries(compose.services);
+/** Enough for an API to start. */
+const API_URLS = {
+  NIGHTSHIFT_DB_URL_API: 'postgres://a@h/d',
+  NIGHTSHIFT_DB_URL_PIPELINE: 'postgres://p@h/d',
+};
 const isOneShot = (name: string): boolean =>
   compose.services[name]?.restart.startsWith('on-failure') ?? false;
 
@@ -170,7 +175,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('keeps the log files of all workers on one volume, where maintenance reaches them', () => {
+  it('keeps the log files of all workers on one volume, where maintenance reaches them and the API reads them', () => {
     const mounts = new Map(
       services.map(([name, { volumes = [] }]) => [name, volumes.map((volume) => volume.split(':'))]),
     );
@@ -186,6 +191,12 @@ describe('docker-compose.yml', () => {
     }
     const { logs } = dataFolderAt('/data');
     expect(mounts.get('control')).toContainEqual(['logs', logs]);
+    // The API reads them where its image says that logs are, and cannot write them.
+    const image = read(compose.services['api']?.build?.dockerfile ?? '');
+    const [, root = ''] = /NIGHTSHIFT_LOG_DIR=(\S+)/.exec(image) ?? [];
+    expect(compose.services['api']?.environment).not.toHaveProperty('NIGHTSHIFT_LOG_DIR');
+    expect(readApiEnv({ ...API_URLS, NIGHTSHIFT_LOG_DIR: root }).logDir).toBe(root);
+    expect(mounts.get('api')).toContainEqual(['logs', root, 'ro']);
   });
 
   it('keeps secrets out of the file and the owner out of the workers', async () => {
