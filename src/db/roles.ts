@@ -61,6 +61,8 @@ const RETAINED = [
   'ops.step_timings',
   'ops.liveness',
   'ops.events',
+  'ops.alerts',
+  'ops.alert_deliveries',
 ];
 
 /**

@@ -258,6 +258,58 @@ describe('weekly maintenance', () => {
     await rig.finish(step);
   });
 
+  it('removes logins and alerts that were over long ago, with their messages, and nothing that still counts', async () => {
+    const owner = rig.db('owner').sql;
+    const ago = (days: number): string => new Date(rig.now.getTime() - days * DAY_MS).toISOString();
+    await owner`
+      insert into ops.api_tokens (token_id, name, role, secret_hash, created_by)
+      values ('t', 'Ann', 'viewer', 'h', 'Ann')`;
+    const logins: [string, string, string | null][] = [
+      ['expired long ago', ago(31), null],
+      ['logged out long ago', ago(-1), ago(31)],
+      ['expired lately', ago(29), null],
+      ['logged out lately', ago(-1), ago(29)],
+      ['logged in', ago(-1), null],
+    ];
+    for (const [hash, expires, ended] of logins)
+      await owner`
+        insert into ops.api_sessions (session_hash, token_id, expires_at, ended_at)
+        values (${hash}, 't', ${expires}, ${ended})`;
+    const alerts: [string, string, string | null, string[]][] = [
+      ['enabled', 'enabled', ago(900), []],
+      ['night_failed', 'over long ago', ago(366), ['sent', 'given_up']],
+      ['night_failed', 'over long ago, not told yet', ago(366), ['sent', 'pending']],
+      ['night_failed', 'over lately', ago(364), ['sent']],
+      ['night_failed', 'open', null, ['sent']],
+    ];
+    for (const [rule, key, resolved, states] of alerts) {
+      await owner`
+        with alert as (
+          insert into ops.alerts (rule, key, severity, summary, opened_at, resolved_at)
+          values (${rule}, ${key}, 'info', 's', ${ago(1000)}, ${resolved}) returning alert_id)
+        insert into ops.alert_deliveries (alert_id, channel, kind, state)
+        select alert_id, state, 'opened', state from alert, unnest(${states}::text[]) as state`;
+    }
+    const step = await rig.begin({ task: 'weeklyMaintenance' });
+    const { result } = await runActivity(maintenance, 'applyRetention', step);
+    expect(result).toMatchObject({
+      rowsDeleted: { 'ops.api_sessions': 2, 'ops.alerts': 1, 'ops.alert_deliveries': 2 },
+      rules: { loginDays: 30, alertDays: 365 },
+    });
+    const left = await owner<{ name: string }[]>`
+      select session_hash as name from ops.api_sessions union select key from ops.alerts`;
+    expect(left.map(({ name }) => name).toSorted()).toEqual([
+      'enabled',
+      'expired lately',
+      'logged in',
+      'logged out lately',
+      'open',
+      'over lately',
+      'over long ago, not told yet',
+    ]);
+    await rig.finish(step);
+  });
+
   it('removes refs whose object is gone and old temporary files, leaves the rest', async () => {
     const kept = (await rig.artifacts.put(text('kept model'))).hash;
     await rig.artifacts.putRef('folds', 'good', { modelHash: kept, trainRows: 3 });

@@ -53,6 +53,8 @@ async function applyRetention(deps: MaintenanceDeps, step: TaskStep): Promise<Ta
       now,
       livenessDays: retention.temporalDays,
       outcomeDays: retention.logDeleteDays,
+      loginDays: retention.loginDays,
+      alertDays: retention.alertDays,
     });
     return { datasetsExpired: datasets, foldFitsDeleted: foldFits, rowsDeleted: operations };
   });

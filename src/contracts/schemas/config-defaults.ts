@@ -19,6 +19,9 @@ export const DEFAULT_DATA = {
   delistedAfterSessions: 20,
 };
 
+/** Also those of configurations that an earlier version stored without them. */
+export const DEFAULT_RETENTION = { loginDays: 30, alertDays: 365 };
+
 export const DEFAULT_SETTINGS: NightshiftSettings = {
   universe: 'sample',
   waitForTaskTimes: true,
@@ -79,6 +82,7 @@ export const DEFAULT_SETTINGS: NightshiftSettings = {
     logZipDays: 30,
     logDeleteDays: 365,
     tempHours: 24,
+    ...DEFAULT_RETENTION,
   },
   minFreeDiskGib: 2,
   logs: { maxMegabytes: 10, taskBackups: 5, schedulerBackups: 10 },

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { MODELS, PROVIDERS, TASKS } from '../wire/names.ts';
 import { alertSettingsSchema } from './alert-settings.ts';
-import { DEFAULT_DATA } from './config-defaults.ts';
+import { DEFAULT_DATA, DEFAULT_RETENTION } from './config-defaults.ts';
 
 /** The `nightshift` block of the configuration, complete. A file gives parts; defaults fill the rest. */
 const count = z.number().int().positive();
@@ -122,6 +122,8 @@ export const settingsSchema = z.strictObject({
     logZipDays: count,
     logDeleteDays: count,
     tempHours: count,
+    loginDays: count.default(DEFAULT_RETENTION.loginDays),
+    alertDays: count.default(DEFAULT_RETENTION.alertDays),
   }),
   /** Free space under which no night starts. */
   minFreeDiskGib: z.number().nonnegative(),

@@ -5,7 +5,7 @@ import { jsonb } from '../client.ts';
 import type { PageEnd, Paged } from './run-pages.ts';
 
 /** Rule of the row that says since when alerts are on. */
-const ENABLED = 'enabled';
+export const ALERTS_ENABLED = 'enabled';
 
 export type AlertRow = {
   alertId: number;
@@ -22,10 +22,10 @@ export type AlertRow = {
 /** When alerts were first on (ms since 1970); the first call is that moment, and leaves a closed row that says so. */
 export async function alertsEnabledSince(sql: Queryable): Promise<number> {
   const [row] = await sql<{ sinceMs: number }[]>`
-    with known as (select opened_at from ops.alerts where rule = ${ENABLED} order by alert_id limit 1),
+    with known as (select opened_at from ops.alerts where rule = ${ALERTS_ENABLED} order by alert_id limit 1),
     begun as (
       insert into ops.alerts (rule, key, severity, summary, resolved_at)
-      select ${ENABLED}, ${ENABLED}, 'info', 'alerts are on from here; what ended before raises none', now()
+      select ${ALERTS_ENABLED}, ${ALERTS_ENABLED}, 'info', 'alerts are on from here; what ended before raises none', now()
       where not exists (select 1 from known)
       returning opened_at)
     select (extract(epoch from opened_at) * 1000)::float8 as since_ms

@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from '../client.ts';
+import { ALERTS_ENABLED } from './alert-rows.ts';
 
 /** Objects that rows still need, by hash. */
 export type LiveArtifacts = { hashes: Set<string> };
@@ -97,7 +98,7 @@ export async function expireFoldFits(tx: Tx, generations: number): Promise<numbe
 /** Deletes operational rows that only matter for a while. Returns rows by table. */
 export async function expireOperations(
   tx: Tx,
-  input: { now: Date; livenessDays: number; outcomeDays: number },
+  input: { now: Date; livenessDays: number; outcomeDays: number; loginDays: number; alertDays: number },
 ): Promise<Record<string, number>> {
   const before = (days: number): string => new Date(input.now.getTime() - days * 86_400_000).toISOString();
   const liveness = await tx`
@@ -108,10 +109,29 @@ export async function expireOperations(
     delete from ops.step_timings where recorded_at < ${before(input.outcomeDays)} returning 1`;
   const events = await tx`
     delete from ops.events where handled_at < ${before(input.outcomeDays)} returning 1`;
+  const logins = await tx`
+    delete from ops.api_sessions
+    where least(expires_at, coalesce(ended_at, expires_at)) < ${before(input.loginDays)} returning 1`;
   return {
+    ...(await expireAlerts(tx, before(input.alertDays))),
+    'ops.api_sessions': logins.length,
     'ops.liveness': liveness.length,
     'ops.symbol_outcomes': outcomes.length,
     'ops.step_timings': timings.length,
     'ops.events': events.length,
   };
+}
+
+/** Deletes alerts that were over before an instant, and their messages; not the row that says since when alerts are on. */
+async function expireAlerts(tx: Tx, before: string): Promise<Record<string, number>> {
+  const old = await tx<{ alertId: number }[]>`
+    select alert_id from ops.alerts a
+    where resolved_at < ${before} and rule <> ${ALERTS_ENABLED} and not exists (
+      select 1 from ops.alert_deliveries d where d.alert_id = a.alert_id and d.state = 'pending')
+    for update`;
+  const ids = old.map(({ alertId }) => alertId);
+  const deliveries = await tx`
+    delete from ops.alert_deliveries where alert_id = any(${ids}::bigint[]) returning 1`;
+  const alerts = await tx`delete from ops.alerts where alert_id = any(${ids}::bigint[]) returning 1`;
+  return { 'ops.alerts': alerts.length, 'ops.alert_deliveries': deliveries.length };
 }
