@@ -7,7 +7,9 @@ import { ROLES } from '../db/roles.ts';
 import { appliedMigrations, knownMigrations } from '../db/transfer.ts';
 import { connectClient } from '../temporal/connection.ts';
 import { attachRuntime } from './attach.ts';
+import { dataFolderAt } from './data-folder.ts';
 import type { Check, Finding } from './doctor.ts';
+import { checkApi } from './doctor-api.ts';
 import type { Runtime } from './embedded.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -47,6 +49,7 @@ export async function checkServices(
         look: () => checkPollers(runtime, queue),
       }),
     ),
+    checkApi({ url: runtime.api, tokenPath: dataFolderAt(runtime.dataDir).adminToken }),
     {
       part: 'artifacts',
       advice: 'The folder or bucket must be writable: check ARTIFACT_URL, permissions and credentials.',

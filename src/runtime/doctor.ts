@@ -12,6 +12,7 @@ import {
   resolveDataDir,
 } from './data-folder.ts';
 import { measureDisk } from './disk.ts';
+import { checkAdminToken } from './doctor-api.ts';
 import { checkServices } from './doctor-services.ts';
 import { archiveFolder, type Env, readEnv } from './env.ts';
 import { exists } from './files.ts';
@@ -192,6 +193,7 @@ function folderChecks(input: {
         return 'mode 600';
       },
     },
+    checkAdminToken(folder.adminToken),
     {
       part: 'ports',
       advice: 'End that process, or delete ports.json of the data folder to choose others.',

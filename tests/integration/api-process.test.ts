@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runHere } from '../support/cli.ts';
@@ -67,6 +67,19 @@ describe('the API of an instance', () => {
     // Revoked two tests ago, which is the wait.
     await expect.poll(async () => (await status(bob)).code, { timeout: 3_000 }).toBe(401);
     expect((await status(token)).code).toBe(200);
+  });
+
+  it('is examined by the doctor, with its token and what it lacks', async () => {
+    const path = join(folder.path, 'admin-token');
+    await chmod(path, 0o640);
+    const { code, output } = await here('doctor');
+    expect(code).toBe(1);
+    expect(output).toMatch(/^FAIL {2}admin token: mode 640, others may read it$/m);
+    expect(output).toMatch(
+      /^FAIL {2}api: http:\S+ answers and is not ready: workers on pipeline: no worker/m,
+    );
+    expect(output).not.toContain(token);
+    await chmod(path, 0o600);
   });
 
   it('comes back after kill -9', async () => {
