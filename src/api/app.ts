@@ -133,6 +133,8 @@ function logRequests(log: ApiLog) {
       requestId: c.get('requestId'),
       caller: c.get('caller')?.name,
       ...runIdsOf(c),
+      // Who asks is only told that a server is away.
+      ...(status === 503 && c.error !== undefined && { error: c.error.message }),
       ms: Math.round(performance.now() - startedMs),
     });
   });

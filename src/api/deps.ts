@@ -16,6 +16,8 @@ export type ApiTimes = {
   requestMs: number;
   /** One call of Temporal that a request waits for. */
   callMs: number;
+  /** One statement of Postgres, also of a stream: whoever asked is answered before, or gone. */
+  statementMs: number;
   /** One check of `/readyz`. */
   checkMs: number;
   /** How long a revoked token may still work. */
@@ -28,6 +30,7 @@ export type ApiTimes = {
 export const API_TIMES: ApiTimes = {
   requestMs: 9_000,
   callMs: 4_000,
+  statementMs: 8_000,
   checkMs: 3_000,
   tokenMs: 2_000,
   freshMs: 1_000,
@@ -58,4 +61,11 @@ export type ApiDeps = {
 /** Who asks, by their token. */
 export type Caller = { tokenId: string; name: string; role: ApiRole };
 
-export type ApiEnv = { Variables: { requestId: string; caller: Caller } };
+export type ApiEnv = {
+  Variables: {
+    requestId: string;
+    caller: Caller;
+    /** The task run that this request has asked for. */
+    taskRunId?: string;
+  };
+};

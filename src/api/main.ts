@@ -20,8 +20,9 @@ const log: ApiLog = (level, msg, fields = {}) => {
 /** Composition root of the API process: it starts also while Postgres or Temporal are down. */
 async function main(): Promise<void> {
   const env = readApiEnv();
-  const database = createDatabase(env.databaseUrls.api, { max: 10, applicationName: 'nightshift-api' });
-  const pipeline = createDatabase(env.databaseUrls.pipeline, { max: 2, applicationName: 'nightshift-api' });
+  const login = { applicationName: 'nightshift-api', statementTimeoutMs: API_TIMES.statementMs };
+  const database = createDatabase(env.databaseUrls.api, { ...login, max: 10 });
+  const pipeline = createDatabase(env.databaseUrls.pipeline, { ...login, max: 2 });
   const temporal = connectClient();
   const stopping = new AbortController();
   const { temporalUi } = env;

@@ -1,6 +1,6 @@
 import { isGrpcServiceError } from '@temporalio/client';
 import { z } from '@hono/zod-openapi';
-import { isTransientDatabaseError } from '../db/errors.ts';
+import { isCancelledStatement, isRefusedLogin, isTransientDatabaseError } from '../db/errors.ts';
 
 /** Kinds of problems with their status and title. Their names are stable: clients branch on them. */
 const PROBLEMS = {
@@ -91,6 +91,16 @@ export function problemOf(error: unknown): Problem {
   const headers = { 'retry-after': '5' };
   if (isTransientDatabaseError(error))
     return new Problem('database-down', 'Postgres does not answer; try again in a moment', {
+      headers,
+      cause: error,
+    });
+  if (isRefusedLogin(error))
+    return new Problem('database-down', 'Postgres refuses the login of the API; its log says why', {
+      headers,
+      cause: error,
+    });
+  if (isCancelledStatement(error))
+    return new Problem('timed-out', 'Postgres took too long for it, and it was given up', {
       headers,
       cause: error,
     });

@@ -23,9 +23,18 @@ type RunAnswer = z.infer<typeof acceptedSchema> | z.infer<typeof doneSchema>;
  */
 export async function runTask(
   { sql, client }: ApiDeps,
-  asked: { task: Task; query: RunQuery; key: string | undefined; caller: Caller; signal: AbortSignal },
+  asked: {
+    task: Task;
+    query: RunQuery;
+    key: string | undefined;
+    caller: Caller;
+    httpRequestId: string;
+    /** Called with the run's id as soon as the run is asked for. */
+    onAsked: (taskRunId: string) => void;
+    signal: AbortSignal;
+  },
 ): Promise<RunAnswer> {
-  const { task, query, key, caller, signal } = asked;
+  const { task, query, key, caller, httpRequestId, onAsked, signal } = asked;
   const [newest] = await listNights(sql, { limit: 1 });
   const sessionDate = query.sessionDate ?? newest?.sessionDate;
   if (sessionDate === undefined)
@@ -41,6 +50,7 @@ export async function runTask(
     await requestManualRun({
       client,
       sql,
+      httpRequestId,
       request: {
         requestId,
         task,
@@ -61,6 +71,7 @@ export async function runTask(
       { cause: error },
     );
   }
+  onAsked(requestId);
   const taskId = taskIdOf(task);
   const row = await untilClosed({ sql, client, requestId, signal, waitMs: (query.wait ?? 0) * 1000 });
   if (row === null)

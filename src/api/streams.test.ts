@@ -43,11 +43,24 @@ describe('CSV', () => {
     const quoted = { symbol: 'A', words: 'a "b",\nc', outcome: null, reasons: [{ feature: 'x' }] };
     expect(csvLine(quoted, columns)).toBe('A,"a ""b"",\nc",,,"[{""feature"":""x""}]"');
   });
+
+  it('is no formula for a spreadsheet where a text begins like one, and keeps numbers as they are', () => {
+    const line = (words: unknown): string => csvLine({ words }, ['words']);
+    for (const text of ['=1+1', '+A1', '-A1', '@SUM(A1)', '\tx', '-', '-1+2', '+1e', '=', '-1-'])
+      expect(line(text), text).toBe(`'${text}`);
+    expect(line('\r=1')).toBe(`"'\r=1"`);
+    expect(line('=HYPERLINK("http://x";"y")')).toBe(`"'=HYPERLINK(""http://x"";""y"")"`);
+    for (const text of ['-0.5', '+3', '-1e-9', '+.5', 'a=b', "'=1", '2018-02-07', '^GSPC', ''])
+      expect(line(text), text).toBe(text);
+    for (const number of [-0.5, -1e-9, -1, 0, 1.5]) expect(line(number)).toBe(String(number));
+    const objects = csvLine({ a: ['=1'] }, ['a']);
+    expect(objects).toBe('"[""=1""]"');
+  });
 });
 
 describe('a stream', () => {
   const reads: number[] = [];
-  function api(options: { rows: number; failsAfter?: number }) {
+  function api(options: { rows: number; failsAfter?: number; stallMs?: number }) {
     reads.length = 0;
     const logged: string[] = [];
     const app = new Hono<ApiEnv>();
@@ -64,7 +77,8 @@ describe('a stream', () => {
       };
       const log = (_level: string, message: string): void => void logged.push(message);
       const batches = batchesOf({ ...list, read }, null, 10);
-      return await streamItems(c, { format, schema, name: 'a b/c', batches, log });
+      const { stallMs = 60_000 } = options;
+      return await streamItems(c, { format, schema, name: 'a b/c', batches, log, stallMs });
     });
     return { app, logged };
   }
@@ -111,8 +125,18 @@ describe('a stream', () => {
     const none = api({ rows: 100, failsAfter: 0 });
     expect((await ask(none.app, 'text/csv')).status).toBe(500);
     const some = api({ rows: 100, failsAfter: 2 });
-    await expect((await ask(some.app, 'text/csv')).text()).rejects.toThrow('lost');
+    // Not in its own words, which would go to the client.
+    await expect((await ask(some.app, 'text/csv')).text()).rejects.toThrow(/^the stream broke$/);
     expect(some.logged).toEqual(['a stream broke']);
+  });
+
+  it('that nobody reads any more is broken off', async () => {
+    const { app, logged } = api({ rows: 1_000, stallMs: 20 });
+    const reader = (await ask(app, 'text/csv')).body?.getReader();
+    await reader?.read();
+    await expect.poll(() => logged).toEqual(['a stream broke']);
+    await expect(reader?.read()).rejects.toThrow('the stream broke');
+    expect(reads).toHaveLength(1);
   });
 });
 

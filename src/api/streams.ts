@@ -3,6 +3,9 @@ import { accepts } from 'hono/accepts';
 import { z } from '@hono/zod-openapi';
 import type { ApiEnv, ApiLog } from './deps.ts';
 
+/** Whoever takes nothing for so long is gone, or holds what has been read for nothing. */
+const STALL_MS = 60_000;
+
 type Format = 'json' | 'csv' | 'ndjson';
 
 const TYPES = {
@@ -14,7 +17,11 @@ const TYPES = {
 /** How a list may also be answered, for the `content` of its 200. */
 export const streamContent = {
   'text/csv': {
-    schema: { type: 'string', description: 'A line of names, then all rows (RFC 4180); null is empty' },
+    schema: {
+      type: 'string',
+      description:
+        'A line of names, then all rows (RFC 4180); null is empty; an apostrophe stands before a text that begins like a formula (`=`, `+`, `-`, `@`, tab, carriage return) and is no number',
+    },
   },
   'application/x-ndjson': { schema: { type: 'string', description: 'All rows, an object a line' } },
 } as const;
@@ -27,8 +34,9 @@ export function formatOf(c: Context<ApiEnv>, asked: Format | undefined): Format 
 }
 
 /**
- * All items as a stream, one batch in memory at a time and no faster than the client reads. The first batch is read
- * before anything is answered; a failure after it breaks the connection, so that a part never looks like the whole.
+ * All items as a stream, one batch in memory at a time and no faster than the client reads; between batches nothing is
+ * held in Postgres. The first batch is read before anything is answered. A failure after it, and a client that takes
+ * nothing for a minute, break the connection, so that a part never looks like the whole.
  */
 export async function streamItems<Item extends object>(
   c: Context<ApiEnv>,
@@ -40,28 +48,49 @@ export async function streamItems<Item extends object>(
     name: string;
     batches: AsyncIterable<readonly Item[]>;
     log: ApiLog;
+    stallMs?: number;
   },
 ): Promise<Response> {
-  const { format, log, name } = input;
+  const { format, log, name, stallMs = STALL_MS } = input;
   const parts = linesOf(input)[Symbol.asyncIterator]();
   const first = await parts.next();
   const encoder = new TextEncoder();
   let next: typeof first | null = first;
+  let stall: NodeJS.Timeout | undefined;
+  let isOver = false;
+  const breakOff = async (controller: ReadableStreamDefaultController, error: unknown): Promise<void> => {
+    if (isOver) return;
+    isOver = true;
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log('ERROR', 'a stream broke', { requestId: c.get('requestId'), error: words });
+    // The server may send these words where the connection still takes any.
+    controller.error(new Error('the stream broke'));
+    await parts.return?.(undefined);
+  };
   const body = new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
+        clearTimeout(stall);
         try {
           const part = next ?? (await parts.next());
           next = null;
-          if (part.done === true) controller.close();
-          else controller.enqueue(encoder.encode(part.value));
+          // The client may have gone while the batch was read.
+          if (isOver) return;
+          if (part.done === true) {
+            isOver = true;
+            controller.close();
+            return;
+          }
+          controller.enqueue(encoder.encode(part.value));
+          const late = new Error(`the client took nothing for ${stallMs / 1000} s`);
+          stall = setTimeout(() => void breakOff(controller, late), stallMs).unref();
         } catch (error) {
-          const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-          log('ERROR', 'a stream broke', { requestId: c.get('requestId'), error: words });
-          controller.error(error);
+          await breakOff(controller, error);
         }
       },
       cancel: async () => {
+        isOver = true;
+        clearTimeout(stall);
         await parts.return?.(undefined);
       },
     },
@@ -122,6 +151,15 @@ function valueAt(item: object, column: string): unknown {
 function csvCell(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = typeof value === 'string' ? guarded(value) : JSON.stringify(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** What a spreadsheet takes for a formula, and what of that is only a number. */
+const FORMULA = /^[=+\-@\t\r]/;
+const SIGNED_NUMBER = /^[+-](\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A text that stays one in a spreadsheet: an apostrophe stands before what begins like a formula. */
+function guarded(text: string): string {
+  return FORMULA.test(text) && !SIGNED_NUMBER.test(text) ? `'${text}` : text;
 }

@@ -41,13 +41,17 @@ export type DatabaseOptions = {
   applicationName?: string;
   connectTimeoutMs?: number;
   idleTimeoutMs?: number;
+  /** The server ends a statement that takes longer (SQLSTATE 57014); default: its own setting. */
+  statementTimeoutMs?: number;
 };
 
 /** Opens a pool on `url`; nothing connects before the first query. Errors of Postgres keep their SQLSTATE in `code`. */
 export function createDatabase(url: string, options: DatabaseOptions = {}): Database {
+  const { statementTimeoutMs } = options;
   const login = loginOf(url, {
     applicationName: options.applicationName ?? 'nightshift',
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
   });
   const pool = new ConnectionPool(login, {
     max: options.max ?? 4,

@@ -63,6 +63,17 @@ export function isTransientDatabaseError(error: unknown): boolean {
   return classifyDatabaseError(error) === 'transient';
 }
 
+/** True where the server ended a statement because it took too long, or somebody cancelled it. */
+export function isCancelledStatement(error: unknown): boolean {
+  return databaseErrorCode(error) === '57014';
+}
+
+/** True where the server does not let this login in: its password, its host, or a database that is not there. */
+export function isRefusedLogin(error: unknown): boolean {
+  const code = databaseErrorCode(error) ?? '';
+  return error instanceof PostgresError && (code.startsWith('28') || code === '3D000');
+}
+
 /** What the server says it cannot do. Its name is part of retry policies. */
 export class PostgresError extends Error {
   override readonly name = 'PostgresError';

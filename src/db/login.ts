@@ -28,7 +28,10 @@ const KEEP_ALIVE_MS = 60_000;
  * a Unix socket). `sslmode` `require`, `allow` and `prefer` encrypt and do not check the certificate, `disable` does
  * not encrypt, everything else checks. What is absent comes from the standard `PG…` variables.
  */
-export function loginOf(url: string, options: { applicationName: string; connectTimeoutMs: number }): Login {
+export function loginOf(
+  url: string,
+  options: { applicationName: string; connectTimeoutMs: number; statementTimeoutMs?: number },
+): Login {
   const { hostname, port, pathname, username, password, searchParams } = new URL(url);
   if (hostname.includes(',')) throw new Error('a database URL names one host');
   const host = searchParams.get('host') ?? decodeURIComponent(hostname).replace(/^\[(.+)\]$/, '$1');
@@ -50,6 +53,7 @@ export function loginOf(url: string, options: { applicationName: string; connect
       ...(searchParams.get('sslnegotiation') === 'direct' ? { sslnegotiation: 'direct' } : {}),
       application_name: searchParams.get('application_name') ?? options.applicationName,
       connectionTimeoutMillis: options.connectTimeoutMs,
+      ...(options.statementTimeoutMs !== undefined && { statement_timeout: options.statementTimeoutMs }),
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       types: ROW_TYPES,

@@ -48,8 +48,10 @@ export async function requestManualRun(options: {
   universeName?: string;
   /** Why, where the person was asked for it. */
   why?: string;
+  /** Of the HTTP request that asks, as the log has it. */
+  httpRequestId?: string;
 }): Promise<{ isNew: boolean; request: RunRequestRow }> {
-  const { client, sql, request, universeName = request.universe, why = null } = options;
+  const { client, sql, request, universeName = request.universe, why = null, httpRequestId } = options;
   const { requestId, requestedBy } = request;
   let isNew = false;
   if ((await findRunRequest(sql, requestId)) === null) {
@@ -57,7 +59,13 @@ export async function requestManualRun(options: {
     isNew = await insertRunRequest(sql, request);
     if (isNew) {
       const { task, sessionDate, universe, force } = request;
-      const details = { task, sessionDate, universe, force };
+      const details = {
+        task,
+        sessionDate,
+        universe,
+        force,
+        ...(httpRequestId !== undefined && { httpRequestId }),
+      };
       await insertAudit(sql, { actor: requestedBy, action: 'run.request', subject: requestId, why, details });
     }
   }

@@ -1,13 +1,18 @@
+import { type IncomingMessage, request } from 'node:http';
+import { serve } from '@hono/node-server';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 
 import { API_TIMES } from '../../src/api/deps.ts';
 import { createDatabase } from '../../src/db/client.ts';
+import { finishAttempt } from '../../src/db/queries/attempts.ts';
 import { revokeApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
-import { testTemporal } from '../support/env.ts';
+import { testTemporal, uniqueName } from '../support/env.ts';
+import { beginStep, newTaskRun } from '../support/rows.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { useApi } from './api-house.ts';
+import { S } from './queue-house.ts';
 
 const api = useApi();
 
@@ -85,5 +90,127 @@ describe('a server behind it that goes away and comes back', () => {
     await isReady();
     await connection.close();
     await proxy.close();
+  });
+});
+
+describe('a login that Postgres refuses', () => {
+  it('is 503 and not our mistake; only the log has the words', async () => {
+    const url = new URL(api.desk.house.urls.api);
+    url.password = 'wrong-password-9Qk2';
+    const database = createDatabase(url.href, { max: 1 });
+    api.restart({ sql: database.sql });
+    const { text: token } = await api.token('viewer');
+    const answer = await api.ask('GET', '/scheduler/status', { token });
+    expect(answer).toMatchObject({
+      status: 503,
+      body: {
+        type: 'urn:nightshift:problem:database-down',
+        detail: 'Postgres refuses the login of the API; its log says why',
+      },
+    });
+    expect(api.lines.at(-1)?.fields['error']).toMatch(/password authentication failed/);
+    expect(JSON.stringify([answer.body, api.lines])).not.toContain(url.password);
+    await database.close();
+  });
+});
+
+describe('a stream', () => {
+  const SERIES = 20;
+  const PATH = `/api/v1/backtests/${S}/equity?universe=tiny&format=ndjson`;
+
+  /** 100,000 rows (17 MB), more than the sockets of both sides hold, and the API on a port with one connection to Postgres. */
+  async function open(statementTimeoutMs: number) {
+    const { house } = api.desk;
+    const run = newTaskRun({ task: 'backtest', sessionDate: S, universe: 'tiny' });
+    const step = await beginStep({ sql: house.database.sql, run, workflowId: uniqueName('backtest') });
+    const result = { backtestId: 'large' };
+    await finishAttempt(house.database.sql, { fence: step.fence, end: 'succeeded', failure: null, result });
+    const { taskRunId } = run;
+    await house.owner.sql`
+      insert into turbomode.backtest_runs (backtest_id, task_run_id, session_date, universe, universe_version,
+        feature_set_version, dataset_hash, oof_hash, meta_hash, parameters, summary)
+      values ('large', ${taskRunId}, ${S}, 'tiny', 'v', 'f', 'd', 'o', 'm', '{}', '{}')`;
+    await house.owner.sql`
+      insert into turbomode.equity_curves (backtest_id, series, session_date, net_return)
+      select 'large', 'series ' || series, date '2000-01-01' + day, day / 7.0
+      from generate_series(1, ${SERIES}::int) as series, generate_series(1, 5000) as day`;
+    const applicationName = uniqueName('streams');
+    const database = createDatabase(house.urls.api, { max: 1, applicationName, statementTimeoutMs });
+    const app = api.restart({ sql: database.sql });
+    const { server, port } = await new Promise<{ server: ReturnType<typeof serve>; port: number }>(
+      (resolve) => {
+        const made = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, (at) =>
+          resolve({ server: made, port: at.port }),
+        );
+      },
+    );
+    const { text: token } = await api.token('viewer');
+    const headers = { authorization: `Bearer ${token}` };
+    return {
+      headers,
+      url: `http://127.0.0.1:${port}`,
+      /** What the one connection does, and when it began with its last statement. */
+      connection: async () => {
+        const [row] = await house.owner.sql<{ state: string; since: string }[]>`
+          select state, query_start::text as since from pg_stat_activity where application_name = ${applicationName}`;
+        return row;
+      },
+      close: async () => {
+        await new Promise<void>((resolve) => server.close(() => resolve()));
+        await database.close();
+      },
+    };
+  }
+
+  it('holds no connection while its client does not read, and reads no more when that goes', async () => {
+    const streams = await open(5_000);
+    const client = request(`${streams.url}${PATH}`, { headers: streams.headers });
+    const response = await new Promise<IncomingMessage>((resolve) => client.on('response', resolve).end());
+    expect(response.statusCode).toBe(200);
+    response.pause();
+    const since = async () => (await streams.connection())?.since;
+    /** The sockets have filled, or there is nobody to send to: no statement begins any more. */
+    const stands = async (): Promise<void> => {
+      let before: string | undefined;
+      const isStill = async (): Promise<boolean> => {
+        const [last, now] = [before, await streams.connection()];
+        before = now?.since;
+        return now?.state === 'idle' && now.since === last;
+      };
+      await expect.poll(isStill, { timeout: 30_000, interval: 200 }).toBe(true);
+    };
+    await stands();
+    const other = await fetch(`${streams.url}/scheduler/status`, { headers: streams.headers });
+    expect(other.status).toBe(200);
+    const stood = await since();
+    response.resume();
+    await expect.poll(since, { timeout: 10_000, interval: 10 }).not.toBe(stood);
+    response.destroy();
+    await stands();
+    expect((await streams.connection())?.state).toBe('idle');
+    await streams.close();
+  });
+
+  it('whose statement takes too long breaks off and frees the connection', async () => {
+    const streams = await open(200);
+    const response = await fetch(`${streams.url}${PATH}`, { headers: streams.headers });
+    expect(response.status).toBe(200);
+    const { owner } = api.desk.house;
+    await owner.sql.begin(async (tx) => {
+      await tx`lock table turbomode.equity_curves in access exclusive mode`;
+      await expect(response.text()).rejects.toThrow();
+      expect(api.lines.find(({ message }) => message === 'a stream broke')?.fields['error']).toMatch(
+        /canceling statement due to statement timeout/,
+      );
+      const late = await fetch(`${streams.url}${PATH}`, { headers: streams.headers });
+      expect([late.status, await late.json()]).toMatchObject([
+        503,
+        { type: 'urn:nightshift:problem:timed-out' },
+      ]);
+    });
+    expect(
+      (await fetch(`${streams.url}${PATH.replace('ndjson', 'json')}`, { headers: streams.headers })).status,
+    ).toBe(200);
+    await streams.close();
   });
 });

@@ -17,9 +17,10 @@ export function useApi() {
   let deps: Omit<ApiDeps, 'findToken'>;
   let api: ReturnType<typeof createApi>;
   const { lines, log } = keepLines();
-  const open = (change: Partial<ApiDeps>): void => {
+  const open = (change: Partial<ApiDeps>): typeof api => {
     const { sql } = { ...deps, ...change };
     api = createApi({ ...deps, findToken: (tokenId) => findApiToken(sql, tokenId), ...change });
+    return api;
   };
   beforeEach(async () => {
     const { house, rig } = desk;

@@ -246,6 +246,35 @@ describe('a backtest', () => {
     expect((await house.ask('/api/v1/backtests/2018-01-26')).status).toBe(404);
   });
 
+  it('is in the list, which names the one its session shows and stays in its order', async () => {
+    type Listed = { backtestId: string; shown: boolean; sessionDate: string; runId: string };
+    const { sql } = house.rig.db('owner');
+    const { backtestId } = house.report.backtest ?? {};
+    await sql`
+      insert into turbomode.backtest_runs
+      select (jsonb_populate_record(b, jsonb_build_object('backtest_id', 'other' || n,
+        'session_date', case n when 1 then '2018-01-25' else session_date::text end))).*
+      from turbomode.backtest_runs b, generate_series(1, 3) as n`;
+    try {
+      const listed = await house.pages<Listed>('/api/v1/backtests', 2);
+      // Recorded at the same instant: the id decides.
+      expect(listed.map((one) => [one.sessionDate, one.backtestId])).toEqual([
+        ...[backtestId, 'other2', 'other3']
+          .toSorted()
+          .reverse()
+          .map((id) => [S, id]),
+        ['2018-01-25', 'other1'],
+      ]);
+      expect(listed.filter(({ shown }) => shown).map((one) => one.backtestId)).toEqual([backtestId]);
+      expect(await house.pages(`/api/v1/backtests?universe=${UNIVERSE}`, 1)).toEqual(listed);
+      expect(await house.pages('/api/v1/backtests?universe=none', 1)).toEqual([]);
+      const token = Buffer.from(JSON.stringify([S, 'soon', 'x'])).toString('base64url');
+      expect((await house.ask(`/api/v1/backtests?pageToken=${token}`)).status).toBe(400);
+    } finally {
+      await sql`delete from turbomode.backtest_runs where backtest_id like 'other%'`;
+    }
+  });
+
   it('has every metric with its interval, by model, month, sector and decile', async () => {
     type Metric = { model: string; dimension: string; metric: string; value: number; low: number };
     const all = await house.everywhere<Metric>(`/api/v1/backtests/${S}/metrics`, 900);

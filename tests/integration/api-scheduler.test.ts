@@ -91,6 +91,15 @@ describe('the documents’ endpoints', () => {
       body: { success: true, task_id: 1, run_id: runId, status_url: `/api/v1/runs/${runId}` },
     });
     expect(queued.headers.get('location')).toBe(`/api/v1/runs/${runId}`);
+    // Who reads the log finds the run and the audit row, and the other way round.
+    const requestId = queued.headers.get('x-request-id');
+    expect(api.lines.at(-1)).toMatchObject({
+      message: 'POST /scheduler/run_ingestion 202',
+      fields: { requestId, taskRunId: runId, sessionDate: S, caller: 'the operator' },
+    });
+    expect(await listAudit(api.desk.house.api.sql, { subject: runId })).toMatchObject([
+      { actor: 'the operator', action: 'run.request', details: { httpRequestId: requestId } },
+    ]);
     // Asked for before this one is over, the second could get the slot first.
     const run = await eventually('the first run is over', async () => {
       const answer = await api.ask('GET', `/api/v1/runs/${runId}`, { token });
@@ -109,6 +118,8 @@ describe('the documents’ endpoints', () => {
       },
     });
     const done = await api.ask('POST', `/scheduler/run_task/1?sessionDate=${S}&wait=60`, { token });
+    const [newest] = await listTaskRuns(api.desk.house.api.sql);
+    expect(api.lines.at(-1)?.fields).toMatchObject({ taskRunId: newest?.taskRunId });
     expect(done).toMatchObject({ status: 200, body: { success: true, task_id: 1 } });
     expect(await listTaskRuns(api.desk.house.api.sql)).toHaveLength(2);
   });

@@ -4,7 +4,7 @@ import {
   reportHoldoutSchema,
   reportOverfittingSchema,
 } from '../../contracts/schemas/report.ts';
-import { streamQuery } from '../key-pages.ts';
+import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { daySchema, estimateSchema, nightQuery } from '../results.ts';
 import { streamContent } from '../streams.ts';
 import { problems } from './schemas.ts';
@@ -82,21 +82,27 @@ const headFields = {
   sessionDate: z.string(),
   universe: z.string(),
 };
-const backtestSchema = summarySchema
+const originFields = {
+  runId: z.string(),
+  universeVersion: z.string(),
+  featureSetVersion: z.string(),
+  datasetHash: z.string(),
+  survivorship: z.enum(['biased', 'unbiased', 'unknown']),
+  recordedAt: z.string(),
+  invalidReason: z
+    .string()
+    .nullable()
+    .openapi({ description: 'What it was made of changed since; null: it did not' }),
+};
+export const originSchema = z.object({ ...headFields, ...originFields });
+const backtestSchema = summarySchema.extend(originSchema.shape).openapi('Backtest');
+const listedSchema = originSchema
   .extend({
-    ...headFields,
-    runId: z.string(),
-    universeVersion: z.string(),
-    featureSetVersion: z.string(),
-    datasetHash: z.string(),
-    survivorship: z.enum(['biased', 'unbiased', 'unknown']),
-    recordedAt: z.string(),
-    invalidReason: z
-      .string()
-      .nullable()
-      .openapi({ description: 'What it was made of changed since; null: it did not' }),
+    shown: z
+      .boolean()
+      .openapi({ description: 'It is what `/api/v1/backtests/{session}` of its universe shows' }),
   })
-  .openapi('Backtest');
+  .openapi('ListedBacktest');
 
 export const metricSchema = z
   .object({
@@ -131,6 +137,27 @@ const nameQuery = z
   .string()
   .regex(/^[ -~]{1,64}$/)
   .optional();
+
+export const listRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/backtests',
+  tags: ['Results'],
+  summary: 'The backtests that are kept, newest session first',
+  request: { query: rowsQuery.extend({ universe }) },
+  responses: {
+    200: {
+      description: 'A page',
+      content: {
+        'application/json': {
+          schema: z
+            .object({ items: z.array(listedSchema), nextPageToken: z.string().nullable() })
+            .openapi('BacktestPage'),
+        },
+      },
+    },
+    ...problems(400, 401, 429, 503),
+  },
+});
 
 export const backtestRoute = createRoute({
   method: 'get',

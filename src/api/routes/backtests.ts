@@ -3,6 +3,8 @@ import type { BacktestMetric, EquityPoint } from '../../db/queries/backtests.ts'
 import {
   type BacktestHead,
   findBacktestById,
+  type ListedBacktest,
+  readBacktestPage,
   readEquityPage,
   readMetricPage,
 } from '../../db/queries/result-backtests.ts';
@@ -16,12 +18,14 @@ import {
   backtestRoute,
   equityRoute,
   equitySchema,
+  listRoute,
   metricSchema,
   metricsRoute,
+  originSchema,
   summarySchema,
 } from './backtest-definitions.ts';
 
-const survivorshipSchema = z.enum(['biased', 'unbiased', 'unknown']);
+const listKey = z.tuple([keyPart.date, z.iso.datetime(), keyPart.hash]);
 /** The backtest a page is of, then the place in it: a page goes on in the backtest it began with. */
 const metricKey = z.tuple([keyPart.hash, keyPart.name, keyPart.name, keyPart.name, keyPart.name]);
 const equityKey = z.tuple([keyPart.hash, keyPart.name, keyPart.date]);
@@ -41,25 +45,26 @@ export function backtestRoutes({ sql, log }: ApiDeps) {
     return found;
   };
   return newRouter()
+    .openapi(listRoute, async (c) => {
+      const { universe, limit, pageToken } = c.req.valid('query');
+      const list: KeyedList<ListedBacktest, [string, string, string]> = {
+        read: (key, rows) => {
+          const [sessionDate = '', recordedAt = '', backtestId = ''] = key ?? [];
+          const after = key === null ? null : { sessionDate, recordedAt, backtestId };
+          return readBacktestPage(sql, { universe, after, limit: rows });
+        },
+        keyOf: ({ sessionDate, pageAt, backtestId }) => [sessionDate, pageAt, backtestId],
+      };
+      const after = keyIn(pageToken, listKey);
+      const { rows, nextPageToken } = await readKeyPage(list, { after, limit });
+      const items = rows.map((row) => ({ ...originOf(row), shown: row.isShown }));
+      return c.json({ items, nextPageToken }, 200);
+    })
     .openapi(backtestRoute, async (c) => {
       const { session } = c.req.valid('param');
       const { universe } = c.req.valid('query');
       const head = await backtestOf({ session, universe }, undefined);
-      const { universeVersion, featureSetVersion, datasetHash, recordedAt, invalidReason } = head;
-      return c.json(
-        {
-          ...summarySchema.parse(head.summary),
-          ...identityOf(head),
-          runId: head.taskRunId,
-          universeVersion,
-          featureSetVersion,
-          datasetHash,
-          survivorship: survivorshipSchema.parse(head.survivorship),
-          recordedAt,
-          invalidReason,
-        },
-        200,
-      );
+      return c.json({ ...summarySchema.parse(head.summary), ...originOf(head) }, 200);
     })
     .openapi(metricsRoute, async (c) => {
       const { session } = c.req.valid('param');
@@ -116,6 +121,10 @@ export function backtestRoutes({ sql, log }: ApiDeps) {
 
 function identityOf({ backtestId, sessionDate, universe }: BacktestHead) {
   return { backtestId, sessionDate, universe };
+}
+
+function originOf({ taskRunId, ...row }: Omit<BacktestHead, 'summary' | 'oofHash'>) {
+  return originSchema.parse({ ...row, runId: taskRunId });
 }
 
 function metricOf({ model, dimension, bucket, metric, value, lower, upper, n }: BacktestMetric) {

@@ -41,6 +41,8 @@ export function schedulerRoutes(deps: ApiDeps) {
       query: c.req.valid('query'),
       key: c.req.valid('header')['idempotency-key'],
       caller: c.get('caller'),
+      httpRequestId: c.get('requestId'),
+      onAsked: (taskRunId) => c.set('taskRunId', taskRunId),
       signal: c.req.raw.signal,
     });
     return 'results' in answer ? c.json(answer, 200) : c.json(answer, 202, { location: answer.status_url });

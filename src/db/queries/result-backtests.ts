@@ -25,6 +25,31 @@ export async function findBacktestById(sql: Queryable, backtestId: string): Prom
   return row ?? null;
 }
 
+/** A backtest in a list; `isShown`: it is what its session and universe show, that of the newest success. */
+export type ListedBacktest = Omit<BacktestHead, 'summary' | 'oofHash'> & { isShown: boolean; pageAt: string };
+export type BacktestEnd = { sessionDate: string; recordedAt: string; backtestId: string };
+
+/** Backtests that are kept, newest session first, after the end of the page before; rows never move. */
+export async function readBacktestPage(
+  sql: Queryable,
+  input: { universe: string | undefined; after: BacktestEnd | null; limit: number },
+): Promise<ListedBacktest[]> {
+  const { universe, after, limit } = input;
+  return await sql<ListedBacktest[]>`
+    select b.backtest_id, b.task_run_id, b.session_date, b.universe, b.universe_version, b.feature_set_version,
+      b.dataset_hash, b.survivorship, b.recorded_at, b.invalid_reason,
+      to_char(b.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as page_at,
+      b.backtest_id = coalesce((
+        select t.result ->> 'backtestId' from ops.task_runs t
+        where t.task = 'backtest' and t.state = 'succeeded' and t.session_date = b.session_date
+          and t.universe = b.universe
+        order by t.completed_at desc, t.task_run_id desc limit 1), '') as is_shown
+    from turbomode.backtest_runs b
+    where ${universe === undefined ? sql`true` : sql`b.universe = ${universe}`}
+      and ${after === null ? sql`true` : sql`(b.session_date, b.recorded_at, b.backtest_id) < (${after.sessionDate}, ${after.recordedAt}::timestamptz, ${after.backtestId})`}
+    order by b.session_date desc, b.recorded_at desc, b.backtest_id desc limit ${limit}`;
+}
+
 type MetricPlace = Pick<BacktestMetric, 'model' | 'dimension' | 'bucket' | 'metric'>;
 
 /** Metrics of a backtest in the order of its key, of some of them only, after a place. */
