@@ -52,6 +52,7 @@ export function createApi(deps: ApiDeps) {
         frameAncestors: ["'none'"],
         objectSrc: ["'none'"],
       },
+      xFrameOptions: 'DENY',
       // Loopback has no TLS; whoever puts a proxy in front sets it there.
       strictTransportSecurity: false,
     }),

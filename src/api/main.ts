@@ -1,4 +1,5 @@
 import { serve } from '@hono/node-server';
+import { withoutTokens } from '../contracts/api-tokens.ts';
 import { createDatabase } from '../db/client.ts';
 import { findApiToken } from '../db/queries/api-tokens.ts';
 import { readApiEnv } from '../runtime/env.ts';
@@ -14,7 +15,8 @@ const ANONYMOUS_PER_MINUTE = 300;
 /** JSON lines (UTC) on standard output: whoever started this process decides where they go. */
 const log: ApiLog = (level, msg, fields = {}) => {
   const line = { ts: new Date().toISOString(), level, logger: 'nightshift.api', msg, ...fields };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+  // A path may hold a token that somebody pasted there.
+  process.stdout.write(`${withoutTokens(JSON.stringify(line))}\n`);
 };
 
 /** Composition root of the API process: it starts also while Postgres or Temporal are down. */

@@ -9,7 +9,7 @@ import { requestManualRun, runIdOfKey, RunRefusedError } from '../temporal/manua
 import { readRunFailure } from '../temporal/verbs.ts';
 import { configurationInForce } from './configuration.ts';
 import type { ApiDeps, Caller } from './deps.ts';
-import { Problem } from './problems.ts';
+import { Problem, problemOf } from './problems.ts';
 import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
 import { documentWord, snakeCased } from './words.ts';
 
@@ -22,7 +22,7 @@ type RunAnswer = z.infer<typeof acceptedSchema> | z.infer<typeof doneSchema>;
  * input that is not right, for a need that is not met, and for a key that is another run's.
  */
 export async function runTask(
-  { sql, client }: ApiDeps,
+  { sql, client, times: { callMs } }: ApiDeps,
   asked: {
     task: Task;
     query: RunQuery;
@@ -50,6 +50,7 @@ export async function runTask(
     await requestManualRun({
       client,
       sql,
+      callMs,
       httpRequestId,
       request: {
         requestId,
@@ -63,7 +64,7 @@ export async function runTask(
       },
     });
   } catch (error) {
-    if (!(error instanceof RunRefusedError)) throw error;
+    if (!(error instanceof RunRefusedError)) throw await problemOfStored(sql, requestId, error);
     if (error.missing.length === 0) throw new Problem('conflict', error.message, { cause: error });
     throw new Problem(
       'dependency-not-met',
@@ -87,6 +88,18 @@ export async function runTask(
       ? results
       : { ...results, status: documentWord(row.state), ...(error !== null && { error }) },
   };
+}
+
+/** A run whose row was stored before Temporal fell silent is asked for: the reconciler signals it again. */
+async function problemOfStored(sql: ApiDeps['sql'], requestId: string, error: unknown): Promise<unknown> {
+  const { kind, headers } = problemOf(error);
+  if (kind !== 'temporal-down' || (await findRunRequest(sql, requestId)) === null) return error;
+  const statusUrl = `/api/v1/runs/${requestId}`;
+  return new Problem(
+    kind,
+    `the Temporal server does not answer; run ${requestId} is stored and begins when it does (${statusUrl})`,
+    { headers: { ...headers, location: statusUrl }, cause: error },
+  );
 }
 
 function fieldProblem(field: string, message: string): Problem {

@@ -22,6 +22,11 @@ export function readApiToken(text: string): { tokenId: string; secretHash: strin
   return tokenId === undefined || secret === undefined ? null : { tokenId, secretHash: hashOf(secret) };
 }
 
+/** A text without the secrets of tokens that stand in it, wherever somebody put them. */
+export function withoutTokens(text: string): string {
+  return text.replaceAll(/nst_([0-9a-f]{16})_[A-Za-z0-9_-]{43}/g, 'nst_$1_…');
+}
+
 /** Compares two hashes in constant time. */
 export function sameHash(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a, 'hex'), Buffer.from(b, 'hex')];

@@ -16,7 +16,7 @@ import { assetRoutes } from './assets.ts';
 import { renderPage } from './components/layout.tsx';
 import { type DashboardDeps, type PageDeps, type PageEnv, type PageRoute, THEMES } from './deps.ts';
 import { LiveBoard } from './live.tsx';
-import { chromeOf, ownPath, requireLogin, requireOwnOrigin, THEME_COOKIE } from './login.ts';
+import { chromeOf, countGuess, ownPath, requireLogin, requireOwnOrigin, THEME_COOKIE } from './login.ts';
 import { LoginPage } from './pages/login.tsx';
 import { TonightPage } from './pages/tonight.tsx';
 import { backtestRoutes } from './routes/backtest.tsx';
@@ -43,6 +43,7 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
   app.get('/login', async (c) => {
     const next = ownPath(c.req.query('next'));
     if ((await sessionOf(c, deps.sessions)) !== null) return c.redirect(next, 303);
+    await countGuess(c, deps);
     c.header('cache-control', 'no-store');
     const body = <LoginPage next={next} refused={null} />;
     return c.html(await renderPage({ title: 'Log in', chrome: chromeOf(c), body }));

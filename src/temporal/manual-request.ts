@@ -50,6 +50,8 @@ export async function requestManualRun(options: {
   why?: string;
   /** Of the HTTP request that asks, as the log has it. */
   httpRequestId?: string;
+  /** How long Temporal may take to answer. */
+  callMs?: number;
 }): Promise<{ isNew: boolean; request: RunRequestRow }> {
   const { client, sql, request, universeName = request.universe, why = null, httpRequestId } = options;
   const { requestId, requestedBy } = request;
@@ -80,7 +82,7 @@ export async function requestManualRun(options: {
       `${requestId} is ${task} of ${sessionDate} (${universe}${force ? ', forced' : ''}) already`,
     );
   }
-  if (stored.refusedReason === null) await signalManualRun(client, stored);
+  if (stored.refusedReason === null) await signalManualRun(client, stored, options.callMs);
   return { isNew, request: stored };
 }
 

@@ -150,10 +150,14 @@ function rootFailure(error: WorkflowFailedError): RunFailure {
 }
 
 /** Tells the queue about a stored request; ids it has seen are ignored. */
-export async function signalManualRun(client: Client, request: NewRunRequest): Promise<void> {
+export async function signalManualRun(
+  client: Client,
+  request: NewRunRequest,
+  callMs = CALL_MS,
+): Promise<void> {
   const { requestId, task, sessionDate, universe, trigger } = request;
   const payload: ManualRunSignal = { taskRunId: requestId, task, sessionDate, universe, trigger };
-  await client.withDeadline(Date.now() + CALL_MS, () =>
+  await client.withDeadline(Date.now() + callMs, () =>
     client.workflow.signalWithStart('jobQueue', {
       workflowId: JOB_QUEUE_WORKFLOW_ID,
       taskQueue: TASK_QUEUES.pipeline,

@@ -86,6 +86,17 @@ describe('a server behind it that goes away and comes back', () => {
       });
     }
     expect((await api.ask('GET', '/healthz')).status).toBe(200);
+    const asked = await api.ask('POST', `/scheduler/run_ingestion?sessionDate=${S}`, { token });
+    expect(asked).toMatchObject({
+      status: 503,
+      body: {
+        type: 'urn:nightshift:problem:temporal-down',
+        detail: expect.stringMatching(/run \S+ is stored and begins when it does/) as string,
+      },
+    });
+    // Asked for all the same: whoever wants it may look, and need not ask again.
+    const run = await api.ask('GET', asked.headers.get('location') ?? '', { token });
+    expect(run).toMatchObject({ status: 200, body: { task: 'ingestion', state: 'pending' } });
     await proxy.listen();
     await isReady();
     await connection.close();

@@ -89,6 +89,16 @@ describe('a login', () => {
       429,
       expect.stringContaining('text/html'),
     ]);
+    // A cookie that is none of ours is a guess, too; without one nobody guesses.
+    api = createApi(deps);
+    const guess = async (cookie?: string): Promise<number> => {
+      const headers = { ...BROWSER, ...(cookie !== undefined && { cookie }) };
+      return (await api.request('/settings', { headers })).status;
+    };
+    for (const letter of ['a', 'b', 'c'])
+      expect(await guess(`nightshift_session_web=${letter.repeat(43)}`)).toBe(303);
+    expect(await guess(`nightshift_session_web=${'d'.repeat(43)}`)).toBe(429);
+    expect(await guess()).toBe(303);
     const foreign = await api.request('/login', {
       method: 'POST',
       headers: { origin: 'http://localhost:8080' },
