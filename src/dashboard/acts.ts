@@ -24,7 +24,7 @@ import type { PageContext, PageDeps, PageEnv } from './deps.ts';
 import { leaveFlash } from './flash.ts';
 import { words } from './format.ts';
 import { formOf, ownPath, requireLogin, requireOwnOrigin } from './login.ts';
-import type { TonightReader } from './tonight.ts';
+import { offeredUniverses, type TonightReader } from './tonight.ts';
 
 /** A worker answers at once or not at all: the same decision may be given again. */
 const ANSWER_MS = 7_000;
@@ -101,8 +101,16 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     });
   };
 
+  const requireOffered = async (named: string): Promise<void> => {
+    const [{ night }, settings] = await Promise.all([reader.view(), reader.settings()]);
+    const offered = offeredUniverses(settings, night);
+    if (!offered.includes(named))
+      throw new Problem('invalid-input', `${named} is none of the universes ${offered.join(', ')}`);
+  };
+
   act('/acts/night', { form: 'night', needs: 'operator' }, async (form, { name }) => {
     const { sessionDate } = form;
+    await requireOffered(form.universe);
     const run = await startNightFor({
       client,
       sql,
@@ -119,6 +127,7 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
 
   act('/acts/task', { form: 'task', needs: 'operator' }, async (form, { name, tokenId }) => {
     const { task, force, key } = form;
+    await requireOffered(form.universe);
     const newest = (await reader.view()).night?.sessionDate;
     const sessionDate = form.sessionDate ?? newest;
     if (sessionDate === undefined)

@@ -52,6 +52,11 @@ export type TonightView = {
   data: Awaited<ReturnType<typeof readDataAge>>;
 };
 
+/** Universes that the pages offer to run: a form may name no other, for a name could be a file of the worker's. */
+export function offeredUniverses(settings: Settings, night: Pick<NightRow, 'universe'> | null): string[] {
+  return [...new Set([night?.universe ?? settings.universe, settings.universe, ...settings.universes])];
+}
+
 export type TonightReader = { view: () => Promise<TonightView>; settings: () => Promise<Settings> };
 
 /** Reads what the first page shows; Postgres has to answer, Temporal need not. */

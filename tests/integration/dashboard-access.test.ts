@@ -4,6 +4,7 @@ import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
+import { listNights } from '../../src/db/queries/nights.ts';
 import { useQueueHouse } from './queue-house.ts';
 
 const desk = useQueueHouse();
@@ -132,6 +133,32 @@ describe('the pages', () => {
     expect(policy).toContain("default-src 'self'");
     expect(policy).toContain("form-action 'self'");
     expect(policy).not.toContain('unsafe');
+  });
+
+  it('start nothing of a universe that they do not offer: a name could be a file', async () => {
+    const cookie = cookieOf(await logIn(await token('operator')));
+    const page = await (await api.request('/', { headers: { cookie, ...BROWSER } })).text();
+    const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec(page) ?? [];
+    for (const path of ['/acts/night', '/acts/task']) {
+      const answer = await api.request(path, {
+        method: 'POST',
+        headers: { origin: ORIGIN, cookie, ...BROWSER },
+        body: new URLSearchParams({
+          csrf,
+          universe: '/etc/passwd',
+          sessionDate: '2018-02-07',
+          task: 'ingestion',
+          key: crypto.randomUUID(),
+          why: 'to see what is in it',
+        }),
+      });
+      const told = /nightshift_told=([\w-]+)/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
+      expect([answer.status, JSON.parse(Buffer.from(told, 'base64url').toString())]).toEqual([
+        303,
+        { kind: 'refused', text: expect.stringContaining('/etc/passwd is none of the universes') as string },
+      ]);
+    }
+    expect(await listNights(desk.house.api.sql)).toEqual([]);
   });
 
   it('stream the board to who is logged in until the process stops', async () => {
