@@ -13,6 +13,8 @@ const MOST_LISTENERS = 64;
 const CSRF_PLACE = 'csrf-of-this-login';
 
 type Listener = { mayAct: boolean; csrfToken: string; send: (html: string) => Promise<void> };
+/** What a listener is to get next: one that reads slowly gets the newest board only. */
+type Outbox = { next: string | null; isSending: boolean };
 
 /**
  * Tells browsers when the board has changed. It asks Postgres and Temporal once a second for all of them together,
@@ -21,7 +23,7 @@ type Listener = { mayAct: boolean; csrfToken: string; send: (html: string) => Pr
 export class LiveBoard {
   readonly #reader: TonightReader;
   readonly #log: ApiLog;
-  readonly #listeners = new Set<Listener>();
+  readonly #listeners = new Map<Listener, Outbox>();
   #polling = false;
   #shown = '';
 
@@ -33,7 +35,7 @@ export class LiveBoard {
   /** Sends the board now, and whenever it changes, until the result is called. Null: there are too many already. */
   async join(listener: Listener): Promise<(() => void) | null> {
     if (this.#listeners.size >= MOST_LISTENERS) return null;
-    this.#listeners.add(listener);
+    this.#listeners.set(listener, { next: null, isSending: false });
     const leave = (): void => void this.#listeners.delete(listener);
     try {
       await this.#sendTo([listener], await this.#reader.view());
@@ -64,7 +66,7 @@ export class LiveBoard {
       const view = await this.#reader.view();
       const now = createHash('sha256').update(JSON.stringify(view)).digest('hex');
       if (now === this.#shown) return;
-      await this.#sendTo([...this.#listeners], view);
+      await this.#sendTo([...this.#listeners.keys()], view);
       this.#shown = now;
     } catch (error) {
       // Postgres is away: browsers keep what they have, and the next look may find it back.
@@ -77,16 +79,32 @@ export class LiveBoard {
     const drawings = new Map<boolean, Promise<string>>();
     await Promise.all(
       listeners.map(async (listener) => {
-        const { mayAct, csrfToken, send } = listener;
+        const { mayAct, csrfToken } = listener;
         const drawing = drawings.get(mayAct) ?? drawBoard(view, { mayAct, timezone });
         drawings.set(mayAct, drawing);
-        try {
-          await send((await drawing).replaceAll(CSRF_PLACE, csrfToken));
-        } catch {
-          this.#listeners.delete(listener);
-        }
+        const html = (await drawing).replaceAll(CSRF_PLACE, csrfToken);
+        const outbox = this.#listeners.get(listener);
+        if (outbox === undefined) return;
+        outbox.next = html;
+        // Nobody waits for a browser that does not read: it would hold up all others.
+        void this.#empty(listener, outbox);
       }),
     );
+  }
+
+  async #empty(listener: Listener, outbox: Outbox): Promise<void> {
+    if (outbox.isSending) return;
+    outbox.isSending = true;
+    try {
+      for (let html = outbox.next; html !== null; html = outbox.next) {
+        outbox.next = null;
+        await listener.send(html);
+      }
+    } catch {
+      this.#listeners.delete(listener);
+    } finally {
+      outbox.isSending = false;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TaskRunRow } from '../../db/queries/task-runs.ts';
 import type { Chrome } from '../deps.ts';
+import { LiveBoard } from '../live.tsx';
 import type { TonightView } from '../tonight.ts';
 import { Board } from './board.tsx';
 import { drawn } from './drawn.ts';
@@ -105,5 +106,38 @@ describe('the board', () => {
     const html = await draw({ waiting: [WAITING] });
     expect(html).not.toContain('<script>');
     expect(html).toContain('folds &lt;script&gt;');
+  });
+});
+
+describe('who follows the board', () => {
+  it('is not held up by a browser that does not read, which gets the newest one later', async () => {
+    let view = EMPTY;
+    const settings = { timezone: 'America/New_York', universe: 'tiny', universes: ['tiny'] };
+    const board = new LiveBoard(
+      { view: () => Promise.resolve(view), settings: () => Promise.resolve(settings) },
+      () => undefined,
+    );
+    const [slow, quick]: [string[], string[]] = [[], []];
+    let read = (): void => undefined;
+    const reading = new Promise<void>((resolve) => {
+      read = resolve;
+    });
+    const leaves = await Promise.all([
+      board.join({
+        mayAct: true,
+        csrfToken: 'a',
+        send: (html) => reading.then(() => void slow.push(html)),
+      }),
+      board.join({ mayAct: true, csrfToken: 'b', send: (html) => Promise.resolve(void quick.push(html)) }),
+    ]);
+    for (const behind of [1, 2]) {
+      view = { ...EMPTY, data: { newestBar: '2018-02-06', lastSession: 'L', sessionsBehind: behind } };
+      await expect.poll(() => quick.at(-1), { timeout: 5_000 }).toContain(`held ${behind}`);
+    }
+    expect(slow).toEqual([]);
+    read();
+    await expect.poll(() => slow.at(-1)).toBe(quick.at(-1));
+    expect(slow).toHaveLength(2);
+    for (const leave of leaves) leave?.();
   });
 });
