@@ -45,10 +45,9 @@ export class SessionKeeper {
 
   /** The login of a cookie, which it renews; null if it has ended, or its token was revoked. */
   async find(secret: string): Promise<(Session & { renewed: boolean }) | null> {
-    if (!SECRET_FORM.test(secret)) return null;
+    const row = await this.#validRow(secret);
+    if (row === null) return null;
     const sessionHash = hashOf(secret);
-    const row = await this.#read(sessionHash);
-    if (row === null || !row.valid) return null;
     const renewed = row.secondsLeft < SESSION_SECONDS - RENEW_SECONDS;
     if (renewed) {
       await extendApiSession(this.#sql, { sessionHash, seconds: SESSION_SECONDS });
@@ -58,10 +57,20 @@ export class SessionKeeper {
     return { caller: { tokenId, name, role }, csrfToken: csrfTokenOf(secret), secret, renewed };
   }
 
+  /** Whether a login still holds; a page that only stays open does not renew it. */
+  async holds(secret: string): Promise<boolean> {
+    return (await this.#validRow(secret)) !== null;
+  }
+
   async end(secret: string): Promise<void> {
     const sessionHash = hashOf(secret);
     await endApiSession(this.#sql, sessionHash);
     this.#known.delete(sessionHash);
+  }
+
+  async #validRow(secret: string): Promise<ApiSessionRow | null> {
+    const row = SECRET_FORM.test(secret) ? await this.#read(hashOf(secret)) : null;
+    return row?.valid === true ? row : null;
   }
 
   async #read(sessionHash: string): Promise<ApiSessionRow | null> {

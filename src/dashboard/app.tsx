@@ -112,7 +112,7 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
         while (!over.aborted) {
           await sleep(BEAT_MS, undefined, { signal: over });
           // A login that has ended, or whose token was revoked, sees nothing more.
-          if ((await deps.sessions.find(secret)) === null) return;
+          if (!(await deps.sessions.holds(secret))) return;
           await stream.writeSSE({ event: 'beat', data: '' });
         }
       } catch (error) {
