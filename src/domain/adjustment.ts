@@ -9,6 +9,10 @@ import {
 } from './bars.ts';
 import type { DividendAction, SplitAction } from './market-data.ts';
 
+/** As stored, in the share units of the night, or with dividends reinvested too. */
+export const ADJUSTMENTS = ['raw', 'splits', 'total'] as const;
+export type Adjustment = (typeof ADJUSTMENTS)[number];
+
 /** A split that is not in all of the prices that claim to hold it. */
 export interface AppliedSplit extends SplitAction {
   /** Rows before this date lack it, whatever their basis says: a person has found so. */

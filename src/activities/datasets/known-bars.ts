@@ -2,15 +2,12 @@ import type { Queryable } from '../../db/client.ts';
 import { type BarSource, readBars, type StoredBars } from '../../db/queries/bars.ts';
 import { readCorporateActions } from '../../db/queries/reference.ts';
 import { nightCutoff, readCalendarDates } from '../../db/queries/sessions.ts';
+import type { Adjustment } from '../../domain/adjustment.ts';
 import { epochDayOf, lowerBound, sessionDateOf } from '../../domain/bars.ts';
 import { gapWords } from '../../domain/validation/gaps.ts';
 import type { SplitRules } from '../../domain/validation/splits.ts';
 import { knownSplits, knownValidity, readKnownDecisions } from '../revisions/as-known.ts';
 import { type Adjusted, adjustStored, adjustStoredTotal, shareUnits } from './adjust-stored.ts';
-
-/** As stored, in the share units of the night, or with dividends reinvested too. */
-export const ADJUSTMENTS = ['raw', 'splits', 'total'] as const;
-type Adjustment = (typeof ADJUSTMENTS)[number];
 
 export type KnownBars = {
   stored: StoredBars;

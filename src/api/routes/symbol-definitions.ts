@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { ADJUSTMENTS } from '../../activities/datasets/known-bars.ts';
+import { ADJUSTMENTS } from '../../domain/adjustment.ts';
 import { streamQuery } from '../key-pages.ts';
 import { daySchema, nightQuery, outcomeSchema, symbolSchema } from '../results.ts';
 import { streamContent } from '../streams.ts';

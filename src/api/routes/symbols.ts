@@ -1,8 +1,6 @@
 import { z } from '@hono/zod-openapi';
-import { type KnownBars, readKnownBars } from '../../activities/datasets/known-bars.ts';
-import { effectiveConfig, parseEffectiveConfig } from '../../contracts/schemas/config.ts';
+import type { KnownBars } from '../../activities/datasets/known-bars.ts';
 import type { BAR_STATE } from '../../db/queries/bars.ts';
-import { findConfig } from '../../db/queries/configs.ts';
 import { readQuarantine } from '../../db/queries/quarantine.ts';
 import { readInstruments } from '../../db/queries/reference.ts';
 import {
@@ -12,15 +10,15 @@ import {
 } from '../../db/queries/result-signals.ts';
 import { readSymbolFeatures, readSymbolFlags } from '../../db/queries/result-symbols.ts';
 import { readSymbolOutcomes } from '../../db/queries/symbol-outcomes.ts';
-import { findTaskResult, type TaskResultRun } from '../../db/queries/task-results.ts';
+import { findTaskResult } from '../../db/queries/task-results.ts';
 import { epochDayOf, lowerBound, priceBasisKey, sessionDateOf } from '../../domain/bars.ts';
-import { configurationInForce } from '../configuration.ts';
 import type { ApiDeps } from '../deps.ts';
 import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
-import { type AskedNight, keyPart, outcomeOf, requireResult, signalSetOf, textIn } from '../results.ts';
+import { keyPart, outcomeOf, requireResult, signalSetOf, textIn } from '../results.ts';
 import { newRouter } from '../router.ts';
 import { formatOf, streamItems } from '../streams.ts';
+import { featuresOf, finite, ingestedRun, knownBars } from '../symbol-values.ts';
 import { quarantinedOf } from './quarantine-schema.ts';
 import { signalOf } from './signals.ts';
 import {
@@ -39,15 +37,6 @@ const LAST_SESSION = '9999-12-31';
 const STATES = ['provisional', 'final', 'revised'] as const satisfies (keyof typeof BAR_STATE)[];
 
 const sessionKey = z.tuple([keyPart.date]);
-const definitionsSchema = z.array(
-  z.object({
-    name: z.string(),
-    family: z.string(),
-    definition: z.string(),
-    unit: z.string(),
-    lookbackSessions: z.int(),
-  }),
-);
 
 /** One symbol: its story, bars, features and predictions. */
 export function symbolRoutes(deps: ApiDeps) {
@@ -158,10 +147,7 @@ export function symbolRoutes(deps: ApiDeps) {
           'not-found',
           `no features of ${symbol} for ${sessionDate} (${universe}) are stored`,
         );
-      const features = definitionsSchema.parse(row.definitions).map((definition, index) => ({
-        ...definition,
-        value: finite(row.values[index]),
-      }));
+      const features = featuresOf(row);
       const { datasetHash, invalidReason } = row;
       return c.json(
         { symbol, sessionDate, universe, featureSetVersion, datasetHash, invalidReason, features },
@@ -196,43 +182,6 @@ export function symbolRoutes(deps: ApiDeps) {
     });
 }
 
-/** The night whose knowledge counts: one whose data came in. */
-async function ingestedRun({ sql }: ApiDeps, { session, universe }: AskedNight): Promise<TaskResultRun> {
-  const scan = session === undefined ? await findTaskResult(sql, { task: 'overnightScan', universe }) : null;
-  return await requireResult(sql, 'ingestion', {
-    session: session ?? scan?.sessionDate,
-    universe: scan?.universe ?? universe,
-  });
-}
-
-async function knownBars(
-  deps: ApiDeps,
-  { symbol, run, adjust }: { symbol: string; run: TaskResultRun; adjust: 'raw' | 'splits' | 'total' },
-): Promise<KnownBars> {
-  const { sessionDate: session, universe, universeVersion } = run;
-  const rules = await rulesOf(deps, run);
-  try {
-    const known = await readKnownBars(deps.sql, { symbol, session, universeVersion, rules, adjust });
-    if (known !== null) return known;
-  } catch (error) {
-    // A dividend that cannot be reinvested, or a calendar that ends here: true of the data, not our mistake.
-    if (error instanceof RangeError) throw new Problem('conflict', error.message, { cause: error });
-    throw error;
-  }
-  throw new Problem('not-found', `no bar of ${symbol} was known on the night of ${session} (${universe})`);
-}
-
-/** How the night itself judged splits and gaps; a configuration of an older version is none of ours. */
-async function rulesOf({ sql }: ApiDeps, { configHash, universe }: TaskResultRun) {
-  const stored = await findConfig(sql, configHash);
-  try {
-    if (stored !== null) return parseEffectiveConfig(stored.body).data;
-  } catch {
-    // Its settings are read as those in force now.
-  }
-  return effectiveConfig(await configurationInForce(sql), universe).data;
-}
-
 function barList(
   { stored, firstRow }: KnownBars,
   { from, to }: { from: string | undefined; to: string | undefined },
@@ -265,10 +214,6 @@ function barOf({ stored, sources, prices, held }: KnownBars, row: number): z.inf
     provider: source?.provider ?? 'unknown',
     priceBasis: source === undefined ? 'unknown' : priceBasisKey(source.basis),
   };
-}
-
-function finite(value: number | undefined): number | null {
-  return value !== undefined && Number.isFinite(value) ? value : null;
 }
 
 function predictionOf(row: SymbolPrediction): z.infer<typeof predictionSchema> {

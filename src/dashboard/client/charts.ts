@@ -3,6 +3,30 @@ import type { ChartSpec } from '../components/chart-spec.ts';
 
 const HEIGHT = 260;
 const DIGITS = 4;
+const COLOURS = 6;
+const DAY = 86_400;
+const [MONTH, YEAR] = [30 * DAY, 365 * DAY];
+/** Steps of the library that are whole days: a session has no time of day. */
+const STEPS = [
+  ...[1, 2, 5, 10, 15].map((days) => days * DAY),
+  ...[1, 2, 3, 4, 6].map((months) => months * MONTH),
+  ...[1, 2, 5].map((years) => years * YEAR),
+];
+
+/** Dates below the axis: what changes from tick to tick, and the year where it begins. */
+function datesAt(seconds: readonly number[], step: number): string[] {
+  let year = '';
+  return seconds.map((second) => {
+    const at = new Date(second * 1000);
+    const date = at.toISOString();
+    const month = at.toLocaleDateString('en-US', { month: 'short', timeZone: 'UTC' });
+    const isNew = date.slice(0, 4) !== year;
+    year = date.slice(0, 4);
+    if (step >= YEAR) return year;
+    const text = step >= MONTH ? month : `${month} ${date.slice(8, 10)}`;
+    return isNew ? `${text}\n${year}` : text;
+  });
+}
 
 /** The colour a class gives to text: canvas does not know the page's own colours. */
 function colourOf(host: HTMLElement, className: string): string {
@@ -28,20 +52,24 @@ function optionsOf(figure: HTMLElement, spec: ChartSpec, width: number): uPlot.O
     series: [
       { label: 'Session', value: '{YYYY}-{MM}-{DD}' },
       ...spec.series.map(({ label, points = false, dashed = false, hidden = false }, index): uPlot.Series => {
-        const stroke = colourOf(figure, `ink-${(index % 6) + 1}`);
+        const stroke = colourOf(figure, `ink-${(index % COLOURS) + 1}`);
         return {
           label,
           stroke,
           width: points ? 0 : 1.75,
           show: !hidden,
-          ...(dashed ? { dash: [6, 4] } : {}),
+          // Beyond the last colour the line tells series apart.
+          ...(dashed ? { dash: [6, 4] } : index >= COLOURS ? { dash: [2, 3] } : {}),
           points: { show: points, size: 7, fill: stroke },
           spanGaps: true,
-          value: (_plot, value: number | null) => (value === null ? '–' : format(value)),
+          value: (_plot, value: number | null) => (value === null ? '–' : points ? 'yes' : format(value)),
         };
       }),
     ],
-    axes: [axis, { ...axis, size: 64, values: (_plot, values) => values.map(format) }],
+    axes: [
+      { ...axis, incrs: STEPS, values: (_plot, splits, _axis, _space, step) => datesAt(splits, step) },
+      { ...axis, size: 64, values: (_plot, values) => values.map(format) },
+    ],
     cursor: { drag: { x: true, y: false } },
   };
 }

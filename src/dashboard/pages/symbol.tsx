@@ -1,11 +1,13 @@
 import type { FC } from 'hono/jsx';
-import type { FeatureValue, Instrument, TrackPoint } from '../../db/queries/dashboard-signals.ts';
+import type { Feature } from '../../api/symbol-values.ts';
+import type { Instrument, TrackPoint } from '../../db/queries/dashboard-signals.ts';
 import { PROBABILITY_NAMES, type StoredSignal } from '../../db/queries/predictions.ts';
+import { ADJUSTMENTS, type Adjustment } from '../../domain/adjustment.ts';
 import { BarTable, Chart } from '../components/charts.tsx';
 import type { ChartSpec } from '../components/chart-spec.ts';
-import { Empty, Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
+import { Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
 import type { Chrome } from '../deps.ts';
-import { fixed, percent, sentence, signed, words } from '../format.ts';
+import { count, fixed, percent, sentence, signed, words } from '../format.ts';
 import type { PriceLine } from '../prices.ts';
 import type { Contribution } from '../reasons.ts';
 import { edgeOf } from '../signal-order.ts';
@@ -18,14 +20,16 @@ export type SymbolView = {
   instrument: Instrument | null;
   signal: StoredSignal;
   contributions: Contribution[];
-  prices: PriceLine | null;
-  features: FeatureValue[] | null;
+  adjust: Adjustment;
+  /** Or why there are none. */
+  prices: PriceLine | { problem: string };
+  features: Feature[] | null;
   track: TrackPoint[];
 };
 
 /** One symbol's story: what the model says and why, its prices and features, what came of earlier predictions. */
 export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chrome }) => {
-  const { symbol, session, universe, instrument, signal, prices, features, track } = view;
+  const { symbol, session, universe, instrument, signal, features, track } = view;
   const own = track.find(({ sessionDate }) => sessionDate === session);
   return (
     <>
@@ -79,7 +83,7 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
               heads={['Feature and its value', 'Log-odds']}
               signed
               rows={view.contributions.map(({ feature, value, contribution }) => ({
-                name: `${feature} = ${fixed(value)}`,
+                name: `${feature} = ${value === null ? 'missing' : fixed(value)}`,
                 value: contribution,
                 text: signed(contribution),
               }))}
@@ -87,30 +91,19 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
           )}
         </section>
       </div>
-      <section class="panel">
-        <h2>Price</h2>
-        {prices === null ? (
-          <p class="muted">
-            The night of {session} knew no bar of {symbol}.
-          </p>
-        ) : (
-          <Chart title={`Close of ${symbol}, adjusted for splits`} spec={priceSpec(prices)}>
-            {prices.sessions.length} sessions as the night of {session} knew them, in shares of {prices.units}
-            ;{` last close ${fixed(lastOf(prices.close), 2)}`}
-            {prices.doubtful > 0 ? `; doubtful bars left out: ${prices.doubtful}` : ''}. Drag to look closer,
-            click twice to come back
-          </Chart>
-        )}
-      </section>
+      <Price view={view} />
       <section class="panel">
         <h2>Predictions and outcomes</h2>
-        {track.length === 0 ? null : (
+        {track.length === 0 ? (
+          <p class="muted">No prediction of {symbol} is stored.</p>
+        ) : (
           <>
             {track.length === 1 ? (
               <p class="muted">One session so far; from the second on they are drawn.</p>
             ) : (
               <Chart title="Probability over sessions" spec={trackSpec(track)}>
-                A name below shows or hides its series
+                Points at the top: the symbol did better than the median; at the bottom: worse. A name below
+                shows or hides its series
               </Chart>
             )}
             <Table
@@ -143,15 +136,16 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
       <div class="cols">
         <section class="panel">
           <h2>What each model says</h2>
-          {own === undefined ? (
-            <Empty title="Not scored" />
+          {own === undefined || own.probability === null ? (
+            <p class="muted">It was not scored, so no model says anything.</p>
           ) : (
             <BarTable
-              caption={`Probabilities of ${session}`}
+              caption={`Probabilities of ${session}; the bars begin at the base rate, ${fixed(own.baseRate)}`}
               heads={['Model', 'Probability']}
+              signed
               rows={PROBABILITY_NAMES.map((name) => ({
                 name: words(name),
-                value: own.probabilities[name],
+                value: edgeOf({ ...own, probability: own.probabilities[name] }),
                 text: fixed(own.probabilities[name]),
               }))}
             />
@@ -165,7 +159,13 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
             <Table
               caption={`${features.length} values as the models saw them, in the order of their set`}
               columns={[{ head: 'Feature' }, { head: 'Value', numeric: true }]}
-              rows={features.map(({ name, value }) => [name, value === null ? 'missing' : fixed(value)])}
+              rows={features.map(({ name, definition, value }) => [
+                <>
+                  {name}
+                  <span class="told">{definition}</span>
+                </>,
+                value === null ? 'missing' : fixed(value),
+              ])}
             />
           )}
         </section>
@@ -179,6 +179,57 @@ function outcomeOf({ forwardReturn, excessReturn, missingReason }: TrackPoint): 
   return `${percent(forwardReturn, { sign: true, digits: 2 })}, ${percent(excessReturn, { sign: true, digits: 2 })} against the median`;
 }
 
+const ADJUST_WORDS: Record<Adjustment, string> = {
+  raw: 'as delivered',
+  splits: 'adjusted for splits',
+  total: 'with dividends reinvested',
+};
+
+const Price: FC<{ view: SymbolView }> = ({ view }) => {
+  const { symbol, session, universe, adjust, prices } = view;
+  return (
+    <section class="panel">
+      <h2>Price</h2>
+      <nav aria-label="Adjustment of prices">
+        <ul class="legend">
+          {ADJUSTMENTS.map((one) => (
+            <li>
+              <a
+                href={`/symbols/${encodeURIComponent(symbol)}?${new URLSearchParams({ session, universe, adjust: one }).toString()}`}
+                aria-current={one === adjust ? 'true' : undefined}
+              >
+                {ADJUST_WORDS[one]}
+              </a>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      {'problem' in prices ? (
+        <p class="muted">{sentence(prices.problem)}.</p>
+      ) : (
+        <>
+          {prices.held === null ? null : (
+            <Notice tone="wait" title="No bar of it counts until a person has decided">
+              <p>
+                {sentence(prices.held)}; decide on <a href="/data">Data</a>.
+              </p>
+            </Notice>
+          )}
+          <Chart title={`Close of ${symbol}, ${ADJUST_WORDS[adjust]}`} spec={priceSpec(prices)}>
+            {[
+              `${count(prices.sessions.length)} sessions as the night of ${session} knew them`,
+              ...(prices.units === null ? [] : [`in shares of ${prices.units}`]),
+              `last close ${fixed(lastOf(prices.close), 2)}`,
+              ...(prices.doubtful > 0 ? [`${count(prices.doubtful)} doubtful left out`] : []),
+            ].join('; ')}
+            . Drag to look closer, click twice to come back
+          </Chart>
+        </>
+      )}
+    </section>
+  );
+};
+
 function lastOf(values: readonly (number | null)[]): number | null {
   return values.findLast((value) => value !== null) ?? null;
 }
@@ -187,28 +238,32 @@ function priceSpec({ sessions, close }: PriceLine): ChartSpec {
   return { sessions, series: [{ label: 'Close', values: close }], unit: 'number' };
 }
 
+const OTHERS = ['lightgbm', 'logisticRegression'] as const;
+/** Of the range of probabilities: how far the marks of the outcomes lie outside of it. */
+const MARGIN = 0.12;
+
+/** Probabilities as lines, outcomes as points above and below all of them: how large they were is in the table. */
 function trackSpec(track: readonly TrackPoint[]): ChartSpec {
+  const known = track
+    .flatMap(({ probability, baseRate, probabilities }) => [
+      probability,
+      baseRate,
+      ...OTHERS.map((name) => probabilities[name]),
+    ])
+    .filter((value) => value !== null);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const margin = (high - low || 0.1) * MARGIN;
+  const marks = (isAt: (excess: number) => boolean, place: number): (number | null)[] =>
+    track.map(({ excessReturn }) => (excessReturn !== null && isAt(excessReturn) ? place : null));
   return {
     sessions: track.map(({ sessionDate }) => sessionDate),
     unit: 'share',
     series: [
       { label: 'Stack', values: track.map(({ probability }) => probability) },
       { label: 'Base rate', values: track.map(({ baseRate }) => baseRate), dashed: true },
-      {
-        label: 'Outcome: above the median',
-        values: track.map(({ excessReturn, baseRate }) =>
-          excessReturn !== null && excessReturn > 0 ? baseRate : null,
-        ),
-        points: true,
-      },
-      {
-        label: 'Outcome: below the median',
-        values: track.map(({ excessReturn, baseRate }) =>
-          excessReturn !== null && excessReturn <= 0 ? baseRate : null,
-        ),
-        points: true,
-      },
-      ...(['lightgbm', 'logisticRegression'] as const).map((name) => ({
+      { label: 'Better than the median', values: marks((excess) => excess > 0, high + margin), points: true },
+      { label: 'Not better', values: marks((excess) => excess <= 0, low - margin), points: true },
+      ...OTHERS.map((name) => ({
         label: words(name),
         values: track.map(({ probabilities }) => probabilities[name]),
         hidden: true,

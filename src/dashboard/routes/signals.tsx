@@ -1,16 +1,16 @@
 import { Hono } from 'hono';
-import { configurationInForce } from '../../api/configuration.ts';
 import { Problem } from '../../api/problems.ts';
-import { effectiveConfig } from '../../contracts/schemas/config.ts';
+import { featuresOf } from '../../api/symbol-values.ts';
 import {
   findInstrument,
   findSignalSet,
   readSectors,
   readSignalSessions,
-  readSymbolFeatures,
   readSymbolTrack,
 } from '../../db/queries/dashboard-signals.ts';
 import { readSignals } from '../../db/queries/predictions.ts';
+import { readSymbolFeatures } from '../../db/queries/result-symbols.ts';
+import { ADJUSTMENTS } from '../../domain/adjustment.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { SignalsPage } from '../pages/signals.tsx';
@@ -46,7 +46,17 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const order = orderOf(c.req.query('sort'), c.req.query('dir'));
       const issued = all.filter(({ side }) => side === 'buy' || side === 'sell').length;
       const rows = sortSignals(found, order);
-      const view = { chosen, set, rows, all: all.length, issued, sectors, order, find };
+      const baseRate = all.find((row) => row.baseRate !== null)?.baseRate ?? null;
+      const view = {
+        chosen,
+        set: set === null ? null : { ...set, baseRate },
+        rows,
+        all: all.length,
+        issued,
+        sectors,
+        order,
+        find,
+      };
       const chrome = c.get('chrome');
       const body = <SignalsPage view={view} chrome={chrome} />;
       return c.html(await renderPage({ title: 'Signals', at: '/signals', chrome, body }));
@@ -64,15 +74,27 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
         );
       const { universeVersion } = set;
       const { featureSetVersion } = signal;
-      const { data: rules } = effectiveConfig(await configurationInForce(sql), universe);
-      const [instrument, prices, features, track] = await Promise.all([
+      const adjust = ADJUSTMENTS.find((one) => one === c.req.query('adjust')) ?? 'splits';
+      const [instrument, prices, stored, track] = await Promise.all([
         findInstrument(sql, symbol),
-        readPriceLine(sql, { symbol, session, universeVersion, rules }),
+        readPriceLine(deps, { symbol, session, universe, adjust }),
         readSymbolFeatures(sql, { sessionDate: session, universeVersion, featureSetVersion, symbol }),
         readSymbolTrack(sql, { universe, symbol, sessions: TRACK_SESSIONS }),
       ]);
       const contributions = contributionsOf(signal.reasons);
-      const view = { symbol, session, universe, instrument, signal, contributions, prices, features, track };
+      const features = stored === null ? null : featuresOf(stored);
+      const view = {
+        symbol,
+        session,
+        universe,
+        instrument,
+        signal,
+        contributions,
+        adjust,
+        prices,
+        features,
+        track,
+      };
       const chrome = c.get('chrome');
       const body = <SymbolPage view={view} chrome={chrome} />;
       return c.html(await renderPage({ title: symbol, at: '/signals', charts: true, chrome, body }));

@@ -67,34 +67,6 @@ export async function readSymbolTrack(
   return rows.toReversed().map((row) => ({ ...row, probabilities: probabilitiesOf(row) }));
 }
 
-export type FeatureValue = { name: string; value: number | null };
-
-/** A symbol's features of a session, by name, in the order of their set; null where none are stored. */
-export async function readSymbolFeatures(
-  sql: Queryable,
-  input: { sessionDate: string; universeVersion: string; featureSetVersion: string; symbol: string },
-): Promise<FeatureValue[] | null> {
-  const { sessionDate, universeVersion, featureSetVersion, symbol } = input;
-  const [row] = await sql<{ values: (number | null)[]; definitions: unknown }[]>`
-    select f.values, d.definitions from turbomode.session_features f
-    join turbomode.feature_sets d using (feature_set_version)
-    where f.session_date = ${sessionDate} and f.universe_version = ${universeVersion}
-      and f.feature_set_version = ${featureSetVersion} and f.symbol = ${symbol}`;
-  if (row === undefined) return null;
-  const names = namesOf(row.definitions);
-  return row.values.map((value, index) => ({
-    name: names[index] ?? `feature ${index + 1}`,
-    value: value === null || Number.isNaN(value) ? null : value,
-  }));
-}
-
-function namesOf(definitions: unknown): string[] {
-  if (!Array.isArray(definitions)) return [];
-  return definitions.map((one: unknown) =>
-    typeof one === 'object' && one !== null && 'name' in one && typeof one.name === 'string' ? one.name : '',
-  );
-}
-
 export type Instrument = {
   symbol: string;
   name: string | null;

@@ -21,7 +21,7 @@ export async function readSymbolFlags(
     order by session_date desc, kind, scope limit ${limit}`;
 }
 
-type SymbolFeatures = {
+export type SymbolFeatures = {
   /** In the order of the definitions; NaN: there is none. */
   values: number[];
   definitions: unknown;
