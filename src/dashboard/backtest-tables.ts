@@ -1,6 +1,7 @@
 import type { BacktestMetric, EquityPoint } from '../db/queries/backtests.ts';
 import type { CurvePoint } from './components/charts.tsx';
 import type { ChartSpec } from './components/chart-spec.ts';
+import { words } from './format.ts';
 
 type Metric = Pick<BacktestMetric, 'value' | 'lower' | 'upper' | 'n'>;
 
@@ -49,6 +50,6 @@ export function equitySpec(
     unit: 'number',
     series: [...curves]
       .toSorted(([a], [b]) => place(a) - place(b) || (a < b ? -1 : 1))
-      .map(([label, values]) => ({ label, values, hidden: !shown.includes(label) })),
+      .map(([name, values]) => ({ label: words(name), values, hidden: !shown.includes(name) })),
   };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { levelOf, sharesOf } from './drift-levels.ts';
+import { levelOf, nearestFirst, sharesOf } from './drift-levels.ts';
 
 it('shows how near a series is to its bound, and an alarm by a sign too', () => {
   const stable = (psi: number | null, psiCritical: number | null = 0.2) =>
@@ -25,4 +25,21 @@ it('counts values into the bins of a baseline, edges belonging to the bin above'
   expect(sharesOf([-1, 0, 0.5, 1], [0, 1])).toEqual([0.25, 0.5, 0.25]);
   expect(sharesOf([], [0])).toEqual([0, 0]);
   expect(sharesOf([3], [])).toEqual([1]);
+});
+
+it('puts alarms first, then what is nearest to its bound, then what is not judged', () => {
+  const row = (status: string, psi: number | null, psiCritical: number | null = 0.2) => ({
+    status,
+    psi,
+    psiCritical,
+  });
+  const rows = [
+    row('not_monitored', 9, null),
+    row('stable', null),
+    row('stable', 0.1),
+    row('not_enough_data', 5),
+    row('stable', 0.1, 0.11),
+    row('alarm', 0.21),
+  ];
+  expect(nearestFirst(rows).map((one) => rows.indexOf(one))).toEqual([5, 4, 2, 1, 3, 0]);
 });

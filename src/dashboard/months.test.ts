@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addMonths, datesOf, monthName } from './months.ts';
+import { addMonths, datesOf, dayName, monthName } from './months.ts';
 
 it('counts months over the turn of a year, and knows their last day', () => {
   expect([addMonths('2017-12', 1), addMonths('2018-01', -2), addMonths('2018-01', 0)]).toEqual([
@@ -13,4 +13,5 @@ it('counts months over the turn of a year, and knows their last day', () => {
     '2017-12-31',
   ]);
   expect(monthName('2018-02')).toBe('February 2018');
+  expect(dayName('2018-02-06')).toBe('Tue 06');
 });

@@ -14,6 +14,12 @@ export function datesOf(month: string): { from: string; to: string } {
   return { from: `${month}-01`, to: end.toISOString().slice(0, 10) };
 }
 
+/** `Tue 06`, of a date. */
+export function dayName(date: string): string {
+  const at = new Date(`${date}T00:00:00Z`);
+  return `${at.toLocaleDateString('en-US', { weekday: 'short', timeZone: 'UTC' })} ${date.slice(8)}`;
+}
+
 /** `February 2018`. */
 export function monthName(month: string): string {
   return new Date(`${month}-01T00:00:00Z`).toLocaleDateString('en-US', {

@@ -109,7 +109,7 @@ export const BarTable: FC<{
 };
 
 const SIDE = 320;
-const EDGE = 34;
+const EDGE = 46;
 
 export type CurvePoint = { x: number; y: number; low: number | null; high: number | null };
 
@@ -157,6 +157,9 @@ export const CalibrationCurve: FC<{ points: readonly CurvePoint[] }> = ({ points
       ))}
       <text x={EDGE + inner / 2} y={SIDE - 2} text-anchor="middle">
         predicted
+      </text>
+      <text transform={`translate(11 ${8 + inner / 2}) rotate(-90)`} text-anchor="middle">
+        realised
       </text>
     </svg>
   );

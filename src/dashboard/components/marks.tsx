@@ -25,6 +25,10 @@ const PATHS = {
     <path d="M8 5.300a2.700 2.700 0 1 0 0.010 0M8 1.500v1.500M8 13v1.500M1.500 8h1.500M13 8h1.500M3.500 3.500l1 1M11.500 11.500l1 1M3.500 12.500l1-1M11.500 4.500l1-1" />
   ),
   moon: <path d="M10 2.500a5.700 5.700 0 1 0 3.500 8.200A4.600 4.600 0 0 1 10 2.500z" />,
+  up: <path d="M8 13V3.500M4 7.500l4-4 4 4" />,
+  down: <path d="M8 3v9.500M4 8.500l4 4 4-4" />,
+  left: <path d="M13 8H3.500M7.500 4l-4 4 4 4" />,
+  right: <path d="M3 8h9.500M8.500 4l4 4-4 4" />,
   alarm: <path d="M8 2.500L14 13H2zM8 6.500v3M8 11.200v0.200" />,
 } as const;
 export type MarkName = keyof typeof PATHS;

@@ -92,7 +92,8 @@ export const Figures: FC<{ rows: readonly (readonly [string, string])[] }> = ({ 
   </dl>
 );
 
-export type Column = { head: string; numeric?: boolean; wide?: boolean };
+/** `wide`: not on a phone; `long`: prose, which needs room. */
+export type Column = { head: string; numeric?: boolean; wide?: boolean; long?: boolean };
 
 /** A table with caption and scopes; the first cell of each row is its head. */
 export const Table: FC<{
@@ -103,8 +104,10 @@ export const Table: FC<{
   current?: number;
 }> = ({ caption, columns, rows, id, current }) => {
   const classOf = (index: number): string => {
-    const { numeric = false, wide = false } = columns[index] ?? {};
-    return [numeric ? 'num' : '', wide ? 'wide-only' : ''].filter((name) => name !== '').join(' ');
+    const { numeric = false, wide = false, long = false } = columns[index] ?? {};
+    return [numeric ? 'num' : '', wide ? 'wide-only' : '', long ? 'long' : '']
+      .filter((name) => name !== '')
+      .join(' ');
   };
   return (
     <Scroll label={caption}>

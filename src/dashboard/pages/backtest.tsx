@@ -72,7 +72,8 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
       ) : null}
       <section class="panel">
         <Chart title="Equity after costs" spec={equity}>
-          1 at the start; meta is the stack. A name below shows or hides its series; drag to look closer
+          Each begins with 1 at the first session it has a prediction for; meta is the stack. A name below
+          shows or hides its series; drag to look closer
         </Chart>
       </section>
       <section class="panel">

@@ -67,8 +67,8 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
         rows={[
           ['Newest session', newest ?? '–'],
           ['Coverage of it', today === undefined ? '–' : percent(today.bars / freshness.length)],
-          ['Up to date', `${count(fresh)} of ${count(freshness.length)}`],
-          ['Wait for a decision', count(counts.pending)],
+          ['Have its bar', `${count(fresh)} of ${count(freshness.length)}`],
+          ['Held back', count(counts.pending)],
         ]}
       />
       <Quarantine view={view} chrome={chrome} />
@@ -82,7 +82,7 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
           </div>
           <Table
             id="freshness"
-            caption="By sessions, not by the clock: a closed market makes nothing stale. Oldest first"
+            caption="Against the newest session here, by sessions and not by the clock: a closed market makes nothing stale. Oldest first"
             columns={[
               { head: 'Symbol' },
               { head: 'State' },
@@ -130,14 +130,18 @@ const Quarantine: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome }) =>
       <h2>Quarantine</h2>
       <p class="muted">
         Rows that cannot be true, splits and dividends that prices deny, tickers after a long gap.{' '}
-        {count(counts.pending)} wait, {count(counts.released)} released, {count(counts.rejected)} rejected.
+        {count(counts.pending)} {counts.pending === 1 ? 'waits' : 'wait'}, {count(counts.released)} released,{' '}
+        {count(counts.rejected)} rejected.
       </p>
       {all === 0 ? (
         <p>Nothing has been held back.</p>
       ) : (
         <Table
           caption={`Those that wait first${all > quarantine.length ? `; the first ${count(quarantine.length)} of ${count(all)}` : ''}`}
-          columns={['What', 'State', 'Why it is held', 'As delivered', 'Decision'].map((head) => ({ head }))}
+          columns={['What', 'State', 'Why it is held', 'As delivered', 'Decision'].map((head) => ({
+            head,
+            long: head === 'Why it is held',
+          }))}
           rows={quarantine.map((row, index) => [
             <>
               {row.symbol} <span class="nowrap">{row.sessionDate}</span>

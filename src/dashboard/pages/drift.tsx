@@ -5,7 +5,7 @@ import { TwoDistributions } from '../components/charts.tsx';
 import { ChooseNight } from '../components/choose-night.tsx';
 import { Cell } from '../components/heat-cell.tsx';
 import { Badge, Empty, Facts, Figures, Notice, PageHead, Scroll, Table } from '../components/parts.tsx';
-import { levelOf } from '../drift-levels.ts';
+import { levelOf, nearestFirst } from '../drift-levels.ts';
 import { count, fixed, percent, words } from '../format.ts';
 import type { ChosenNight } from '../which-night.ts';
 
@@ -17,7 +17,9 @@ export type DriftView = {
   /** Sessions of the map, oldest first. */
   shown: string[];
   flags: RetrainingFlag[];
-  /** The series that is looked at: null before one is chosen. */
+  /** The series that was asked for; empty before one is chosen. */
+  asked: string;
+  /** Null: there is no such one. */
   series: {
     name: string;
     baseline: SeriesBaseline;
@@ -31,6 +33,12 @@ const LEGEND = [
   { status: 'elevated', psi: 1, psiCritical: 1, label: 'elevated' },
   { status: 'alarm', psi: 1, psiCritical: 1, label: 'alarm' },
   { status: 'not_enough_data', psi: null, psiCritical: null, label: 'not enough data' },
+  {
+    status: 'not_monitored',
+    psi: null,
+    psiCritical: null,
+    label: 'not monitored: it repeats another, or drifts by itself',
+  },
 ] as const;
 const TONES: Readonly<Record<string, string>> = { alarm: 'failed', elevated: 'partial', stable: 'succeeded' };
 
@@ -51,10 +59,11 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
       </>
     );
   }
-  const own = rows.filter(({ baselineKind }) => baselineKind === kind);
+  const own = nearestFirst(rows.filter(({ baselineKind }) => baselineKind === kind));
   const countOf = (status: string): string => count(own.filter((row) => row.status === status).length);
   const link = (feature: string): string => driftLink(view, { feature });
   const features = [...new Set(own.map(({ feature }) => feature))];
+  const cells = new Map(view.cells.map((one) => [`${one.feature} ${one.sessionDate}`, one]));
   return (
     <>
       <PageHead
@@ -77,7 +86,15 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
           ['Not enough data', countOf('not_enough_data')],
         ]}
       />
-      {view.series === null ? null : <Distribution view={view} series={view.series} />}
+      {view.series !== null ? (
+        <Distribution view={view} series={view.series} />
+      ) : view.asked === '' ? null : (
+        <Notice tone="skip">
+          <p>
+            No {kind} baseline of “{view.asked}” was compared with on {session}.
+          </p>
+        </Notice>
+      )}
       <section class="panel">
         <h2>Series by session</h2>
         <ul class="legend" aria-label="Shades">
@@ -99,9 +116,17 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
             <thead>
               <tr>
                 <td />
+                {monthsOf(view.shown).map(({ month, sessions }) => (
+                  <th scope="colgroup" colspan={sessions} class="month">
+                    {month}
+                  </th>
+                ))}
+              </tr>
+              <tr>
+                <td />
                 {view.shown.map((date) => (
                   <th scope="col" title={date}>
-                    {date.slice(5)}
+                    {Number(date.slice(8))}
                   </th>
                 ))}
               </tr>
@@ -114,9 +139,7 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
                   </th>
                   {view.shown.map((date) => (
                     <td>
-                      <Square
-                        cell={view.cells.find((one) => one.feature === feature && one.sessionDate === date)}
-                      />
+                      <Square cell={cells.get(`${feature} ${date}`)} />
                     </td>
                   ))}
                 </tr>
@@ -133,7 +156,7 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
           </p>
         ) : (
           <Table
-            caption="Alarms first; a bound is what past windows of the same series call extreme"
+            caption="Alarms first, then those nearest to their bound: what past windows of the same series call extreme"
             columns={[
               { head: 'Series' },
               { head: 'State' },
@@ -160,6 +183,15 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
     </>
   );
 };
+
+/** Sessions in a row that are of the same month, in short. */
+function monthsOf(sessions: readonly string[]): { month: string; sessions: number }[] {
+  const months = [...new Set(sessions.map((date) => date.slice(0, 7)))];
+  return months.map((month) => ({
+    month,
+    sessions: sessions.filter((date) => date.startsWith(month)).length,
+  }));
+}
 
 function driftLink({ chosen, kind }: DriftView, change: { feature?: string; kind?: string }): string {
   const query = { session: chosen.session ?? '', universe: chosen.universe, kind, ...change };
@@ -237,7 +269,10 @@ const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series'
             now={now.shares}
             title={`${name}: baseline (left) and now (right) by bin`}
           />
-          <figcaption>In each bin left the baseline (grey), right now (blue).</figcaption>
+          <figcaption>
+            Bins from {labelOf(0)} to {labelOf(edges.length)}; in each left the baseline (grey), right now
+            (blue).
+          </figcaption>
         </figure>
       )}
       <details>

@@ -2,10 +2,11 @@ import type { FC } from 'hono/jsx';
 import { NIGHT_TASKS } from '../../contracts/wire/names.ts';
 import type { NightCell, readHistory, TaskCell } from '../../db/queries/dashboard-history.ts';
 import { Cell } from '../components/heat-cell.tsx';
+import { Mark } from '../components/marks.tsx';
 import { Empty, PageHead, Scroll } from '../components/parts.tsx';
 import { lookOf } from '../components/states.ts';
 import { sentence, words } from '../format.ts';
-import { addMonths, monthName } from '../months.ts';
+import { addMonths, dayName, monthName } from '../months.ts';
 
 const LEGEND = ['succeeded', 'partial', 'failed', 'awaiting_review', 'running', 'skipped', 'cancelled'];
 
@@ -43,12 +44,12 @@ export const HistoryPage: FC<{ view: HistoryView }> = ({ view }) => {
           <nav aria-label="Months" class="buttons">
             {oldest > span.first.slice(0, 7) ? (
               <a class="button" href={link(addMonths(oldest, -1))}>
-                ← earlier
+                <Mark name="left" /> earlier
               </a>
             ) : null}
             {newest < span.last.slice(0, 7) ? (
               <a class="button" href={link(addMonths(newest, months.length))}>
-                later →
+                later <Mark name="right" />
               </a>
             ) : null}
           </nav>
@@ -108,30 +109,29 @@ const Month: FC<{ month: string; view: HistoryView }> = ({ month, view }) => {
       ) : (
         <Scroll label={`Nights of ${name}`}>
           <table class="heat">
-            <caption class="hidden-words">Nights of {name}: tasks by session</caption>
+            <caption class="hidden-words">Nights of {name}: each session with its tasks</caption>
             <thead>
               <tr>
                 <td />
-                {sessions.map((date) => (
-                  <th scope="col" title={date}>
-                    {Number(date.slice(8))}
+                {['night', ...NIGHT_TASKS].map((name) => (
+                  <th scope="col">
+                    <span class="upright">{sentence(words(name))}</span>
                   </th>
                 ))}
               </tr>
             </thead>
             <tbody>
-              <tr>
-                <th scope="row">Night</th>
-                {sessions.map((date) => (
+              {sessions.map((date) => (
+                <tr>
+                  <th scope="row">
+                    <time datetime={date} title={date}>
+                      {dayName(date)}
+                    </time>
+                  </th>
                   <td>
                     <Night night={view.nights.find(({ sessionDate }) => sessionDate === date)} date={date} />
                   </td>
-                ))}
-              </tr>
-              {NIGHT_TASKS.map((task) => (
-                <tr>
-                  <th scope="row">{sentence(words(task))}</th>
-                  {sessions.map((date) => (
+                  {NIGHT_TASKS.map((task) => (
                     <td>
                       <Task cell={view.tasks.find((one) => one.task === task && one.sessionDate === date)} />
                     </td>

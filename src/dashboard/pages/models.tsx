@@ -10,6 +10,7 @@ import { shapSharesOf } from '../reasons.ts';
 
 export type ModelsView = {
   universe: string;
+  universes: string[];
   versions: StoredModelVersion[];
   shown: StoredModelVersion | null;
   current: StoredModelVersion | null;
@@ -51,11 +52,22 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
       <PageHead
         title="Models"
         aside={
-          shown.accepted ? (
-            <Badge state="succeeded" label="accepted" />
-          ) : (
-            <Badge state="failed" label="rejected" />
-          )
+          view.universes.length > 1 ? (
+            <nav aria-label="Universes">
+              <ul class="legend">
+                {view.universes.map((name) => (
+                  <li>
+                    <a
+                      href={`/models?universe=${encodeURIComponent(name)}`}
+                      aria-current={name === universe ? 'true' : undefined}
+                    >
+                      {name}
+                    </a>
+                  </li>
+                ))}
+              </ul>
+            </nav>
+          ) : null
         }
       >
         <p class="muted">
@@ -71,7 +83,9 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
         </Notice>
       ) : null}
       <section class="panel">
-        <h2>Version {shown.version}</h2>
+        <h2>
+          Version {shown.version} <Gate accepted={shown.accepted} />
+        </h2>
         <Facts
           rows={[
             ['Trained by the night of', shown.sessionDate],
@@ -137,11 +151,7 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
             <a href={`/models?version=${encodeURIComponent(one.version)}`}>{one.version}</a>,
             one.sessionDate,
             <>
-              {one.accepted ? (
-                <Badge state="succeeded" label="accepted" />
-              ) : (
-                <Badge state="failed" label="rejected" />
-              )}{' '}
+              <Gate accepted={one.accepted} />{' '}
               {one.version === current?.version ? <Badge state="running" label="in use" /> : null}
             </>,
             <Time at={one.recordedAt} zone={chrome} />,
@@ -149,7 +159,10 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
         />
         <Table
           caption="Which version is in use from when on: promote and rollback with nightshift model"
-          columns={['From session', 'Version', 'How', 'By', 'Why'].map((head) => ({ head }))}
+          columns={['From session', 'Version', 'How', 'By', 'Why'].map((head) => ({
+            head,
+            long: head === 'Why',
+          }))}
           rows={view.promotions.map(({ effectiveFromSession, version, kind, decidedBy, why }) => [
             effectiveFromSession,
             version,
@@ -162,6 +175,9 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
     </>
   );
 };
+
+const Gate: FC<{ accepted: boolean }> = ({ accepted }) =>
+  accepted ? <Badge state="succeeded" label="accepted" /> : <Badge state="failed" label="rejected" />;
 
 function gateOf(gate: unknown): string {
   return typeof gate === 'object' && gate !== null && 'reason' in gate && typeof gate.reason === 'string'

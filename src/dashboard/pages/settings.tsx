@@ -204,7 +204,7 @@ const Audit: FC<Pick<SettingsView, 'audit'> & { chrome: Chrome }> = ({ audit, ch
     <Table
       id="audit"
       caption={`What people did, newest first${audit.length === AUDIT_ROWS ? `: the last ${AUDIT_ROWS}` : ''}`}
-      columns={['At', 'Who', 'What', 'About', 'Why'].map((head) => ({ head }))}
+      columns={['At', 'Who', 'What', 'About', 'Why'].map((head) => ({ head, long: head === 'Why' }))}
       rows={audit.map(({ at, actor, action, subject, why }) => [
         <Time at={at} zone={chrome} seconds />,
         actor,

@@ -6,13 +6,14 @@ import { ChooseNight } from '../components/choose-night.tsx';
 import { Mark } from '../components/marks.tsx';
 import { Empty, Figures, Notice, PageHead, Scroll, Time } from '../components/parts.tsx';
 import type { Chrome } from '../deps.ts';
-import { count, fixed, percent, sentence, signed, words } from '../format.ts';
+import { count, fixed, sentence, signed, words } from '../format.ts';
 import { edgeOf, type Order, type SortKey } from '../signal-order.ts';
 import type { ChosenNight } from '../which-night.ts';
 
 export type SignalsView = {
   chosen: ChosenNight;
-  set: SignalSet | null;
+  /** With the base rate of the symbols that were scored. */
+  set: (SignalSet & { baseRate: number | null }) | null;
   /** In the order asked for, only those that were looked for. */
   rows: StoredSignal[];
   all: number;
@@ -56,6 +57,7 @@ export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, c
     );
   }
   const { session } = chosen;
+  const here = { session, universe: chosen.universe };
   return (
     <>
       <PageHead
@@ -87,7 +89,7 @@ export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, c
         rows={[
           ['Symbols', count(view.all)],
           ['Issued', count(view.issued)],
-          ['Base rate', percent(rows.find(({ baseRate }) => baseRate !== null)?.baseRate)],
+          ['Base rate', fixed(set.baseRate)],
         ]}
       />
       <section class="panel">
@@ -105,7 +107,18 @@ export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, c
           />
           <p class="small muted" id="find-found" role="status" />
         </form>
-        <Rows view={view} />
+        {rows.length === 0 ? (
+          <p>
+            No symbol, sector or reason of {session} holds “{view.find}”.{' '}
+            <a href={`/signals?${new URLSearchParams(here).toString()}`}>Show all</a>
+          </p>
+        ) : (
+          <Rows view={view} />
+        )}
+        <p class="small">
+          With all digits:{' '}
+          <a href={`/api/v1/signals?${new URLSearchParams({ ...here, format: 'csv' }).toString()}`}>CSV</a>
+        </p>
       </section>
     </>
   );
@@ -116,7 +129,7 @@ const HEADS: readonly { key: SortKey | null; title: string; numeric?: boolean; w
   { key: 'rank', title: 'Rank', numeric: true },
   { key: 'signal', title: 'Signal' },
   { key: 'probability', title: 'Probability', numeric: true },
-  { key: 'edge', title: 'Less base rate', numeric: true },
+  { key: 'edge', title: 'Less base rate', numeric: true, wide: true },
   { key: null, title: 'Sector', wide: true },
   { key: null, title: 'Why' },
 ];
@@ -152,7 +165,7 @@ const Rows: FC<{ view: SignalsView }> = ({ view }) => {
                 aria-sort={key === order.sort ? (order.descending ? 'descending' : 'ascending') : undefined}
               >
                 {key === null ? title : <a href={link(key)}>{title}</a>}
-                {key === order.sort ? (order.descending ? ' ↓' : ' ↑') : ''}
+                {key === order.sort ? <Mark name={order.descending ? 'down' : 'up'} /> : null}
               </th>
             ))}
           </tr>
@@ -172,9 +185,9 @@ const Rows: FC<{ view: SignalsView }> = ({ view }) => {
                 <Side signal={row} />
               </td>
               <td class="num">{fixed(row.probability)}</td>
-              <td class="num">{signed(edgeOf(row))}</td>
+              <td class="num wide-only">{signed(edgeOf(row))}</td>
               <td class="wide-only">{view.sectors.get(row.symbol) ?? ''}</td>
-              <td>{sentence(row.reasonWords)}</td>
+              <td class="long">{sentence(row.reasonWords)}</td>
             </tr>
           ))}
         </tbody>

@@ -60,7 +60,7 @@ export function driftRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
             feature === '' ? null : seriesOf({ universe, sessionDate: session, kind }, feature),
           ]);
     const chrome = c.get('chrome');
-    const body = <DriftPage view={{ chosen, kind, rows, cells, shown, flags, series }} />;
+    const body = <DriftPage view={{ chosen, kind, rows, cells, shown, flags, asked: feature, series }} />;
     return c.html(await renderPage({ title: 'Drift', at: '/drift', chrome, body }));
   });
 }

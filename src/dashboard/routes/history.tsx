@@ -14,7 +14,7 @@ import { HistoryPage } from '../pages/history.tsx';
 import { NightPage } from '../pages/night.tsx';
 import { RequestPage, RunPage } from '../pages/run.tsx';
 
-const MONTHS = 4;
+const MONTHS = 8;
 const CALL_MS = 2_500;
 
 /** Nights over months, one night, one run. */

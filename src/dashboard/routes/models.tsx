@@ -43,6 +43,7 @@ export function modelRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
     );
     const view = {
       universe,
+      universes,
       versions,
       shown,
       current,
