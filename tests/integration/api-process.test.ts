@@ -1,12 +1,31 @@
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { attachRuntime } from '../../src/runtime/attach.ts';
+import { dataFolderAt } from '../../src/runtime/data-folder.ts';
+import { chooseFreePorts } from '../../src/runtime/ports.ts';
+import { connectClient } from '../../src/temporal/connection.ts';
 import { runHere } from '../support/cli.ts';
 import { childrenOf, type InstanceProcess, startInstance } from '../support/instance.ts';
 import { copyFolder, sharedPreparedFolder, type TestFolder } from '../support/prepared-folder.ts';
+import {
+  filesBelow,
+  type Found,
+  placesOf,
+  rowsOfOperations,
+  saidByTemporal,
+} from '../support/secret-hunt.ts';
+import {
+  answersToNonsense,
+  type FailingChannels,
+  openFailingChannels,
+  passwordsOf,
+  startWithWrongPasswords,
+} from './api-secrets.ts';
 
 let folder: TestFolder;
 let up: InstanceProcess;
+let channels: FailingChannels;
 let api: string;
 let token: string;
 let bob: string;
@@ -21,7 +40,9 @@ const here = (...args: string[]) => runHere(...args, '--data-dir', folder.path);
 
 beforeAll(async () => {
   folder = await copyFolder(await sharedPreparedFolder());
-  up = startInstance({ args: ['up', '--no-workers', '--data-dir', folder.path] });
+  channels = await openFailingChannels(folder.path);
+  const args = ['up', '--no-workers', '--config', channels.configPath, '--data-dir', folder.path];
+  up = startInstance({ args, env: channels.env });
   await up.printed('Running. Ctrl-C stops it.');
   [, api = ''] = /API +(http:\/\/127\.0\.0\.1:\d+)/.exec(up.output()) ?? [];
   [, token = ''] = /Admin token +(nst_\S+)/.exec(up.output()) ?? [];
@@ -29,6 +50,7 @@ beforeAll(async () => {
 afterAll(async () => {
   up.process.kill('SIGTERM');
   await up.exited;
+  await channels.close();
   await folder.dispose();
 }, 60_000);
 
@@ -99,5 +121,97 @@ describe('the API of an instance', () => {
       )
       .toBe(200);
     expect((await childrenOf(folder.path))['api']?.identity.pid).not.toBe(child?.identity.pid);
+  });
+
+  it('and all beside it keep their secrets, whatever fails', async () => {
+    const runtime = await attachRuntime(folder.path);
+    if (runtime === null) throw new Error('nothing runs');
+    const [apiPort = 0] = await chooseFreePorts(1);
+    const alone = await startWithWrongPasswords(runtime, { apiPort, env: channels.env });
+    const found: Found[] = [];
+    const ask = async (path: string, init: RequestInit = {}, at = api): Promise<string> => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      const text = await (await fetch(`${at}${path}`, { headers, ...init })).text();
+      found.push({ where: path, text });
+      return text;
+    };
+    const post = (path: string, body = '{}') => ask(path, { method: 'POST', body });
+    const login = await fetch(`${api}/login`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { origin: api },
+      body: new URLSearchParams({ token }),
+    });
+    const [, cookie = ''] =
+      /nightshift_session_\w+=([\w-]{43})/.exec(login.headers.get('set-cookie') ?? '') ?? [];
+    try {
+      // A source that cannot be read, a login that Postgres refuses, channels of which none works.
+      const night = 'sessionDate=2018-02-07&universe=tiny&wait=120';
+      expect(await post(`/scheduler/run_ingestion?${night}`)).toMatch(
+        /"status":"error".*bars\.parquet does not have the checksum/,
+      );
+      expect(await post(`/scheduler/run_weekly_maintenance?${night}`)).toMatch(
+        /password authentication failed/,
+      );
+      expect(await post('/api/v1/alerts/test')).toMatch(
+        /answered 500.*ECONNREFUSED|the connection failed.*EAUTH/,
+      );
+      await post('/scheduler/stop', '{"why":"a holiday"}');
+      const wrong = `http://127.0.0.1:${apiPort}`;
+      await expect
+        .poll(() => ask('/healthz', {}, wrong).catch(() => ''), { timeout: 20_000 })
+        .toContain('ok');
+      expect(await ask('/readyz', {}, wrong)).toContain('Postgres refuses the login of the API');
+      await expect
+        .poll(() => up.output(), { timeout: 45_000, interval: 100 })
+        .toContain('did not reach mail');
+      found.push({ where: 'wrong questions', text: await answersToNonsense(api, token) });
+      const client = connectClient({
+        address: runtime.temporal,
+        namespace: runtime.namespace,
+        embedded: true,
+      });
+      found.push(...(await saidByTemporal(client.client)));
+      await client.close();
+      found.push(...(await rowsOfOperations(runtime.urls.owner)));
+    } finally {
+      await alone.stop();
+      await runtime.stop();
+    }
+    const { secrets, adminToken, logs, root } = dataFolderAt(folder.path);
+    const files = (await filesBelow(logs)).concat(
+      await Promise.all(
+        ['children.json', 'lock.json', 'ports.json', 'runtime.json', 'version.json'].map(async (name) => ({
+          where: name,
+          text: await readFile(join(root, name), 'utf8'),
+        })),
+      ),
+    );
+    found.push(...files, ...alone.processes.map((one, i) => ({ where: `process ${i}`, text: one.output() })));
+    // Its token was printed once, on purpose.
+    found.push({ where: 'up', text: up.output().replace(token, '') });
+    const all = found.map(({ text }) => text).join('\n');
+    // What is looked through does hold what failed, by name.
+    const failures = [
+      'password authentication failed for user "nightshift_maintenance"',
+      'password authentication failed for user "nightshift_api"',
+      'bars.parquet does not have the checksum',
+      'an alert did not reach slack',
+      'an alert did not reach mail',
+      'an alert did not reach hook',
+      'paused by admin: a holiday',
+    ];
+    expect(failures.filter((words) => !all.includes(words))).toEqual([]);
+    expect(found.filter(({ where }) => where.startsWith('history of')).length).toBeGreaterThan(3);
+    const known = {
+      'token of the admin': (await readFile(adminToken, 'utf8')).trim().slice(-43),
+      'token of Bob': bob.slice(-43),
+      'cookie of a login': cookie,
+      ...channels.secrets,
+      ...alone.secrets,
+      ...(await passwordsOf(secrets)),
+    };
+    expect(Object.entries(known).filter(([, secret]) => secret.length < 24)).toEqual([]);
+    expect(placesOf(known, found)).toEqual([]);
   });
 });
