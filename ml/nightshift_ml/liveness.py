@@ -112,9 +112,13 @@ class Liveness:
     def _lost(self, error: Exception) -> None:
         if self._lost_since is None and not self._stopped.is_set():
             self._lost_since = time.monotonic()
-            # libpq quotes a URL it cannot read, password and all.
-            words = str(error).replace(self._url, "the URL").strip() or type(error).__name__
-            _log.warning("liveness is not recorded, trying on: %s", words)
+            _log.warning("liveness is not recorded, trying on: %s", self._words(error))
+
+    def _words(self, error: Exception) -> str:
+        # libpq quotes what it cannot read, the whole URL or only the password; no server has seen it then.
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+            return "NIGHTSHIFT_DB_URL_ML is no URL that libpq can read"
+        return str(error).replace(self._url, "the URL").strip() or type(error).__name__
 
     def _found(self) -> None:
         if self._lost_since is not None:

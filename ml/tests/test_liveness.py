@@ -21,7 +21,16 @@ from nightshift_ml.settings import Settings
 NOWHERE = "postgres://nightshift_ml:secret@127.0.0.1:9/nightshift"
 
 
-@pytest.mark.parametrize("url", [NOWHERE, "postgres://nightshift_ml:secret@[oops/nightshift"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        NOWHERE,
+        "postgres://nightshift_ml:secret@[oops/nightshift",
+        "postgre://nightshift_ml:secret@127.0.0.1:9/nightshift",
+        "postgres://nightshift_ml:secret %zz@127.0.0.1:9/nightshift",
+        "postgres://nightshift_ml:secret%zz@127.0.0.1:9/nightshift",
+    ],
+)
 def test_a_loss_is_one_line_without_the_password(url: str, caplog: pytest.LogCaptureFixture) -> None:
     asked: list[None] = []
     liveness = Liveness(url, reach=lambda: asked.append(None), beat_seconds=0.01)
