@@ -259,6 +259,9 @@ describe('facts', () => {
     nowMs = Date.now() + 25 * 3_600_000;
     await evaluator.evaluate(settings);
     expect(await rules()).toContain('schedule_paused');
+    await enable(false);
+    await evaluator.evaluate(settings);
+    expect(await rules()).not.toContain('schedule_paused');
   });
 
   it('of workers come from Temporal: a queue nobody polls for minutes, also over a restart, until one does', async () => {

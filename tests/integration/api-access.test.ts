@@ -1,14 +1,18 @@
 import { type IncomingMessage, request } from 'node:http';
 import { serve } from '@hono/node-server';
 import { Client, Connection } from '@temporalio/client';
-import { describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { Client as PgClient } from 'pg';
+import { describe, expect, it, vi } from 'vitest';
 
 import { API_TIMES } from '../../src/api/deps.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { finishAttempt } from '../../src/db/queries/attempts.ts';
 import { revokeApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
+import { listRunningNights } from '../../src/temporal/verbs.ts';
 import { testTemporal, uniqueName } from '../support/env.ts';
+import { hostileText, MARK } from '../support/hostile-words.ts';
 import { beginStep, newTaskRun } from '../support/rows.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { useApi } from './api-house.ts';
@@ -223,5 +227,74 @@ describe('a stream', () => {
       (await fetch(`${streams.url}${PATH.replace('ndjson', 'json')}`, { headers: streams.headers })).status,
     ).toBe(200);
     await streams.close();
+  });
+});
+
+describe('input of any kind', () => {
+  type Parameter = { in: string; name: string };
+  type Operation = { parameters?: Parameter[]; requestBody?: unknown };
+
+  it('reaches neither the text of a statement nor a query of Temporal, and breaks nothing', async () => {
+    api.desk.prepare();
+    const { text: token } = await api.token('admin');
+    const { paths } = (await api.ask('GET', '/openapi.json', { token })).body as {
+      paths: Record<string, Record<string, Operation>>;
+    };
+    const places = Object.entries(paths).flatMap(([path, item]) =>
+      Object.entries(item).flatMap(([method, { parameters = [], requestBody }]) =>
+        [...parameters, ...(requestBody === undefined ? [] : [{ in: 'body', name: 'why' }])].map((place) => ({
+          method: method.toUpperCase(),
+          path,
+          place,
+        })),
+      ),
+    );
+    expect(places.length).toBeGreaterThan(100);
+    const statements = vi.spyOn(PgClient.prototype, 'query');
+    const { workflowService } = api.desk.rig.client;
+    const visibility = (['listWorkflowExecutions', 'countWorkflowExecutions', 'listSchedules'] as const).map(
+      (name) => vi.spyOn(workflowService, name),
+    );
+    /** Asks once, with what is hostile in one place and what is usual in the others. */
+    const ask = async ({ method, path, place }: (typeof places)[number], words: string): Promise<number> => {
+      const value = (name: string): string => (place.name === name ? words : 'none');
+      const url = new URL(
+        path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(value(name))),
+        'http://localhost',
+      );
+      if (place.in === 'query') url.searchParams.set(place.name, words);
+      const headers = place.in === 'header' ? { [place.name]: encodeURIComponent(words) } : {};
+      const body = place.in === 'body' ? { body: { why: words, decision: words, channel: words } } : {};
+      const answer = await api.ask(method, url.pathname + url.search, { token, headers, ...body });
+      return answer.status;
+    };
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...places), hostileText, async (place, words) => {
+          expect(await ask(place, words)).toBeLessThan(500);
+        }),
+        { numRuns: 400 },
+      );
+      const texts = statements.mock.calls.map(([statement]) =>
+        typeof statement === 'object' && 'text' in statement ? String(statement.text) : String(statement),
+      );
+      expect(texts.length).toBeGreaterThan(400);
+      expect(texts.filter((text) => text.includes(MARK))).toEqual([]);
+      // It did come as far as the database, as a value.
+      expect(JSON.stringify(statements.mock.calls)).toContain(MARK);
+      // The one query of our own, to see that none would be missed.
+      await listRunningNights(api.desk.rig.client);
+      const queries = visibility.flatMap(({ mock }) =>
+        mock.calls.map(([request]) => JSON.stringify(request)),
+      );
+      expect(queries.at(-1)).toContain('nightlyPipeline');
+      expect(queries.filter((query) => query.includes(MARK))).toEqual([]);
+    } finally {
+      vi.restoreAllMocks();
+    }
+    const [left] = await api.desk.house.owner.sql<
+      { rows: number }[]
+    >`select count(*)::int as rows from ops.audit`;
+    expect(left?.rows).toBeGreaterThan(0);
   });
 });
