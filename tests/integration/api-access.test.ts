@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { serve } from '@hono/node-server';
 import { Client, Connection } from '@temporalio/client';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Client as PgClient } from 'pg';
 import { describe, expect, it, vi } from 'vitest';
 
@@ -275,8 +275,10 @@ describe('input of any kind', () => {
         }),
         { numRuns: 400 },
       );
-      const texts = statements.mock.calls.map(([statement]) =>
-        typeof statement === 'object' && 'text' in statement ? String(statement.text) : String(statement),
+      const texts = statements.mock.calls.map(([statement]: readonly unknown[]) =>
+        typeof statement === 'object' && statement !== null && 'text' in statement
+          ? String(statement.text)
+          : JSON.stringify(statement),
       );
       expect(texts.length).toBeGreaterThan(400);
       expect(texts.filter((text) => text.includes(MARK))).toEqual([]);

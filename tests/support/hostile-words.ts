@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 /** Stands in every hostile text, so that it is found wherever it went. */
 export const MARK = 'zq7mark';

@@ -34,7 +34,8 @@ export async function saidByTemporal(client: Client): Promise<Found[]> {
 
 /** Every row of what ran and who acted, as text. */
 export async function rowsOfOperations(ownerUrl: string): Promise<Found[]> {
-  const { sql, close } = createDatabase(ownerUrl, { max: 1 });
+  const database = createDatabase(ownerUrl, { max: 1 });
+  const { sql } = database;
   try {
     const tables = await sql<{ name: string }[]>`
       select quote_ident(tablename) as name from pg_tables where schemaname = 'ops'`;
@@ -45,7 +46,7 @@ export async function rowsOfOperations(ownerUrl: string): Promise<Found[]> {
     }
     return found;
   } finally {
-    await close();
+    await database.close();
   }
 }
 
