@@ -146,7 +146,9 @@ async function bundleWorkflows() {
   };
   const { code } = await bundleWorkflowCode({
     workflowsPath: workflowEntry,
-    workflowInterceptorModules: [join(projectRoot, 'src', 'workflows', 'lib', 'run-context.ts')],
+    workflowInterceptorModules: ['run-context.ts', 'tracing.ts'].map((file) =>
+      join(projectRoot, 'src', 'workflows', 'lib', file),
+    ),
     logger,
   });
   writeWhole(join(dist, 'workflows.js'), code);

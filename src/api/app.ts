@@ -6,7 +6,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import { dashboardRoutes } from '../dashboard/app.tsx';
 import { problemPage, wantsPage } from '../dashboard/problem-page.tsx';
 import { requireToken, TokenReader } from './auth.ts';
-import type { ApiDeps, ApiEnv, ApiLog } from './deps.ts';
+import type { ApiDeps, ApiEnv } from './deps.ts';
 import { addressOf, limitRequests } from './limits.ts';
 import { Problem, problemDetails, problemOf } from './problems.ts';
 import { type ApiDocument, describeApi } from './openapi.ts';
@@ -14,6 +14,7 @@ import { newRouter } from './router.ts';
 import { runIdsOf } from './run-ids.ts';
 import { requireLoginOr, SessionKeeper } from './sessions.ts';
 import { limitTime } from './time-limit.ts';
+import { traceRequests } from './tracing.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { backtestRoutes } from './routes/backtests.ts';
@@ -42,7 +43,10 @@ export function createApi(deps: ApiDeps) {
   const attempts = limitRequests(limits.anonymousPerMinute, addressOf);
   const base = newRouter();
   const metrics = createMetrics(deps);
-  base.use(requestId(), metrics.count, logRequests(log), limitTime(times.requestMs));
+  base.use(requestId());
+  // Around the line of a request, which names its span.
+  if (deps.tracing !== undefined) base.use(traceRequests(deps.tracing));
+  base.use(metrics.count, logRequests(deps), limitTime(times.requestMs));
   base.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -62,7 +66,11 @@ export function createApi(deps: ApiDeps) {
     const problem = problemOf(error instanceof HTTPException ? refusalOf(error) : error);
     const requestId = c.get('requestId');
     if (problem.status === 500)
-      log('ERROR', 'request failed', { requestId, error: error.stack ?? error.message });
+      log('ERROR', 'request failed', {
+        requestId,
+        ...deps.tracing?.ids(),
+        error: error.stack ?? error.message,
+      });
     const details = problemDetails(problem, { instance: c.req.path, requestId });
     const { status, headers: more } = problem;
     const page = wantsPage(c) ? await problemPage(deps, c, { details, status, headers: more }) : null;
@@ -125,7 +133,7 @@ function refusalOf(error: HTTPException): Problem | HTTPException {
 }
 
 /** A line per request: who, what, how it ended, how long it took. Queries and bodies stay out of it. */
-function logRequests(log: ApiLog) {
+function logRequests({ log, tracing }: ApiDeps) {
   return createMiddleware<ApiEnv>(async (c, next) => {
     const startedMs = performance.now();
     await next();
@@ -134,6 +142,7 @@ function logRequests(log: ApiLog) {
       requestId: c.get('requestId'),
       caller: c.get('caller')?.name,
       ...runIdsOf(c),
+      ...tracing?.ids(),
       // Who asks is only told that a server is away.
       ...(status === 503 && c.error !== undefined && { error: c.error.message }),
       ms: Math.round(performance.now() - startedMs),

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import type { Sql } from '../db/client.ts';
 import type { ApiTokenRow } from '../db/queries/api-tokens.ts';
+import type { Tracing } from '../tracing/start.ts';
 
 /** One JSON line per event; `fields` never hold secrets. */
 export type ApiLog = (
@@ -54,6 +55,8 @@ export type ApiDeps = {
   times: ApiTimes;
   /** Temporal's Web UI up to the name of a workflow; absent: not known. */
   workflowsUrl?: string;
+  /** Absent: no traces. */
+  tracing?: Tracing;
   /** Aborted when the process stops: streams to browsers end. */
   stopping?: AbortSignal;
 };

@@ -5,6 +5,7 @@ import { findApiToken } from '../db/queries/api-tokens.ts';
 import { readApiEnv } from '../runtime/env.ts';
 import { whenParentDies } from '../runtime/parent.ts';
 import { connectClient } from '../temporal/connection.ts';
+import { startTracing } from '../tracing/start.ts';
 import { createApi } from './app.ts';
 import { API_TIMES, type ApiLog } from './deps.ts';
 
@@ -25,7 +26,12 @@ async function main(): Promise<void> {
   const login = { applicationName: 'nightshift-api', statementTimeoutMs: API_TIMES.statementMs };
   const database = createDatabase(env.databaseUrls.api, { ...login, max: 10 });
   const pipeline = createDatabase(env.databaseUrls.pipeline, { ...login, max: 2 });
-  const temporal = connectClient();
+  const tracing = await startTracing({
+    url: env.tracesUrl,
+    service: 'nightshift-api',
+    onProblem: (problem) => log('WARNING', 'traces cannot be delivered', { problem }),
+  });
+  const temporal = connectClient({ interceptors: tracing === null ? [] : [tracing.client] });
   const stopping = new AbortController();
   const { temporalUi } = env;
   const api = createApi({
@@ -39,6 +45,7 @@ async function main(): Promise<void> {
     limits: { tokenPerMinute: env.requestsPerMinute, anonymousPerMinute: ANONYMOUS_PER_MINUTE },
     times: API_TIMES,
     stopping: stopping.signal,
+    ...(tracing !== null && { tracing }),
     ...(temporalUi !== null && {
       workflowsUrl: `${temporalUi.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(env.temporalNamespace)}/workflows`,
     }),
@@ -62,7 +69,7 @@ async function main(): Promise<void> {
     server.close(() => resolve());
   });
   await temporal.close();
-  await Promise.all([database.close(), pipeline.close()]);
+  await Promise.all([database.close(), pipeline.close(), tracing?.close()]);
 }
 
 await main();

@@ -44,6 +44,14 @@ const schema = z.object({
   NIGHTSHIFT_TEMPORAL_METRICS_ADDRESS: absent
     .or(z.string().regex(/^[\w.[\]:-]+:\d{1,5}$/, 'must be host:port, such as 127.0.0.1:9464'))
     .optional(),
+  /** Where traces go; absent: nowhere. The other standard variables are read by OpenTelemetry itself. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: absent
+    .or(z.url({ protocol: /^https?$/, error: 'must be an http or https URL, such as http://127.0.0.1:4318' }))
+    .optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: absent
+    .or(z.enum(['http/json', 'http/protobuf'], 'must be http/json or http/protobuf: gRPC is not spoken here'))
+    .optional(),
+  OTEL_SDK_DISABLED: optional,
   NIGHTSHIFT_DB_URL_INGEST: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_PIPELINE: optionalUrl(POSTGRES),
   NIGHTSHIFT_DB_URL_ML: optionalUrl(POSTGRES),
@@ -88,6 +96,8 @@ export type WorkerEnv = {
   parentPid: number | null;
   /** host:port of the SDK's own metrics; null: not asked for. */
   temporalMetricsAddress: string | null;
+  /** Collector of traces; null: not asked for. */
+  tracesUrl: string | null;
 };
 
 /** What a TypeScript worker needs. Throws an Error that names every variable that is missing. */
@@ -118,6 +128,7 @@ export function readWorkerEnv(source: NodeJS.ProcessEnv = process.env): WorkerEn
     configPath: env.NIGHTSHIFT_CONFIG ?? null,
     parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
     temporalMetricsAddress: env.NIGHTSHIFT_TEMPORAL_METRICS_ADDRESS ?? null,
+    tracesUrl: tracesUrl(env),
   };
   if (missing.length > 0) throw new Error(`environment: ${missing.join(', ')} missing`);
   return worker;
@@ -134,6 +145,8 @@ export type ApiProcessEnv = {
   logDir: string | null;
   requestsPerMinute: number;
   temporalUi: string | null;
+  /** Collector of traces; null: not asked for. */
+  tracesUrl: string | null;
   parentPid: number | null;
 };
 
@@ -157,8 +170,16 @@ export function readApiEnv(source: NodeJS.ProcessEnv = process.env): ApiProcessE
     logDir: env.NIGHTSHIFT_LOG_DIR ?? logsOf(env.NIGHTSHIFT_DATA_DIR),
     requestsPerMinute: env.NIGHTSHIFT_API_REQUESTS_PER_MINUTE ?? 6_000,
     temporalUi: env.NIGHTSHIFT_TEMPORAL_UI ?? null,
+    tracesUrl: tracesUrl(env),
     parentPid: env.NIGHTSHIFT_PARENT_PID ?? null,
   };
+}
+
+/** Where traces are posted; null: not asked for. */
+export function tracesUrl(env: Env): string | null {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SDK_DISABLED: disabled } = env;
+  if (endpoint === undefined || disabled?.toLowerCase() === 'true') return null;
+  return `${endpoint.replace(/\/+$/, '')}/v1/traces`;
 }
 
 function logsOf(dataDir: string | undefined): string | null {

@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowClientInterceptor } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 
 export type ClientTarget = {
@@ -7,6 +7,8 @@ export type ClientTarget = {
   namespace?: string;
   /** Our own server on loopback: a person's profile, with its TLS and API key, is not for it. */
   embedded?: boolean;
+  /** What stands around calls about workflows. */
+  interceptors?: WorkflowClientInterceptor[];
 };
 
 export type TemporalClient = { client: Client; connection: Connection; close(): Promise<void> };
@@ -23,6 +25,10 @@ export function connectClient(target: ClientTarget = {}): TemporalClient {
     ...connectionOptions,
     ...(target.address === undefined ? {} : { address: target.address }),
   });
-  const client = new Client({ connection, namespace: target.namespace ?? namespace ?? 'default' });
+  const client = new Client({
+    connection,
+    namespace: target.namespace ?? namespace ?? 'default',
+    interceptors: { workflow: target.interceptors ?? [] },
+  });
   return { client, connection, close: () => connection.close() };
 }

@@ -20,7 +20,7 @@ export function logActivities(context: Context): ActivityInterceptors {
   };
   const inbound: ActivityInboundCallsInterceptor = {
     execute: async (input, next) => {
-      run = { ...runContextOf(input.args[0]), ...fromHeader(input) };
+      run = runContextOfActivity(input);
       const startedAt = performance.now();
       const meta = { activity: info.activityType, attempt: info.attempt };
       if (info.attempt > 1) log.warn(`${info.activityType} is tried again, attempt ${info.attempt}`, meta);
@@ -40,7 +40,9 @@ export function logActivities(context: Context): ActivityInterceptors {
   return { inbound, outbound };
 }
 
-function fromHeader({ headers }: ActivityExecuteInput): RunContext {
+/** Session and task run of an activity, by its input and its workflow's header. */
+export function runContextOfActivity({ args, headers }: ActivityExecuteInput): RunContext {
   const payload = headers[RUN_CONTEXT_HEADER];
-  return payload === undefined ? {} : runContextOf(defaultPayloadConverter.fromPayload(payload));
+  const told = payload === undefined ? {} : runContextOf(defaultPayloadConverter.fromPayload(payload));
+  return { ...runContextOf(args[0]), ...told };
 }

@@ -10,12 +10,13 @@ import { readWorkerEnv, type WorkerEnv } from '../runtime/env.ts';
 import { whenParentDies } from '../runtime/parent.ts';
 import { registerSearchAttributes } from '../temporal/search-attributes.ts';
 import { connectClient } from '../temporal/connection.ts';
-import { logActivities } from './activity-log.ts';
+import { startTracing } from '../tracing/start.ts';
 import { composeActivities } from './compose.ts';
 import { createJsonLogger } from './json-log.ts';
 import { WORKFLOW_WORKER_LIMITS } from './limits.ts';
 import { beatWhileAlive } from './liveness.ts';
 import { openOwnLogFiles } from './own-log-files.ts';
+import { observed } from './traced.ts';
 
 const CONNECT_LIMIT_MS = 120_000;
 const SHUTDOWN_GRACE = '15s';
@@ -60,7 +61,12 @@ function createLogger({ ownLogFolder, workerName }: WorkerEnv): Logger {
 }
 
 async function serve(env: WorkerEnv, logger: Logger): Promise<void> {
-  const temporal = connectClient();
+  const tracing = await startTracing({
+    url: env.tracesUrl,
+    service: 'nightshift-worker',
+    onProblem: (problem) => logger.warn('traces cannot be delivered', { problem }),
+  });
+  const temporal = connectClient({ interceptors: tracing === null ? [] : [tracing.client] });
   const connection = await connectPatiently(logger);
   await registerSearchAttributes(temporal.connection, temporal.client.options.namespace);
   const house = composeActivities({ env, client: temporal.client, logger });
@@ -70,14 +76,12 @@ async function serve(env: WorkerEnv, logger: Logger): Promise<void> {
     // In histories and the Web UI: which worker ran it. Health checks look for the host at its end.
     identity: `${env.workerName}:${process.pid}@${hostname()}`,
     shutdownGraceTime: SHUTDOWN_GRACE,
-    interceptors: { activity: [logActivities] },
+    ...observed(tracing, await readFile(join(projectRoot, 'dist', 'workflows.js'), 'utf8')),
   };
-  const workflowBundle = { code: await readFile(join(projectRoot, 'dist', 'workflows.js'), 'utf8') };
   const workers = await Promise.all([
     Worker.create({
       ...common,
       taskQueue: TASK_QUEUES.pipeline,
-      workflowBundle,
       ...WORKFLOW_WORKER_LIMITS,
       maxConcurrentActivityTaskExecutions: 20,
       activities: house.pipeline,
@@ -86,7 +90,6 @@ async function serve(env: WorkerEnv, logger: Logger): Promise<void> {
       ...common,
       taskQueue: TASK_QUEUES.marketData,
       // Decisions of people about market data: few, and short.
-      workflowBundle,
       ...WORKFLOW_WORKER_LIMITS,
       maxCachedWorkflows: 10,
       maxConcurrentActivityTaskExecutions: 4,
@@ -116,6 +119,7 @@ async function serve(env: WorkerEnv, logger: Logger): Promise<void> {
     await connection.close();
     await temporal.close();
     await house.close();
+    await tracing?.close();
   }
 }
 

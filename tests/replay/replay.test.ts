@@ -1,24 +1,39 @@
 import { readFile } from 'node:fs/promises';
 
 import { DeterminismViolationError } from '@temporalio/workflow';
-import { Worker } from '@temporalio/worker';
+import { type InjectedSinks, type ReplayWorkerOptions, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import type { TracingSinks } from '../../src/contracts/wire/tracing.ts';
+import { tracedCode } from '../../src/worker/traced.ts';
 import { testTemporal } from '../support/env.ts';
 import { type History, quietRuntime } from '../support/rig.ts';
 import { readHistories } from './histories.ts';
 
 const histories = await readHistories();
 let code = '';
-/** What became of each history, by its run id; one worker replays all. */
-const replayed = new Map<string, Error | undefined>();
+type Outcomes = Map<string, Error | undefined>;
+/** What became of each history, by its run id, in a worker without and in one with tracing. */
+let untraced: Outcomes;
+let traced: Outcomes;
+/** Names of the spans that were handed out on the way; only here a replay hands out any. */
+const spans = new Set<string>();
 beforeAll(async () => {
   quietRuntime();
   code = await readFile(testTemporal().workflowBundlePath, 'utf8');
-  for await (const { runId, error } of Worker.runReplayHistories({ workflowBundle: { code } }, histories)) {
-    replayed.set(runId, error);
-  }
+  untraced = await replayAll({ workflowBundle: { code } });
+  const sinks: InjectedSinks<TracingSinks> = {
+    tracing: { export: { fn: (_info, { name }) => void spans.add(name), callDuringReplay: true } },
+  };
+  traced = await replayAll({ workflowBundle: { code: tracedCode(code) }, sinks });
 });
+
+async function replayAll(options: ReplayWorkerOptions): Promise<Outcomes> {
+  const outcomes: Outcomes = new Map();
+  for await (const { runId, error } of Worker.runReplayHistories(options, histories))
+    outcomes.set(runId, error);
+  return outcomes;
+}
 
 function runIdOf(history: History): string {
   return history.events?.[0]?.workflowExecutionStartedEventAttributes?.originalExecutionRunId ?? '';
@@ -45,13 +60,21 @@ describe('committed histories', () => {
     );
   });
 
-  it.each(histories)('replay with the code of today: $name', ({ history }) => {
-    expect(replayed.has(runIdOf(history))).toBe(true);
-    expect(replayed.get(runIdOf(history))).toBeUndefined();
+  it.each(histories)('replay with the code of today, traced or not: $name', ({ history }) => {
+    for (const outcomes of [untraced, traced]) {
+      expect(outcomes.has(runIdOf(history))).toBe(true);
+      expect(outcomes.get(runIdOf(history))).toBeUndefined();
+    }
+  });
+
+  it('are traced indeed', () => {
+    const kinds = ['RunWorkflow:nightlyPipeline', 'StartChildWorkflow:training', 'StartActivity:runBacktest'];
+    expect([...spans]).toEqual(expect.arrayContaining(kinds));
+    expect([...spans]).not.toContain('RunWorkflow:jobQueue');
   });
 
   it('are each a run of their own', () => {
-    expect(replayed.size).toBe(histories.length);
+    expect(untraced.size).toBe(histories.length);
   });
 
   it('fail when steps change places', async () => {

@@ -28,6 +28,7 @@ import type { Sql } from '../../src/db/client.ts';
 import { findSlotHolders } from '../../src/db/queries/task-runs.ts';
 import { registerSearchAttributes } from '../../src/temporal/search-attributes.ts';
 import { WORKFLOW_WORKER_LIMITS } from '../../src/worker/limits.ts';
+import type { observed } from '../../src/worker/traced.ts';
 import { answeredPart } from './answered-history.ts';
 import { testTemporal, uniqueName } from './env.ts';
 import { type AllActivities, createFakes, SESSION, UNIVERSE } from './fakes.ts';
@@ -69,10 +70,8 @@ export class Rig {
   readonly namespace: string;
   readonly #connection: Connection;
   readonly #native: NativeConnection;
-  readonly #workflows = {
-    workflowBundle: { codePath: testTemporal().workflowBundlePath },
-    ...WORKFLOW_WORKER_LIMITS,
-  };
+  /** How the next workers and replays are looked at: with tracing, say. */
+  observed: Partial<ReturnType<typeof observed>> = {};
   readonly #replayed = new Set<string>();
   /** Workflow id by run id of what this rig's client started: visibility lags behind it on a busy machine. */
   readonly #started = new Map<string, string>();
@@ -111,6 +110,11 @@ export class Rig {
     });
   }
 
+  get #workflows() {
+    const { workflowBundle = { codePath: testTemporal().workflowBundlePath } } = this.observed;
+    return { workflowBundle, ...WORKFLOW_WORKER_LIMITS };
+  }
+
   /** `ml: false` leaves the queue `ml` to a worker of the test's own. */
   static async start(options: RigOptions = {}): Promise<Rig> {
     quietRuntime();
@@ -145,7 +149,15 @@ export class Rig {
   /** Starts them, at first or again; the activities stay those of the test. */
   async startWorkers(): Promise<void> {
     if (Object.keys(this.#current).length === 0) this.use({});
-    const common = { connection: this.#native, namespace: this.namespace, shutdownGraceTime: 0 };
+    const { interceptors, sinks } = this.observed;
+    const workflows = this.#workflows;
+    const common = {
+      connection: this.#native,
+      namespace: this.namespace,
+      shutdownGraceTime: 0,
+      ...(interceptors && { interceptors }),
+      ...(sinks && { sinks }),
+    };
     const names = [...Object.keys(createFakes().activities), ...Object.keys(this.#current)];
     const activities = Object.fromEntries(
       names.map((name) => [name, (input: never) => this.#call(name, input)]),
@@ -154,14 +166,14 @@ export class Rig {
       Worker.create({
         ...common,
         taskQueue: TASK_QUEUES.pipeline,
-        ...this.#workflows,
+        ...workflows,
         activities,
       }),
       ...(this.#ml ? [Worker.create({ ...common, taskQueue: TASK_QUEUES.ml, activities })] : []),
       Worker.create({
         ...common,
         taskQueue: TASK_QUEUES.marketData,
-        ...(this.#decisions && this.#workflows),
+        ...(this.#decisions && workflows),
         activities,
       }),
     ]);

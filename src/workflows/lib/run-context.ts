@@ -9,12 +9,19 @@ import {
 
 import { RUN_CONTEXT_HEADER, type RunContext, runContextOf } from '../../contracts/wire/run-context.ts';
 
+/** Module state is a workflow's own. */
+let context: RunContext = {};
+
+/** Session and task run of this workflow, as far as it knows them. */
+export function currentRunContext(): RunContext {
+  return context;
+}
+
 /**
  * Each workflow's lines and activities carry session and task run. A replay does not compare headers; and nothing here
  * waits, so that branches go on in the order they had without it.
  */
 export function interceptors(): WorkflowInterceptors {
-  let context: RunContext = {};
   const learn = (value: unknown): void => {
     // What it began with counts; a plan tells what a night without a session was not told.
     context = { ...runContextOf(value), ...context };
