@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from temporalio import activity
 
 from .run_context import run_context
+from .tracing import trace_ids
 
 #: The documents' files, by the task that ids of workflows begin with; the TypeScript side has the same.
 TASK_FILES = {
@@ -47,6 +48,7 @@ def line_of(record: logging.LogRecord) -> dict[str, Any]:
             "workflowId": info.workflow_id,
             "runId": info.workflow_run_id,
             **run_context(),
+            **trace_ids(),
             "activity": info.activity_type,
             "attempt": info.attempt,
         }

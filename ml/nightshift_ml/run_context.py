@@ -10,6 +10,8 @@ from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from .tracing import annotate
+
 #: The same name in `src/contracts/wire/run-context.ts`.
 HEADER = "nightshift-run"
 _FIELDS = ("sessionDate", "taskRunId")
@@ -33,7 +35,7 @@ def read_header(headers: Mapping[str, Payload]) -> dict[str, str]:
 
 
 class RunContextInterceptor(Interceptor):
-    """Keeps what the header says: each activity has a context of its own, and the SDK logs its end after us."""
+    """Keeps what the header says: each activity has its own context, and the SDK logs its end after us."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Inbound(next)
@@ -41,5 +43,7 @@ class RunContextInterceptor(Interceptor):
 
 class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        _current.set(read_header(input.headers))
+        run = read_header(input.headers)
+        _current.set(run)
+        annotate(run)
         return await super().execute_activity(input)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .errors import InvalidInput
 
@@ -32,6 +33,8 @@ class Settings:
     database_url: str | None
     #: This worker's own folder of log files; None: whoever started it writes them, or no folder is named.
     log_folder: Path | None
+    #: Where spans are posted; None: no traces.
+    traces_url: str | None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -50,7 +53,19 @@ class Settings:
             name=env.get("NIGHTSHIFT_WORKER_NAME", "") or "ml",
             database_url=env.get("NIGHTSHIFT_DB_URL_ML", "").strip() or None,
             log_folder=None if parent else _own_log_folder(env),
+            traces_url=_traces_url(env),
         )
+
+
+def _traces_url(env: Mapping[str, str]) -> str | None:
+    name = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    url = env.get(name, "").strip()
+    if not url or env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InvalidInput(f"{name} must be an http or https URL, such as http://127.0.0.1:4318")
+    return f"{url.rstrip('/')}/v1/traces"
 
 
 def _own_log_folder(env: Mapping[str, str]) -> Path | None:

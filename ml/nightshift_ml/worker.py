@@ -37,6 +37,7 @@ from .pool import Pool
 from .process import die_with_parent, watch_parent
 from .run_context import RunContextInterceptor
 from .settings import Settings
+from .tracing import start_tracing
 
 _log = logging.getLogger("nightshift.ml")
 _FIRST_WAIT_SECONDS = 0.2
@@ -50,6 +51,7 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
+    tracing = None if settings.traces_url is None else start_tracing(settings.traces_url)
     async with Pool(settings.artifact_url, size=settings.slots, threads=settings.threads) as pool:
         client = await _until_stopped(_prepare(pool, settings.name), stop)
         if client is None:
@@ -59,7 +61,7 @@ async def run(settings: Settings) -> None:
             task_queue=settings.task_queue,
             activities=MlActivities(pool, threads=settings.threads).all(),
             max_concurrent_activities=settings.slots,
-            interceptors=[RunContextInterceptor()],
+            interceptors=[*([] if tracing is None else [tracing.interceptor]), RunContextInterceptor()],
             graceful_shutdown_timeout=timedelta(seconds=settings.grace_seconds),
             # A cancellation comes as the answer to a heartbeat: the default throttle would delay it by 30 s.
             max_heartbeat_throttle_interval=timedelta(seconds=1),
@@ -76,6 +78,8 @@ async def run(settings: Settings) -> None:
         async with _beating(client, settings.database_url), worker:
             await stop.wait()
             _log.info("stopping: running activities have %s s", settings.grace_seconds)
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
     _log.info("stopped")
 
 
