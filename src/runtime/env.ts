@@ -48,8 +48,9 @@ const schema = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: absent
     .or(z.url({ protocol: /^https?$/, error: 'must be an http or https URL, such as http://127.0.0.1:4318' }))
     .optional(),
-  OTEL_EXPORTER_OTLP_PROTOCOL: absent
-    .or(z.enum(['http/json', 'http/protobuf'], 'must be http/json or http/protobuf: gRPC is not spoken here'))
+  OTEL_EXPORTER_OTLP_PROTOCOL: z
+    .string()
+    .regex(/^(http\/(json|protobuf))?$/, 'must be http/json or http/protobuf: gRPC is not spoken here')
     .optional(),
   OTEL_SDK_DISABLED: optional,
   NIGHTSHIFT_DB_URL_INGEST: optionalUrl(POSTGRES),

@@ -242,7 +242,7 @@ describe('docker-compose.yml', () => {
     expect(command).toEqual(['node', '--enable-source-maps', 'dist/api/main.js']);
     const filled = Object.entries(environment).map(([name, value]) => [
       name,
-      value.replaceAll(/\$\{\w+:\?[^}]*\}/g, 'secret'),
+      value.replaceAll(/\$\{\w+:\?[^}]*\}/g, 'secret').replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'),
     ]);
     const env = readApiEnv(Object.fromEntries(filled));
     expect(new URL(env.databaseUrls.api).username).toBe('nightshift_api');
@@ -250,7 +250,7 @@ describe('docker-compose.yml', () => {
     expect(JSON.stringify(environment).match(/nightshift_\w+:/g)).toHaveLength(2);
     expect(env.temporalNamespace).toBe(compose.services['worker']?.environment?.['TEMPORAL_NAMESPACE']);
     // A port is reached from outside its container only where the program listens on all its addresses.
-    expect(env).toMatchObject({ host: '0.0.0.0', parentPid: null });
+    expect(env).toMatchObject({ host: '0.0.0.0', parentPid: null, tracesUrl: null });
     expect(ports).toEqual([`127.0.0.1:${env.port}:${env.port}`]);
     expect(healthcheck?.test.join(' ')).toContain(`http://127.0.0.1:${env.port}/healthz`);
     expect(compose.services['control']?.command).toContain('--no-api');

@@ -5,7 +5,9 @@ import { attachRuntime } from '../../src/runtime/attach.ts';
 import { dataFolderAt } from '../../src/runtime/data-folder.ts';
 import { chooseFreePorts } from '../../src/runtime/ports.ts';
 import { connectClient } from '../../src/temporal/connection.ts';
+import { HookReceiver } from '../support/alert-receivers.ts';
 import { runHere } from '../support/cli.ts';
+import { collectedSpans } from '../support/collected-spans.ts';
 import { childrenOf, type InstanceProcess, startInstance } from '../support/instance.ts';
 import { copyFolder, sharedPreparedFolder, type TestFolder } from '../support/prepared-folder.ts';
 import {
@@ -29,6 +31,7 @@ let channels: FailingChannels;
 let api: string;
 let token: string;
 let bob: string;
+let collector: HookReceiver;
 
 const status = async (
   as: string,
@@ -36,13 +39,18 @@ const status = async (
   const response = await fetch(`${api}/scheduler/status`, { headers: { authorization: `Bearer ${as}` } });
   return { code: response.status, body: (await response.json()) as { running?: boolean } };
 };
+const answers = (): Promise<number> =>
+  status(token).then(
+    ({ code }) => code,
+    () => 0,
+  );
 const here = (...args: string[]) => runHere(...args, '--data-dir', folder.path);
 
 beforeAll(async () => {
   folder = await copyFolder(await sharedPreparedFolder());
-  channels = await openFailingChannels(folder.path);
+  [channels, collector] = await Promise.all([openFailingChannels(folder.path), HookReceiver.start()]);
   const args = ['up', '--no-workers', '--config', channels.configPath, '--data-dir', folder.path];
-  up = startInstance({ args, env: channels.env });
+  up = startInstance({ args, env: { ...channels.env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
   await up.printed('Running. Ctrl-C stops it.');
   [, api = ''] = /API +(http:\/\/127\.0\.0\.1:\d+)/.exec(up.output()) ?? [];
   [, token = ''] = /Admin token +(nst_\S+)/.exec(up.output()) ?? [];
@@ -50,7 +58,7 @@ beforeAll(async () => {
 afterAll(async () => {
   up.process.kill('SIGTERM');
   await up.exited;
-  await channels.close();
+  await Promise.all([channels.close(), collector.stop()]);
   await folder.dispose();
 }, 60_000);
 
@@ -110,16 +118,7 @@ describe('the API of an instance', () => {
   it('comes back after kill -9', async () => {
     const { api: child } = await childrenOf(folder.path);
     process.kill(child?.identity.pid ?? 0, 'SIGKILL');
-    await expect
-      .poll(
-        () =>
-          status(token).then(
-            ({ code }) => code,
-            () => 0,
-          ),
-        { timeout: 20_000, interval: 100 },
-      )
-      .toBe(200);
+    await expect.poll(answers, { timeout: 20_000, interval: 100 }).toBe(200);
     expect((await childrenOf(folder.path))['api']?.identity.pid).not.toBe(child?.identity.pid);
   });
 
@@ -213,5 +212,18 @@ describe('the API of an instance', () => {
     };
     expect(Object.entries(known).filter(([, secret]) => secret.length < 24)).toEqual([]);
     expect(placesOf(known, found)).toEqual([]);
+  });
+
+  it('sends its last traces to the collector that the environment names when it stops', async () => {
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const headers = { authorization: `Bearer ${token}`, traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
+    expect((await fetch(`${api}/api/v1/nights`, { headers })).status).toBe(200);
+    up.process.kill('SIGTERM');
+    await up.exited;
+    expect(collectedSpans(collector).filter((span) => span.traceId === traceId)).toMatchObject([
+      { name: 'GET /api/v1/nights', service: 'nightshift-api', parentSpanId: '00f067aa0ba902b7' },
+    ]);
+    const scheduler = await readFile(join(folder.path, 'logs', 'scheduler.log'), 'utf8');
+    expect(scheduler).toContain(`"trace_id":"${traceId}"`);
   });
 });
