@@ -103,14 +103,15 @@ def annotate(run: Mapping[str, str]) -> None:
 
 
 def trace_ids() -> dict[str, str]:
-    """{trace_id, span_id} of the span that runs, for lines of logs."""
+    """{trace_id, span_id} of the span that runs, for lines of logs; {} where none is taken."""
     if not _on:
         return {}
     from opentelemetry import trace
 
-    context = trace.get_current_span().get_span_context()
-    if not context.is_valid:
+    span = trace.get_current_span()
+    if not span.is_recording():
         return {}
+    context = span.get_span_context()
     return {
         "trace_id": trace.format_trace_id(context.trace_id),
         "span_id": trace.format_span_id(context.span_id),

@@ -28,7 +28,7 @@ export type Tracing = {
   ): Promise<void>;
   /** Adds to the span that runs. */
   annotate(attributes: Record<string, string>): void;
-  /** The span that runs, for lines of logs. */
+  /** The span that runs, for lines of logs; nothing where none is taken. */
   ids(): { trace_id?: string; span_id?: string };
   /** Sends what is left, three seconds at most, and lets go of the process's context. */
   close(): Promise<void>;
@@ -106,11 +106,17 @@ export async function startTracing({ url, service, onProblem }: TracingOptions):
       droppedLinksCount: 0,
     };
   };
+  const ids: Tracing['ids'] = () => {
+    const span = api.trace.getActiveSpan();
+    if (span?.isRecording() !== true) return {};
+    const { traceId, spanId } = span.spanContext();
+    return { trace_id: traceId, span_id: spanId };
+  };
   return {
     client: new ActsOnly(),
     activity: (context) => ({
       inbound: new temporal.OpenTelemetryActivityInboundInterceptor(context),
-      outbound: new temporal.OpenTelemetryActivityOutboundInterceptor(context),
+      outbound: { getLogAttributes: (attributes, next) => next({ ...attributes, ...ids() }) },
     }),
     sinks: { tracing: { export: { fn: (_info, span) => processor.onEnd(toReadable(span)) } } },
     serve: async ({ method, header }, work) => {
@@ -131,10 +137,7 @@ export async function startTracing({ url, service, onProblem }: TracingOptions):
       });
     },
     annotate: (attributes: Attributes) => void api.trace.getActiveSpan()?.setAttributes(attributes),
-    ids: () => {
-      const context = api.trace.getActiveSpan()?.spanContext();
-      return context === undefined ? {} : { trace_id: context.traceId, span_id: context.spanId };
-    },
+    ids,
     close: async () => {
       const stopWaiting = new AbortController();
       const limit = sleep(CLOSE_MS, undefined, { signal: stopWaiting.signal }).catch(() => undefined);
