@@ -258,6 +258,7 @@ describe('tracing', () => {
       const headers = { traceparent: `00-${traceId}-${SPAN}-01`, baggage: 'secret=theirs' };
       const answer = await api.ask('POST', `/scheduler/run_ingestion?sessionDate=${S}`, { token, headers });
       runIds.push((answer.body as { run_id: string }).run_id);
+      expect((await api.ask('GET', `/api/v1/runs/${token}`, { token, headers })).status).toBe(404);
       await eventually('it has its slot, or waits for it', async () => {
         const { holders, waiting } = await rig.queue();
         return holders.length + waiting.length === runIds.length;
@@ -322,7 +323,11 @@ describe('tracing', () => {
       const served = named('POST /scheduler/run_ingestion');
       expect(served).toMatchObject({
         kind: 2,
-        attributes: { 'http.route': '/scheduler/run_ingestion', 'nightshift.session_date': S },
+        attributes: {
+          'http.route': '/scheduler/run_ingestion',
+          'nightshift.session_date': S,
+          'nightshift.task_run_id': taskRunId,
+        },
       });
       expect(api.lines.map(({ fields }) => fields['span_id'])).toContain(served?.spanId);
     }
