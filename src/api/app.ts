@@ -31,6 +31,7 @@ import { scheduleRoutes } from './routes/schedules.ts';
 import { schedulerRoutes } from './routes/scheduler.ts';
 import { signalRoutes } from './routes/signals.ts';
 import { symbolRoutes } from './routes/symbols.ts';
+import { timelineRoutes } from './routes/timelines.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
@@ -97,6 +98,7 @@ export function createApi(deps: ApiDeps) {
     .route('/', schedulerRoutes(deps))
     .route('/', nightRoutes(deps))
     .route('/', runRoutes(deps))
+    .route('/', timelineRoutes(deps))
     .route('/', scheduleRoutes(deps))
     .route('/', signalRoutes(deps))
     .route('/', symbolRoutes(deps))

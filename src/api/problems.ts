@@ -1,6 +1,6 @@
-import { isGrpcServiceError } from '@temporalio/client';
 import { z } from '@hono/zod-openapi';
 import { isCancelledStatement, isRefusedLogin, isTransientDatabaseError } from '../db/errors.ts';
+import { isTemporalGone } from '../temporal/gone.ts';
 
 /** Kinds of problems with their status and title. Their names are stable: clients branch on them. */
 const PROBLEMS = {
@@ -82,9 +82,6 @@ export function problemDetails(
   };
 }
 
-/** UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED: of a call with a deadline either may come first. */
-const TEMPORAL_GONE: readonly number[] = [14, 4, 1];
-
 /** What an error means for who asked. Anything unknown is our mistake, without its words. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
@@ -112,12 +109,4 @@ export function problemOf(error: unknown): Problem {
   return new Problem('internal-error', 'an unexpected error; the log has it under this request id', {
     cause: error,
   });
-}
-
-function isTemporalGone(error: unknown): boolean {
-  if (isGrpcServiceError(error)) {
-    const code: number = error.code;
-    return TEMPORAL_GONE.includes(code);
-  }
-  return error instanceof Error && error.cause !== undefined && isTemporalGone(error.cause);
 }

@@ -2,14 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from '@hono/zod-openapi';
 import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
 import { manualRunWorkflowId, type Task, taskIdOf } from '../contracts/wire/names.ts';
-import { listNights, OPEN_STATES } from '../db/queries/nights.ts';
+import { isOpenState, listNights } from '../db/queries/nights.ts';
 import { findRunRequest, newRunId } from '../db/queries/requests.ts';
 import { findTaskRun, type TaskRunRow } from '../db/queries/task-runs.ts';
-import { requestManualRun, runIdOfKey, RunRefusedError } from '../temporal/manual-request.ts';
+import { runIdOfKey } from '../temporal/manual-request.ts';
 import { readRunFailure } from '../temporal/verbs.ts';
 import { configurationInForce } from './configuration.ts';
 import type { ApiDeps, Caller } from './deps.ts';
-import { Problem, problemOf } from './problems.ts';
+import { Problem } from './problems.ts';
+import { askForRun } from './run-acts.ts';
 import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
 import { documentWord, snakeCased } from './words.ts';
 
@@ -22,7 +23,7 @@ type RunAnswer = z.infer<typeof acceptedSchema> | z.infer<typeof doneSchema>;
  * input that is not right, for a need that is not met, and for a key that is another run's.
  */
 export async function runTask(
-  { sql, client, times: { callMs } }: ApiDeps,
+  deps: ApiDeps,
   asked: {
     task: Task;
     query: RunQuery;
@@ -34,6 +35,7 @@ export async function runTask(
     signal: AbortSignal;
   },
 ): Promise<RunAnswer> {
+  const { sql, client } = deps;
   const { task, query, key, caller, httpRequestId, onAsked, signal } = asked;
   const [newest] = await listNights(sql, { limit: 1 });
   const sessionDate = query.sessionDate ?? newest?.sessionDate;
@@ -46,32 +48,19 @@ export async function runTask(
     throw fieldProblem('universe', `${universe} is none of ${known.join(', ')}`);
   const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
   const { force = false } = query;
-  try {
-    await requestManualRun({
-      client,
-      sql,
-      callMs,
-      httpRequestId,
-      request: {
-        requestId,
-        task,
-        sessionDate,
-        universe,
-        force,
-        trigger: 'manual',
-        configHash: null,
-        requestedBy: caller.name,
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof RunRefusedError)) throw await problemOfStored(sql, requestId, error);
-    if (error.missing.length === 0) throw new Problem('conflict', error.message, { cause: error });
-    throw new Problem(
-      'dependency-not-met',
-      `${error.missing.join(' and ')} did not succeed for ${sessionDate} (${universe}); force=true runs ${task} anyway`,
-      { cause: error },
-    );
-  }
+  await askForRun(deps, {
+    httpRequestId,
+    request: {
+      requestId,
+      task,
+      sessionDate,
+      universe,
+      force,
+      trigger: 'manual',
+      configHash: null,
+      requestedBy: caller.name,
+    },
+  });
   onAsked(requestId);
   const taskId = taskIdOf(task);
   const row = await untilClosed({ sql, client, requestId, signal, waitMs: (query.wait ?? 0) * 1000 });
@@ -90,18 +79,6 @@ export async function runTask(
   };
 }
 
-/** A run whose row was stored before Temporal fell silent is asked for: the reconciler signals it again. */
-async function problemOfStored(sql: ApiDeps['sql'], requestId: string, error: unknown): Promise<unknown> {
-  const { kind, headers } = problemOf(error);
-  if (kind !== 'temporal-down' || (await findRunRequest(sql, requestId)) === null) return error;
-  const statusUrl = `/api/v1/runs/${requestId}`;
-  return new Problem(
-    kind,
-    `the Temporal server does not answer; run ${requestId} is stored and begins when it does (${statusUrl})`,
-    { headers: { ...headers, location: statusUrl }, cause: error },
-  );
-}
-
 function fieldProblem(field: string, message: string): Problem {
   return new Problem('invalid-input', `${field}: ${message}`, { errors: [{ field, message }] });
 }
@@ -118,8 +95,7 @@ async function untilClosed(input: {
   const untilMs = Date.now() + waitMs;
   while (Date.now() < untilMs && !signal.aborted) {
     const row = await findTaskRun(sql, requestId);
-    const isOpen =
-      row === null || (row.state !== 'awaiting_review' && OPEN_STATES.some((open) => open === row.state));
+    const isOpen = row === null || (row.state !== 'awaiting_review' && isOpenState(row.state));
     if (!isOpen) return row;
     const request = await findRunRequest(sql, requestId);
     if (request !== null && request.refusedReason !== null)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelNightFor, isRunClosed } from '../temporal/verbs.ts';
+import { endNightFor, isRunClosed } from '../temporal/verbs.ts';
 import type { App } from './app.ts';
 import { UsageError } from './exit-codes.ts';
 import type { OpenNight } from './open-nights.ts';
@@ -26,7 +26,7 @@ export async function discardNights(
   for (const night of nights) {
     console.log(`Cancelling the ${runtime.owned ? 'interrupted' : 'running'} night of ${night.name}.`);
     const act = { by: actor(by), why: why ?? 'nightly --discard' };
-    await cancelNightFor({ client, sql: database.sql, run: night, ...act });
+    await endNightFor({ client, sql: database.sql, run: night, how: 'cancel', ...act });
     while (!(await patiently(() => isRunClosed(client, night))())) await sleep(POLL_MS);
   }
 }

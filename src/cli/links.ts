@@ -1,7 +1,7 @@
 import type { ReportLinks } from '../db/queries/report.ts';
 import type { Addresses } from '../runtime/addresses.ts';
-
-type RunKey = { workflowId: string; runId: string };
+import type { RunKey } from '../temporal/history.ts';
+import { reportWebLinks } from '../temporal/web-links.ts';
 
 /**
  * Links of a report: this run and its tasks in the Temporal Web UI (none for a cluster whose UI we do not know),
@@ -11,16 +11,11 @@ export function reportLinks(
   runtime: Pick<Addresses, 'temporalUi' | 'namespace' | 'artifactUrl'>,
   night: RunKey,
 ): Required<ReportLinks> {
+  const { temporalUi, namespace, artifactUrl } = runtime;
   const base =
-    runtime.temporalUi === null
-      ? null
-      : `${runtime.temporalUi}/namespaces/${encodeURIComponent(runtime.namespace)}/workflows`;
-  const urlOfRun = ({ workflowId, runId }: RunKey): string | null =>
-    base === null ? null : `${base}/${encodeURIComponent(workflowId)}/${encodeURIComponent(runId)}/history`;
-  const nightUrl = urlOfRun(night);
+    temporalUi === null ? null : `${temporalUi}/namespaces/${encodeURIComponent(namespace)}/workflows`;
   return {
-    urls: base === null || nightUrl === null ? {} : { night: nightUrl, allRuns: base },
-    urlOfRun,
-    urlOfArtifact: (name) => `${runtime.artifactUrl.replace(/\/+$/, '')}/${name}`,
+    ...reportWebLinks(base, night),
+    urlOfArtifact: (name) => `${artifactUrl.replace(/\/+$/, '')}/${name}`,
   };
 }

@@ -2,24 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { Hono } from 'hono';
 import { z } from 'zod';
+import type { Caller } from '../api/deps.ts';
 import { Problem, problemOf } from '../api/problems.ts';
+import { askForRun, decideRun, endNight, endSingleRun, retryRun } from '../api/run-acts.ts';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
 import { revokeApiToken } from '../db/queries/api-tokens.ts';
-import { OPEN_STATES } from '../db/queries/nights.ts';
-import { insertAudit, reviewsOf } from '../db/queries/requests.ts';
-import { findNightByRun } from '../db/queries/run-pages.ts';
+import { insertAudit } from '../db/queries/requests.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
 import { DecisionRefusedError, decideQuarantine } from '../temporal/decisions.ts';
-import { requestManualRun, runIdOfKey, RunRefusedError } from '../temporal/manual-request.ts';
+import { runIdOfKey } from '../temporal/manual-request.ts';
 import { setSchedulePaused, triggerSchedule } from '../temporal/schedules.ts';
-import {
-  cancelNightFor,
-  decideReview,
-  ReviewRefusedError,
-  ReviewUnansweredError,
-  startNightFor,
-} from '../temporal/verbs.ts';
+import { type EndHow, startNightFor } from '../temporal/verbs.ts';
 import type { PageContext, PageDeps, PageEnv } from './deps.ts';
 import { leaveFlash } from './flash.ts';
 import { words } from './format.ts';
@@ -54,7 +48,13 @@ const forms = {
     decision: z.enum(['retry', 'skip', 'abort']),
     why,
   }),
-  cancel: z.object({ runId: z.string().min(1).max(200), why }),
+  end: z.object({ runId: z.string().min(1).max(200), how: z.enum(['cancel', 'terminate']), why }),
+  retry: z.object({
+    runId: z.string().min(1).max(200),
+    force: z.literal('yes').optional(),
+    key: z.uuid(),
+    why,
+  }),
   schedule: z.object({ scheduleId, verb: z.enum(['pause', 'unpause', 'trigger']), why }),
   quarantine: z.object({
     symbol: z.string().min(1).max(32),
@@ -69,7 +69,11 @@ const forms = {
 };
 type FormName = keyof typeof forms;
 type FormOf<Name extends FormName> = z.infer<(typeof forms)[Name]>;
-type Actor = { name: string; tokenId: string };
+
+const ENDED: Readonly<Record<EndHow, string>> = {
+  cancel: 'asked to stop',
+  terminate: 'terminated; its rows are closed within a minute',
+};
 
 /** What people do from the pages: plain forms, answered with a redirect back and one sentence of what became of it. */
 export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> {
@@ -80,7 +84,7 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
   const act = <Name extends FormName>(
     path: string,
     options: { form: Name; needs: ApiRole },
-    run: (form: FormOf<Name>, actor: Actor) => Promise<string>,
+    run: (form: FormOf<Name>, caller: Caller) => Promise<string>,
   ): void => {
     app.post(path, requireOwnOrigin, login, deps.perToken, async (c) => {
       const fields = await formOf(c, options.needs);
@@ -132,9 +136,7 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     const sessionDate = form.sessionDate ?? newest;
     if (sessionDate === undefined)
       throw new Problem('conflict', 'no night has run here yet, so a session has to be named');
-    await requestManualRun({
-      client,
-      sql,
+    await askForRun(deps, {
       request: {
         requestId: runIdOfKey(`${tokenId} page ${key}`),
         task,
@@ -154,33 +156,27 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     const { runId, decision, attempts } = form;
     const row = await findTaskRun(sql, runId);
     if (row === null) throw new Problem('not-found', `there is no run ${runId}`);
-    try {
-      await decideReview({
-        client,
-        sql,
-        workflowId: row.starterWorkflowId,
-        review: { taskRunId: runId, decision, by, why: form.why },
-        attempts,
-        answerMs: ANSWER_MS,
-        callMs: ANSWER_MS,
-      });
-    } catch (error) {
-      if (!(error instanceof ReviewRefusedError)) throw error;
-      const last = (await reviewsOf(sql, runId)).at(-1);
-      const told = last === undefined ? '' : ` (${last.decidedBy} decided: ${last.decision}, ${last.why})`;
-      throw new Problem('conflict', `${error.message}${told}`, { cause: error });
-    }
+    await decideRun(deps, { runId, decision, by, why: form.why, row, attempts });
     return `${words(row.task)} of ${row.sessionDate}: ${decision}`;
   });
 
-  act('/acts/cancel', { form: 'cancel', needs: 'operator' }, async (form, { name: by }) => {
-    const night = await findNightByRun(sql, form.runId);
-    if (night === null) throw new Problem('not-found', `there is no night ${form.runId}`);
-    if (!OPEN_STATES.some((state) => state === night.state))
-      throw new Problem('conflict', `the night of ${night.sessionDate} is over: ${night.state}`);
-    const { workflowId, runId } = night;
-    await cancelNightFor({ client, sql, run: { workflowId, runId }, by, why: form.why });
-    return `the night of ${night.sessionDate} is asked to stop`;
+  act('/acts/night-end', { form: 'end', needs: 'operator' }, async (form, { name: by }) => {
+    const { sessionDate } = await endNight(deps, { ...form, by });
+    return `the night of ${sessionDate} is ${ENDED[form.how]}`;
+  });
+
+  act('/acts/run-end', { form: 'end', needs: 'operator' }, async (form, { name: by }) => {
+    await endSingleRun(deps, { ...form, by });
+    return `the run is ${ENDED[form.how]}`;
+  });
+
+  act('/acts/retry', { form: 'retry', needs: 'operator' }, async (form, caller) => {
+    const { runId, key, force, why: reason } = form;
+    const asked = { runId, why: reason, force: force === 'yes', key: `page ${key}`, caller };
+    const retried = await retryRun(deps, asked);
+    return retried.runId === runId
+      ? `${words(retried.task)} goes on`
+      : `${words(retried.task)} is asked for again, as ${retried.runId}`;
   });
 
   act('/acts/schedule', { form: 'schedule', needs: 'operator' }, async (form, { name: by }) => {
@@ -229,8 +225,7 @@ function back(c: PageContext, fields: Record<string, string>, flash: Parameters<
 
 /** What an act's failure means for a person; null for what is our own mistake. */
 function refusalOf(error: unknown): string | null {
-  if (error instanceof RunRefusedError || error instanceof DecisionRefusedError) return error.message;
-  if (error instanceof ReviewUnansweredError) return error.message;
+  if (error instanceof DecisionRefusedError) return error.message;
   if (error instanceof WorkflowNotFoundError) return 'it is not running any more';
   if (isGrpcServiceError(error)) {
     const code: number = error.code;

@@ -4,6 +4,7 @@ import type { Sql } from '../db/client.ts';
 import { closeGoneStarter, type OpenStarter, openStarters } from '../db/queries/reconcile.ts';
 import { untakenRunRequests } from '../db/queries/requests.ts';
 import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
+import { readLastEvents, type RunKey } from '../temporal/history.ts';
 import { describeSchedules } from '../temporal/schedules.ts';
 import { signalManualRun } from '../temporal/verbs.ts';
 
@@ -58,14 +59,23 @@ async function endOf(
     );
     if (status.name === 'RUNNING' || status.name === 'PAUSED') return null;
     const word = status.name.toLowerCase().replaceAll('_', ' ');
+    const reason = status.name === 'TERMINATED' ? await terminationReason(client, { workflowId, runId }) : '';
     return {
       state: status.name === 'CANCELLED' ? 'cancelled' : 'failed',
-      reason: `its workflow ended ${word}`,
+      reason: `its workflow ended ${word}${reason === '' ? '' : `: ${reason}`}`,
     };
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     return { state: 'failed', reason: 'Temporal does not know its workflow any more' };
   }
+}
+
+/** Who terminated a run, and why, as they said it. */
+async function terminationReason(client: Client, run: RunKey): Promise<string> {
+  const [end] = await client.withDeadline(Date.now() + CALL_MS, () =>
+    readLastEvents(client, { ...run, count: 1 }),
+  );
+  return end?.workflowExecutionTerminatedEventAttributes?.reason ?? '';
 }
 
 async function signalUntaken({ client, sql }: { client: Client; sql: Sql }): Promise<string[]> {

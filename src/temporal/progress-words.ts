@@ -1,4 +1,10 @@
-import type { ActivityProgress, EndedRetry, StepProgress, TaskProgress } from './progress.ts';
+import type {
+  ActivityProgress,
+  EndedRetry,
+  PendingActivity,
+  StepProgress,
+  TaskProgress,
+} from './progress.ts';
 
 /** What tasks are working on, in words: command line and pages say the same. */
 
@@ -31,9 +37,14 @@ const WORDS: Record<string, readonly [string, string]> = {
   applyRetention: ['retention', 'retention'],
 };
 
-function nameOf({ activityType, subject }: { activityType: string; subject: string }): string {
+/** `fold fit lightgbm block 3`. */
+export function activityName(activityType: string, subject = ''): string {
   const name = WORDS[activityType]?.[0] ?? activityType;
   return subject === '' ? name : `${name} ${subject}`;
+}
+
+function nameOf({ activityType, subject }: { activityType: string; subject: string }): string {
+  return activityName(activityType, subject);
 }
 
 /** `fold fits 12 of 40, final fits 0 of 8` for what a task does more than once. */
@@ -64,4 +75,14 @@ export function progressLine({ steps, pending }: TaskProgress): string {
 /** `retry 2 of fold fit catboost block 1: activity Heartbeat timeout`. */
 export function retryLine(retry: EndedRetry): string {
   return `retry ${retry.attempt} of ${nameOf(retry)}: ${retry.lastFailure ?? 'no reason given'}`;
+}
+
+/** Whether a worker has a pending activity, or what it waits for. */
+export function pendingState(activity: PendingActivity): 'running' | 'queued' | 'waiting' | 'paused' {
+  const { started, paused, nextAttemptAt } = activity;
+  if (started) return 'running';
+  if (paused) return 'paused';
+  // The server names the time of the next attempt also when that has come.
+  const isLater = nextAttemptAt !== null && Date.parse(nextAttemptAt) > Date.now();
+  return isLater ? 'waiting' : 'queued';
 }

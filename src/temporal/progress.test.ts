@@ -1,17 +1,9 @@
-import { readFileSync } from 'node:fs';
-import proto from '@temporalio/proto';
 import { describe, expect, it } from 'vitest';
+import { recordedEvents } from '../../tests/support/recorded-events.ts';
 import { readHistory } from './progress.ts';
 
-/** Events of a training as a real server recorded them. */
-function recorded(name: string) {
-  const url = new URL(`../../tests/replay/histories/${name}.json`, import.meta.url);
-  const file: { history: object } = JSON.parse(readFileSync(url, 'utf8'));
-  return proto.temporal.api.history.v1.History.fromObject(file.history).events;
-}
-
 describe('readHistory', () => {
-  const events = recorded('night-training');
+  const events = recordedEvents('night-training');
 
   it('counts what was asked for and what has ended, by type, in order', () => {
     const { steps } = readHistory(events);

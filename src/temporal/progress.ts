@@ -1,5 +1,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { failureChain } from './failure-words.ts';
+import { instantOf } from './history.ts';
 
 /** A pending activity as a person wants to see it: on what, how far, which attempt, why it was retried. */
 export type ActivityProgress = {
@@ -35,39 +37,63 @@ export type TaskProgress = {
   retries: EndedRetry[];
 };
 
+/** A pending activity with what is known of its next attempt. */
+export type PendingActivity = ActivityProgress & {
+  /** 0: no limit but its time. */
+  maxAttempts: number;
+  /** Somebody paused it with Temporal's own tools. */
+  paused: boolean;
+  /** Why the attempt before failed, then the causes of that; empty on the first attempt. */
+  failureChain: string[];
+  /** When it is tried again, while it waits for that. */
+  nextAttemptAt: string | null;
+  scheduledAt: string | null;
+  startedAt: string | null;
+};
+
+/** How far one run is, with its state as Temporal calls it: `RUNNING`, `COMPLETED`, `FAILED`, … */
+export type LiveProgress = Omit<TaskProgress, 'pending'> & { status: string; pending: PendingActivity[] };
+
 type HistoryEvents = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>;
 type Payload = Parameters<typeof defaultPayloadConverter.fromPayload>[0];
 
 /** A history is read at most this often per workflow: it grows, a description does not. */
 const HISTORY_EVERY_MS = 1_000;
 
+/** Longer histories are not read whole: what was done is then not counted. */
+const MOST_EVENTS = 5_000;
+/** Runs whose history is remembered. */
+const MOST_KNOWN = 200;
+
 /** `PENDING_ACTIVITY_STATE_STARTED` of the API: a worker has it. */
 const STATE_STARTED = 2;
 
-type Known = { runId: string; pendingIds: string; readAtMs: number; told: HistoryTold };
+type Known = { pendingIds: string; readAtMs: number; told: HistoryTold };
 type HistoryTold = { steps: StepProgress[]; retries: EndedRetry[]; subjects: Map<string, string> };
 
 /**
- * Reads how far the newest run of a workflow is: one `describe` per call, and its history when the set of pending
- * activities changed. Rejects when the workflow is not known.
+ * Reads how far a run of a workflow is, the newest one if none is named: one `describe` per call, and its history
+ * when the set of pending activities changed. Rejects when the run is not known.
  */
 export function createProgressReader(
   client: Client,
   now: () => number = Date.now,
-): (workflowId: string) => Promise<TaskProgress> {
+): (workflowId: string, runId?: string) => Promise<LiveProgress> {
   const known = new Map<string, Known>();
-  return async (workflowId) => {
-    const description = await client.workflow.getHandle(workflowId).describe();
-    const { runId } = description;
+  return async (workflowId, asked) => {
+    const description = await client.workflow.getHandle(workflowId, asked).describe();
+    const { runId, historyLength } = description;
     const activities = description.raw.pendingActivities ?? [];
     const pendingIds = activities.map(({ activityId }) => activityId).join();
-    let last = known.get(workflowId);
-    const isOld =
-      last?.runId !== runId || (last.pendingIds !== pendingIds && now() - last.readAtMs >= HISTORY_EVERY_MS);
-    if (last === undefined || isOld) {
-      const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-      last = { runId, pendingIds, readAtMs: now(), told: readHistory(events ?? []) };
-      known.set(workflowId, last);
+    let last = known.get(runId);
+    if (last === undefined || (last.pendingIds !== pendingIds && now() - last.readAtMs >= HISTORY_EVERY_MS)) {
+      const isLong = historyLength > MOST_EVENTS;
+      const { events } = isLong
+        ? { events: [] }
+        : await client.workflow.getHandle(workflowId, runId).fetchHistory();
+      last = { pendingIds, readAtMs: now(), told: readHistory(events ?? []) };
+      if (known.size >= MOST_KNOWN) known.clear();
+      known.set(runId, last);
     }
     const { steps, retries, subjects } = last.told;
     const pending = activities.map((activity) => ({
@@ -75,11 +101,17 @@ export function createProgressReader(
       activityType: activity.activityType?.name ?? '',
       subject: subjects.get(activity.activityId ?? '') ?? '',
       attempt: activity.attempt ?? 1,
+      maxAttempts: activity.maximumAttempts ?? 0,
       started: Number(activity.state) === STATE_STARTED,
+      paused: activity.paused ?? false,
       ...heartbeat(activity.heartbeatDetails?.payloads?.[0]),
       lastFailure: activity.lastFailure?.message ?? null,
+      failureChain: failureChain(activity.lastFailure),
+      nextAttemptAt: instantOf(activity.nextAttemptScheduleTime),
+      scheduledAt: instantOf(activity.scheduledTime),
+      startedAt: instantOf(activity.lastStartedTime),
     }));
-    return { workflowId, runId, steps, pending, retries };
+    return { workflowId, runId, status: description.status.name, steps, pending, retries };
   };
 }
 
@@ -120,7 +152,7 @@ export function readHistory(events: HistoryEvents): HistoryTold {
 }
 
 /** Model and block of a fit, number of a batch; empty for an input that names neither. */
-function subjectOf(payload: Payload | null | undefined): string {
+export function subjectOf(payload: Payload | null | undefined): string {
   const input = fromPayload(payload);
   const { model, blockIndex, batch } = input;
   if (typeof model === 'string') {

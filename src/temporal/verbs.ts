@@ -79,18 +79,21 @@ function hasRunId(details: unknown, runId: string): boolean {
   return typeof details === 'object' && details !== null && 'runId' in details && details.runId === runId;
 }
 
-/** Cancels a night because a person wants it gone, with a row that says who and why. */
-export async function cancelNightFor(options: {
+/** Ends a night because a person wants it gone, with a row that says who and why. */
+export async function endNightFor(options: {
   client: Client;
   sql: Sql;
   run: RunHandle;
+  how: EndHow;
   by: string;
   why: string;
+  /** How long Temporal may take to answer. */
+  callMs?: number;
 }): Promise<void> {
-  const { client, sql, run, by: actor, why } = options;
+  const { client, sql, run, how, by, why, callMs = CALL_MS } = options;
   const { workflowId: subject, runId } = run;
-  await insertAudit(sql, { actor, action: 'night.cancel', subject, why, details: { runId } });
-  await cancelRun(client, run);
+  await insertAudit(sql, { actor: by, action: `night.${how}`, subject, why, details: { runId } });
+  await endRun(client, { run, how, reason: `${by}: ${why}`, callMs });
 }
 
 /** Nights that are open on the server, also those that have not been planned yet and have no row. */
@@ -254,11 +257,19 @@ function refusalOf(error: unknown, workflowId: string): string | null {
   return error instanceof WorkflowNotFoundError ? `${workflowId} is not running` : null;
 }
 
-/** Asks a run to stop cleanly; one that is closed already is left alone. */
-export async function cancelRun(client: Client, run: RunHandle): Promise<void> {
+/** `cancel` asks a run to stop cleanly; `terminate` ends it at once: it runs no code more, its rows are closed later. */
+export type EndHow = 'cancel' | 'terminate';
+
+/** Ends a run; one that is closed already is left alone. Without a run id: the newest of the workflow id. */
+export async function endRun(
+  client: Client,
+  options: { run: { workflowId: string; runId?: string }; how: EndHow; reason: string; callMs: number },
+): Promise<void> {
+  const { run, how, reason, callMs } = options;
+  const handle = client.workflow.getHandle(run.workflowId, run.runId);
   try {
-    await client.withDeadline(Date.now() + CALL_MS, () =>
-      client.workflow.getHandle(run.workflowId, run.runId).cancel(),
+    await client.withDeadline(Date.now() + callMs, () =>
+      how === 'cancel' ? handle.cancel() : handle.terminate(reason),
     );
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;

@@ -1,10 +1,16 @@
+import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 
+import { API_TIMES } from '../../src/api/deps.ts';
 import { runReportSchema } from '../../src/contracts/schemas/report.ts';
+import { beginAttempt, finishAttempt } from '../../src/db/queries/attempts.ts';
 import { claimNight } from '../../src/db/queries/nights.ts';
 import { reviewsOf } from '../../src/db/queries/requests.ts';
-import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { insertTaskRuns, listTaskRuns, transitionTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { reconcile } from '../../src/reconciler/reconcile.ts';
+import { NOWHERE } from '../support/api-away.ts';
 import { eventually } from '../support/rig.ts';
 import { newNight, newTaskRun } from '../support/rows.ts';
 import { useApi } from './api-house.ts';
@@ -14,6 +20,7 @@ const api = useApi();
 
 type Page<Item> = { items: Item[]; nextPageToken: string | null };
 type Run = { runId: string; task: string; state: string };
+type Entry = { kind: string; text: string; eventId: number | null };
 type Night = { runId: string; sessionDate: string; state: string };
 
 /** Training fails the first `failures` times. */
@@ -26,6 +33,22 @@ function prepareFailing(failures: number): void {
       return { version: 'v2' };
     },
   });
+}
+
+/** A whole timeline, read in pages of at most `limit`. */
+async function timeline(path: string, token: string, limit: number): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  let pageToken: string | null = null;
+  do {
+    const query: string = pageToken === null ? '' : `&pageToken=${encodeURIComponent(pageToken)}`;
+    const answer = await api.ask('GET', `${path}/timeline?limit=${limit}${query}`, { token });
+    expect(answer.status).toBe(200);
+    const page = answer.body as Page<Entry>;
+    expect(page.items.length).toBeLessThanOrEqual(limit);
+    entries.push(...page.items);
+    ({ nextPageToken: pageToken } = page);
+  } while (pageToken !== null);
+  return entries;
 }
 
 async function waitingRun(token: string): Promise<Run> {
@@ -75,20 +98,108 @@ describe('history', () => {
     const report = await api.ask('GET', `/api/v1/nights/${newest?.runId ?? ''}`, { token });
     expect(report.status).toBe(200);
     expect(runReportSchema.parse(report.body)).toMatchObject({ sessionDate: S, status: 'succeeded' });
-    const runs = await api.ask('GET', `/api/v1/nights/${newest?.runId ?? ''}/runs`, { token });
+    const path = `/api/v1/nights/${newest?.runId ?? ''}`;
+    const runs = await api.ask('GET', `${path}/runs`, { token });
     expect((runs.body as Page<Run>).items).toHaveLength(5);
+
+    const training = (runs.body as Page<Run>).items.find(({ task }) => task === 'training');
+    const run = `/api/v1/runs/${training?.runId ?? ''}`;
+    expect((await api.ask('GET', run, { token })).body).toMatchObject({
+      live: {
+        note: null,
+        status: 'COMPLETED',
+        pending: [],
+        steps: expect.arrayContaining([
+          { activity: 'planFits', name: 'dataset', done: 1, total: 1 },
+        ]) as unknown,
+      },
+      failureChain: [],
+      webUrl: null,
+    });
+    const whole = await timeline(run, token, 200);
+    expect(whole.map(({ text }) => text)).toEqual(
+      expect.arrayContaining(['training begins', 'asks for dataset', 'dataset begins', 'dataset is done']),
+    );
+    expect(whole.at(-1)).toMatchObject({ kind: 'end', text: 'it ended succeeded', eventId: null });
+    expect(await timeline(run, token, 7)).toEqual(whole);
+    const night = await timeline(path, token, 9);
+    expect(night.map(({ text }) => text)).toEqual(
+      expect.arrayContaining(['nightlyPipeline begins', 'driftMonitoring is done', 'is done']),
+    );
+    const first = (await api.ask('GET', `${run}/timeline?limit=1`, { token })).body as Page<Entry>;
+    const foreign = await api.ask('GET', `${path}/timeline?pageToken=${first.nextPageToken ?? ''}`, {
+      token,
+    });
+    expect(foreign).toMatchObject({
+      status: 400,
+      body: { errors: [{ field: 'pageToken', message: 'is of another run' }] },
+    });
+  });
+
+  it('tells from the rows what Temporal does not know any more, and when it does not answer', async () => {
+    api.desk.prepare();
+    const { sql } = api.desk.house.database;
+    const { text: token } = await api.token('viewer');
+    const run = newTaskRun();
+    const fence = {
+      taskRunId: run.taskRunId,
+      workflowId: 'training/old/tiny',
+      runId: randomUUID(),
+      attempt: 1,
+    };
+    await insertTaskRuns(sql, [run]);
+    await beginAttempt(sql, fence);
+    const failure = {
+      type: 'FitFailed',
+      message: 'no rows',
+      activity: 'fitFold',
+      attempt: 1,
+      nonRetryable: false,
+    };
+    await finishAttempt(sql, { fence, end: 'failed', failure, result: null });
+    await transitionTaskRuns(sql, [
+      { taskRunId: run.taskRunId, state: 'failed', reason: 'FitFailed: no rows' },
+    ]);
+    const path = `/api/v1/runs/${run.taskRunId}`;
+    const look = async () => [
+      (await api.ask('GET', path, { token })).body,
+      (await api.ask('GET', `${path}/timeline?limit=2`, { token })).body,
+      (await timeline(path, token, 3)).map(({ text }) => text),
+    ];
+    const texts = [
+      'asked for by test',
+      'attempt 1 begins',
+      'attempt 1 failed in fitFold: FitFailed: no rows',
+      'it ended failed: FitFailed: no rows',
+    ];
+    const chain = { failureChain: ['fold fit failed', 'FitFailed: no rows'] };
+    expect(await look()).toMatchObject([
+      { ...chain, live: { note: 'Temporal does not know this run any more', status: null, pending: [] } },
+      { note: 'Temporal does not know training/old/tiny any more: the rows tell what they know' },
+      texts,
+    ]);
+    const connection = Connection.lazy({ address: NOWHERE });
+    api.restart({ client: new Client({ connection }), times: { ...API_TIMES, tokenMs: 0, callMs: 500 } });
+    expect(await look()).toMatchObject([
+      { ...chain, live: { note: 'Temporal does not answer' } },
+      { note: 'Temporal does not answer about training/old/tiny: the rows tell what they know' },
+      texts,
+    ]);
+    await connection.close();
   });
 
   it('says so where there is no such thing', async () => {
     const { text: token } = await api.token('operator');
-    for (const path of ['/api/v1/runs/none', '/api/v1/nights/none', '/api/v1/nights/none/runs']) {
+    const none = ['/api/v1/runs/none', '/api/v1/nights/none'];
+    const parts = ['runs/none/timeline', 'nights/none/timeline', 'nights/none/runs', 'nights/none/live'];
+    for (const path of [...none, ...parts.map((part) => `/api/v1/${part}`)]) {
       expect((await api.ask('GET', path, { token })).status, path).toBe(404);
     }
     const body = { decision: 'retry', why: 'x' };
     expect((await api.ask('POST', '/api/v1/runs/none/review', { token, body })).status).toBe(404);
-    expect((await api.ask('POST', '/api/v1/nights/none/cancel', { token, body: { why: 'x' } })).status).toBe(
-      404,
-    );
+    const acts = ['nights/none/cancel', 'nights/none/terminate', 'runs/none/cancel', 'runs/none/terminate'];
+    for (const act of [...acts, 'runs/none/retry'])
+      expect((await api.ask('POST', `/api/v1/${act}`, { token, body: { why: 'x' } })).status, act).toBe(404);
   });
 });
 
@@ -122,30 +233,88 @@ describe('a run that waits for a person', () => {
     });
   });
 
-  it('ends with its night when that is cancelled, which the audit tells', async () => {
+  it('is retried where it waits; after the end of its night by hand, with its needs; terminated, its rows are closed', async () => {
     prepareFailing(9);
+    const { sql } = api.desk.house.api;
     const { text: token } = await api.token('operator');
     const handle = await api.desk.rig.startNight({ universe: 'tiny', sessionDate: S });
-    await waitingRun(token);
+    const { runId } = await waitingRun(token);
+    const seen = (await api.ask('GET', `/api/v1/runs/${runId}`, { token })).body;
+    expect(seen).toMatchObject({
+      failureChain: [
+        'metrics and gate failed: such a failure is not tried again',
+        'NumericFailure: folds differ (trying again would not help)',
+      ],
+      live: { status: 'FAILED' },
+    });
+    const retry = (id: string, headers = {}, query = '') =>
+      api.ask('POST', `/api/v1/runs/${id}/retry${query}`, { token, headers, body: { why: 'once more' } });
+    const key = { 'Idempotency-Key': 'mine' };
+    expect(await retry(runId, key)).toMatchObject({ status: 202, body: { task_id: 2, run_id: runId } });
+    await eventually('the second attempt has failed, too', async () => {
+      const { body } = await api.ask('GET', `/api/v1/runs/${runId}`, { token });
+      const { state, attemptsBegun } = body as { state: string; attemptsBegun: number };
+      return state === 'awaiting_review' && attemptsBegun === 2;
+    });
+    expect(await retry(runId, key)).toMatchObject({ status: 202, body: { run_id: runId } });
+    expect(await reviewsOf(sql, runId)).toHaveLength(1);
+
     const { items } = (await api.ask('GET', '/api/v1/nights', { token })).body as Page<Night>;
-    const path = `/api/v1/nights/${items[0]?.runId ?? ''}/cancel`;
-    expect((await api.ask('POST', path, { token, body: { why: 'not tonight' } })).status).toBe(202);
+    const night = `/api/v1/nights/${items[0]?.runId ?? ''}`;
+    expect((await api.ask('GET', `${night}/live`, { token })).body).toMatchObject({
+      live: { status: 'RUNNING', note: null },
+      tasks: [],
+    });
+    const own = await api.ask('POST', `/api/v1/runs/${runId}/cancel`, { token, body: { why: 'x' } });
+    expect(own).toMatchObject({ status: 409, body: { type: 'urn:nightshift:problem:conflict' } });
+    expect((await api.ask('POST', `${night}/cancel`, { token, body: { why: 'not tonight' } })).status).toBe(
+      202,
+    );
     await handle.result().catch(() => undefined);
     await eventually('the night is cancelled', async () => {
       const { body } = await api.ask('GET', '/api/v1/nights?state=cancelled', { token });
       return (body as Page<Night>).items.length === 1;
     });
-    expect(await api.ask('POST', path, { token, body: { why: 'again' } })).toMatchObject({ status: 409 });
-    const audit = (await api.ask('GET', '/api/v1/audit', { token })).body as Page<{
-      action: string;
-      why: string;
-    }>;
-    expect(audit.items).toContainEqual(
-      expect.objectContaining({
-        action: 'night.cancel',
-        actor: 'the operator',
-        why: 'not tonight',
-      }) as object,
+    for (const act of ['cancel', 'terminate'])
+      expect(await api.ask('POST', `${night}/${act}`, { token, body: { why: 'x' } })).toMatchObject({
+        status: 409,
+      });
+
+    const [scan] = await listTaskRuns(sql, { task: 'overnightScan' });
+    expect(await retry(scan?.taskRunId ?? '')).toMatchObject({
+      status: 409,
+      body: {
+        type: 'urn:nightshift:problem:dependency-not-met',
+        detail: expect.stringContaining('training') as unknown,
+      },
+    });
+    const again = await retry(runId, { 'Idempotency-Key': 'another' });
+    const { run_id: newId } = again.body as { run_id: string };
+    expect(again).toMatchObject({ status: 202, body: { status_url: `/api/v1/runs/${newId}` } });
+    expect(newId).not.toBe(runId);
+    expect((await retry(runId, { 'Idempotency-Key': 'another' })).body).toEqual(again.body);
+    expect((await waitingRun(token)).runId).toBe(newId);
+
+    const end = () =>
+      api.ask('POST', `/api/v1/runs/${newId}/terminate`, { token, body: { why: 'it hangs' } });
+    expect(await end()).toMatchObject({ status: 202, body: { runId: newId } });
+    await api.desk.house.owner.sql`update ops.task_runs set created_at = now() - interval '1 minute'`;
+    await reconcile({ client: api.desk.rig.client, sql: api.desk.house.database.sql });
+    expect((await api.ask('GET', `/api/v1/runs/${newId}`, { token })).body).toMatchObject({
+      state: 'failed',
+      nightRunId: null,
+      reason: 'its workflow ended terminated: the operator: it hangs',
+    });
+    expect(await end()).toMatchObject({ status: 409 });
+    const { body } = await api.ask('GET', '/api/v1/audit', { token });
+    const told = (body as Page<{ action: string; subject: string; why: string }>).items;
+    expect(told.map(({ action, subject, why }) => [action, subject, why])).toEqual(
+      expect.arrayContaining([
+        ['night.cancel', handle.workflowId, 'not tonight'],
+        ['run.retry', runId, 'once more'],
+        ['run.request', newId, 'once more'],
+        ['run.terminate', newId, 'it hangs'],
+      ]),
     );
   });
 });

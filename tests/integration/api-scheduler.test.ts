@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
 
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createQueueActivities } from '../../src/activities/queue.ts';
 import { TASK_PATHS } from '../../src/api/routes/scheduler-definitions.ts';
 import { manualRunWorkflowId, TASKS } from '../../src/contracts/wire/names.ts';
-import { listAudit } from '../../src/db/queries/requests.ts';
+import { insertRunRequest, listAudit } from '../../src/db/queries/requests.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { tracesUrl } from '../../src/runtime/env.ts';
 import { connectClient, type TemporalClient } from '../../src/temporal/connection.ts';
@@ -133,6 +136,72 @@ describe('the documents’ endpoints', () => {
     expect(api.lines.at(-1)?.fields).toMatchObject({ taskRunId: newest?.taskRunId });
     expect(done).toMatchObject({ status: 200, body: { success: true, task_id: 1 } });
     expect(await listTaskRuns(api.desk.house.api.sql)).toHaveLength(2);
+  });
+
+  it('a run by hand is looked at while it works, and cancelled; also one that nobody has taken', async () => {
+    api.desk.prepare({
+      planIngestion: async () => {
+        const context = Context.current();
+        if (context.info.attempt === 1)
+          throw ApplicationFailure.create({
+            message: 'no connection',
+            type: 'ProviderTransient',
+            nextRetryDelay: 10,
+            cause: new Error('socket closed'),
+          });
+        context.heartbeat({ phase: 'asking', done: 3, total: 8 });
+        return await context.cancelled;
+      },
+    });
+    const { text: token } = await api.token('operator');
+    const queued = await api.ask('POST', `/scheduler/run_ingestion?sessionDate=${S}`, { token });
+    const { run_id: runId } = queued.body as { run_id: string };
+    const path = `/api/v1/runs/${runId}`;
+    const run = await eventually('its progress is seen', async () => {
+      const { body } = await api.ask('GET', path, { token });
+      const { live } = body as { live: { pending: { phase: string }[] } };
+      return live.pending[0]?.phase === 'asking' ? body : undefined;
+    });
+    expect(run).toMatchObject({
+      state: 'running',
+      live: {
+        status: 'RUNNING',
+        pending: [
+          {
+            activity: 'planIngestion',
+            name: 'plan of what is missing',
+            state: 'running',
+            attempt: 2,
+            done: 3,
+            total: 8,
+            failureChain: ['ProviderTransient: no connection', 'socket closed'],
+          },
+        ],
+      },
+    });
+    const cancel = (id: string) =>
+      api.ask('POST', `/api/v1/runs/${id}/cancel`, { token, body: { why: 'wrong day' } });
+    expect(await cancel(runId)).toMatchObject({ status: 202, body: { runId } });
+    await eventually('it is cancelled', async () => {
+      const { body } = await api.ask('GET', path, { token });
+      return (body as { state: string }).state === 'cancelled';
+    });
+    expect(await cancel(runId)).toMatchObject({ status: 409 });
+
+    const { sql } = api.desk.house.api;
+    await insertRunRequest(sql, request({ requestId: 'nobody-took-it' }));
+    expect(await cancel('nobody-took-it')).toMatchObject({
+      status: 202,
+      body: { state: 'failed', reason: 'cancelled by the operator before it began: wrong day' },
+    });
+    expect(await cancel('nobody-took-it')).toMatchObject({ status: 409 });
+    const { items } = (await api.ask('GET', '/api/v1/runs/nobody-took-it/timeline', { token })).body as {
+      items: { text: string }[];
+    };
+    expect(items.map(({ text }) => text)).toEqual([
+      'asked for by Ann',
+      'is refused: cancelled by the operator before it began: wrong day',
+    ]);
   });
 
   it('each of the six has its own path', async () => {

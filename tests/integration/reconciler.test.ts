@@ -53,13 +53,15 @@ describe('the reconciler', () => {
       'one attempt runs',
       async () => (await listTaskRuns(house.api.sql, { states: ['running'] }))[0],
     );
-    await lost.terminate('test');
+    await lost.terminate('Ann: it hangs');
     // Rows of the last seconds may still be written by their workflow.
     expect((await tidy()).closed).toEqual([]);
     await house.owner.sql`update ops.nights set started_at = now() - interval '1 minute'`;
     await house.owner.sql`update ops.task_runs set created_at = now() - interval '1 minute'`;
     const { closed } = await tidy();
-    expect(closed).toMatchObject([{ workflowId: lost.workflowId, reason: 'its workflow ended terminated' }]);
+    expect(closed).toMatchObject([
+      { workflowId: lost.workflowId, reason: 'its workflow ended terminated: Ann: it hangs' },
+    ]);
     expect((await open()).map((night) => night.sessionDate)).toEqual(['2018-02-06']);
     const tasks = await listTaskRuns(house.api.sql, { sessionDate: '2018-02-07' });
     expect(new Set(tasks.map((run) => run.state))).toEqual(new Set(['failed']));

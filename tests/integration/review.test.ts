@@ -7,8 +7,8 @@ import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
 import { listTaskRuns, type TaskRunRow } from '../../src/db/queries/task-runs.ts';
 import {
-  cancelNightFor,
   decideReview,
+  endNightFor,
   ReviewRefusedError,
   ReviewUnansweredError,
 } from '../../src/temporal/verbs.ts';
@@ -299,7 +299,7 @@ describe('a failed task without retries', () => {
     const { handle } = await untilReview(rig);
     const run = { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
     const { sql } = house.api;
-    await cancelNightFor({ client: rig.client, sql, run, by: 'Ann', why: 'wrong day' });
+    await endNightFor({ client: rig.client, sql, run, how: 'cancel', by: 'Ann', why: 'wrong day' });
     await handle.result().catch(() => undefined);
     expect(await listAudit(sql, { subject: run.workflowId })).toMatchObject([
       { actor: 'Ann', action: 'night.cancel', why: 'wrong day', details: { runId: run.runId } },

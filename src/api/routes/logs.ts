@@ -41,6 +41,9 @@ const logRoute = createRoute({
     query: z.object({
       lines: countQuery({ maximum: MOST_LINES, usual: 200, words: 'Records of a page' }),
       before: z.string().max(400).optional().openapi({ description: '`before` of the page before' }),
+      taskRunId: z.string().max(200).optional().openapi({
+        description: 'Only lines about this run, of those that the page would have: go on with `before`',
+      }),
       folder: z
         .string()
         .max(255)
@@ -75,7 +78,7 @@ const positionSchema = z.tuple([z.string().max(255), z.string().regex(/^\d{1,20}
 export function logRoutes({ logDir }: ApiDeps) {
   return newRouter().openapi(logRoute, async (c) => {
     const { task } = c.req.valid('param');
-    const { lines, before: token, folder: asked } = c.req.valid('query');
+    const { lines, before: token, folder: asked, taskRunId } = c.req.valid('query');
     const position = keyIn(token, positionSchema);
     const root = logDir ?? null;
     if (root === null)
@@ -101,7 +104,9 @@ export function logRoutes({ logDir }: ApiDeps) {
         task,
         folder,
         folders,
-        items: entries.map(entryOf),
+        items: entries
+          .map(entryOf)
+          .filter((entry) => taskRunId === undefined || entry.taskRunId === taskRunId),
         before: before === null ? null : keyText([folder, before.inode, before.offset]),
       },
       200,

@@ -1,18 +1,23 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { RUN_STATES, TRIGGERS } from '../../contracts/wire/names.ts';
-import { type NightRow, OPEN_STATES } from '../../db/queries/nights.ts';
+import { RUN_STATES, TASKS, TRIGGERS } from '../../contracts/wire/names.ts';
+import type { NightRow } from '../../db/queries/nights.ts';
 import { readNightReport } from '../../db/queries/report.ts';
-import { findNightByRun, readNightPage } from '../../db/queries/run-pages.ts';
+import { readNightPage } from '../../db/queries/run-pages.ts';
 import { taskRunsOfNight } from '../../db/queries/task-runs.ts';
-import { cancelNightFor } from '../../temporal/verbs.ts';
+import { createLiveReader } from '../../temporal/run-live.ts';
+import type { EndHow } from '../../temporal/verbs.ts';
+import { reportWebLinks, webLinks } from '../../temporal/web-links.ts';
 import { requireRole } from '../auth.ts';
 import type { ApiDeps } from '../deps.ts';
 import { pageEndOf, pageOf, pageQuery } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { reportParts, reportSchema } from '../report-schema.ts';
 import { newRouter } from '../router.ts';
-import { summaryOf, summarySchema } from './runs.ts';
-import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
+import { endNight, requireNight } from '../run-acts.ts';
+import { failureChainSchema, liveOf, liveSchema } from './live-schema.ts';
+import { summarySchema } from './run-definitions.ts';
+import { summaryOf } from './runs.ts';
+import { BODY_PROBLEMS, dateSchema, problems, universeSchema, whyBody } from './schemas.ts';
 
 const NIGHT_STATES = [...RUN_STATES, 'partial', 'no_session'] as const;
 
@@ -86,32 +91,53 @@ const tasksRoute = createRoute({
   },
 });
 
-const cancelRoute = createRoute({
-  method: 'post',
-  path: '/api/v1/nights/{runId}/cancel',
+const liveRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/nights/{runId}/live',
   tags: ['Nights'],
-  summary: 'Ask a night that is open to stop cleanly',
-  middleware: [requireRole('operator')] as const,
-  request: {
-    params,
-    body: {
-      content: { 'application/json': { schema: z.object({ why: z.string().trim().min(1).max(500) }) } },
-      required: true,
-    },
-  },
+  summary: 'What Temporal knows of a night and of its tasks that run',
+  request: { params },
   responses: {
-    202: { description: 'It is asked to', content: { 'application/json': { schema: nightSchema } } },
-    ...problems(...BODY_PROBLEMS, 401, 403, 404, 409, 429, 503),
+    200: {
+      description: 'As it is now',
+      content: {
+        'application/json': {
+          schema: z
+            .object({
+              runId: z.string(),
+              workflowId: z.string(),
+              webUrl: z.string().nullable(),
+              failureChain: failureChainSchema,
+              live: liveSchema,
+              tasks: z.array(z.object({ task: z.enum(TASKS), runId: z.string(), live: liveSchema })),
+            })
+            .openapi('NightLive'),
+        },
+      },
+    },
+    ...problems(400, 401, 404, 429, 503),
   },
 });
 
+function endRoute<How extends EndHow>(how: How, summary: string) {
+  return createRoute({
+    method: 'post',
+    path: `/api/v1/nights/{runId}/${how}`,
+    tags: ['Nights'],
+    summary,
+    middleware: [requireRole('operator')] as const,
+    request: { params, body: whyBody },
+    responses: {
+      202: { description: 'It is asked to', content: { 'application/json': { schema: nightSchema } } },
+      ...problems(...BODY_PROBLEMS, 401, 403, 404, 409, 429, 503),
+    },
+  });
+}
+
 /** Nights: lists, the report of one, its task runs, the end of one. */
-export function nightRoutes({ sql, client }: ApiDeps) {
-  const requireNight = async (runId: string): Promise<NightRow> => {
-    const night = await findNightByRun(sql, runId);
-    if (night === null) throw new Problem('not-found', `there is no night ${runId}`);
-    return night;
-  };
+export function nightRoutes(deps: ApiDeps) {
+  const { sql, client, times, workflowsUrl } = deps;
+  const readLive = createLiveReader({ client, callMs: times.callMs, freshMs: times.freshMs });
   const router = newRouter();
   for (const [name, schema] of Object.entries(reportParts))
     router.openAPIRegistry.registerComponent('schemas', name, schema);
@@ -123,22 +149,55 @@ export function nightRoutes({ sql, client }: ApiDeps) {
       return c.json({ items: page.items.map(nightOf), nextPageToken: page.nextPageToken }, 200);
     })
     .openapi(reportRoute, async (c) => {
-      const night = await requireNight(c.req.valid('param').runId);
-      const report = await readNightReport(sql, night);
+      const night = await requireNight(sql, c.req.valid('param').runId);
+      const report = await readNightReport(sql, { ...night, ...reportWebLinks(workflowsUrl, night) });
       if (report === null) throw new Problem('not-found', `the night ${night.runId} has no report`);
       return c.json(report, 200);
     })
     .openapi(tasksRoute, async (c) => {
-      const night = await requireNight(c.req.valid('param').runId);
+      const night = await requireNight(sql, c.req.valid('param').runId);
       return c.json({ items: (await taskRunsOfNight(sql, night)).map(summaryOf) }, 200);
     })
-    .openapi(cancelRoute, async (c) => {
-      const night = await requireNight(c.req.valid('param').runId);
-      if (!OPEN_STATES.some((state) => state === night.state))
-        throw new Problem('conflict', `the night of ${night.sessionDate} is over: ${night.state}`);
-      const { workflowId, runId } = night;
+    .openapi(liveRoute, async (c) => {
+      const night = await requireNight(sql, c.req.valid('param').runId);
+      const { workflowId, runId, reason, state } = night;
+      const runs = (await taskRunsOfNight(sql, night)).filter((run) => run.state === 'running');
+      const current = runs.flatMap(({ task, taskRunId, currentWorkflowId, currentRunId }) =>
+        currentWorkflowId === null || currentRunId === null
+          ? []
+          : [{ task, taskRunId, run: { workflowId: currentWorkflowId, runId: currentRunId } }],
+      );
+      const [part, ...parts] = await Promise.all([
+        readLive({ workflowId, runId }),
+        ...current.map(({ run }) => readLive(run)),
+      ]);
+      const stored = state === 'failed' && reason !== null ? [reason] : [];
+      const tasks = current.flatMap(({ task, taskRunId }, index) => {
+        const live = parts[index];
+        return live === undefined ? [] : [{ task, runId: taskRunId, live: liveOf(live) }];
+      });
+      return c.json(
+        {
+          runId,
+          workflowId,
+          webUrl: webLinks(workflowsUrl)(night),
+          failureChain: part.failureChain?.length ? part.failureChain : stored,
+          live: liveOf(part),
+          tasks,
+        },
+        200,
+      );
+    })
+    .openapi(endRoute('cancel', 'Ask a night that is open to stop cleanly'), async (c) => {
+      const { runId } = c.req.valid('param');
       const { name: by } = c.get('caller');
-      await cancelNightFor({ client, sql, run: { workflowId, runId }, by, why: c.req.valid('json').why });
+      const night = await endNight(deps, { runId, how: 'cancel', by, why: c.req.valid('json').why });
+      return c.json(nightOf(night), 202);
+    })
+    .openapi(endRoute('terminate', 'End a night that is open at once, without its clean-up'), async (c) => {
+      const { runId } = c.req.valid('param');
+      const { name: by } = c.get('caller');
+      const night = await endNight(deps, { runId, how: 'terminate', by, why: c.req.valid('json').why });
       return c.json(nightOf(night), 202);
     });
 }

@@ -1,127 +1,36 @@
-import { createRoute, z } from '@hono/zod-openapi';
-import { RUN_STATES, TASKS, TRIGGERS, taskIdOf } from '../../contracts/wire/names.ts';
+import { taskIdOf } from '../../contracts/wire/names.ts';
 import { type AttemptRow, attemptsOf } from '../../db/queries/attempts.ts';
 import { findRunRequest, type ReviewRow, reviewsOf } from '../../db/queries/requests.ts';
 import { readRunPage } from '../../db/queries/run-pages.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
-import { decideReview, ReviewRefusedError, ReviewUnansweredError } from '../../temporal/verbs.ts';
-import { requireRole } from '../auth.ts';
+import { storedChain } from '../../temporal/failure-words.ts';
+import { createLiveReader, NOT_BEGUN } from '../../temporal/run-live.ts';
+import { webLinks } from '../../temporal/web-links.ts';
 import type { ApiDeps } from '../deps.ts';
-import { pageEndOf, pageOf, pageQuery } from '../pages.ts';
+import { pageEndOf, pageOf } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
+import { decideRun, endSingleRun, retryRun } from '../run-acts.ts';
+import { liveOf } from './live-schema.ts';
+import {
+  endRoute,
+  listRoute,
+  retryRoute,
+  reviewRoute,
+  type RunSummary,
+  runRoute,
+} from './run-definitions.ts';
 
-/** A worker answers at once or not at all: the same decision may be given again. */
-const ANSWER_MS = 8_000;
-
-const failureSchema = z.looseObject({ type: z.string(), message: z.string() }).nullable();
-
-const summaryFields = {
-  runId: z.string(),
-  task: z.enum(TASKS),
-  taskId: z.int(),
-  sessionDate: z.string(),
-  universe: z.string(),
-  state: z.enum(RUN_STATES).openapi({ description: '`pending` until the queue has taken it' }),
-  reason: z.string().nullable(),
-  trigger: z.enum(TRIGGERS),
-  forced: z.boolean(),
-  requestedBy: z.string().nullable(),
-  attemptsBegun: z.int(),
-  maxAttempts: z.int().nullable(),
-  createdAt: z.string(),
-  startedAt: z.string().nullable(),
-  completedAt: z.string().nullable(),
-  reviewDeadline: z.string().nullable(),
-};
-export const summarySchema = z.object(summaryFields).openapi('RunSummary');
-type RunSummary = z.infer<typeof summarySchema>;
-
-const runSchema = z
-  .object({
-    ...summaryFields,
-    result: z.record(z.string(), z.unknown()).nullable(),
-    failure: failureSchema,
-    attempts: z.array(
-      z.object({
-        attempt: z.int(),
-        state: z.string(),
-        startedAt: z.string(),
-        completedAt: z.string().nullable(),
-        failure: failureSchema,
-      }),
-    ),
-    reviews: z.array(
-      z.object({ decision: z.string(), decidedBy: z.string(), why: z.string(), decidedAt: z.string() }),
-    ),
-  })
-  .openapi('Run');
-
-const listSchema = z
-  .object({ items: z.array(summarySchema), nextPageToken: z.string().nullable() })
-  .openapi('RunPage');
-
-const listRoute = createRoute({
-  method: 'get',
-  path: '/api/v1/runs',
-  tags: ['Runs'],
-  summary: 'Task runs of nights and by hand, newest first',
-  request: {
-    query: pageQuery.extend({
-      task: z.enum(TASKS).optional(),
-      state: z.enum(RUN_STATES).optional(),
-      trigger: z.enum(TRIGGERS).optional(),
-      sessionDate: dateSchema.optional(),
-      universe: universeSchema.optional(),
-    }),
-  },
-  responses: {
-    200: { description: 'A page', content: { 'application/json': { schema: listSchema } } },
-    ...problems(400, 401, 429, 503),
-  },
-});
-
-const runParams = z.object({ runId: z.string().min(1).max(200) });
-
-const runRoute = createRoute({
-  method: 'get',
-  path: '/api/v1/runs/{runId}',
-  tags: ['Runs'],
-  summary: 'One task run: state, attempts, reviews, result',
-  request: { params: runParams },
-  responses: {
-    200: { description: 'The run', content: { 'application/json': { schema: runSchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
-});
-
-const decisionSchema = z.object({
-  decision: z.enum(['retry', 'skip', 'abort']),
-  why: z.string().trim().min(1).max(500),
-});
-const decidedSchema = z
-  .object({ runId: z.string(), decision: z.string(), decidedBy: z.string(), why: z.string() })
-  .openapi('ReviewDecided');
-
-const reviewRoute = createRoute({
-  method: 'post',
-  path: '/api/v1/runs/{runId}/review',
-  tags: ['Runs'],
-  summary: 'Decide about a task that waits for a person; the token’s name decides',
-  middleware: [requireRole('operator')] as const,
-  request: {
-    params: runParams,
-    body: { content: { 'application/json': { schema: decisionSchema } }, required: true },
-  },
-  responses: {
-    200: { description: 'Decided', content: { 'application/json': { schema: decidedSchema } } },
-    ...problems(...BODY_PROBLEMS, 401, 403, 404, 409, 429, 503),
-  },
-});
-
-/** Task runs: lists, one with everything, the decision about one that waits. */
-export function runRoutes({ sql, client }: ApiDeps) {
+/** Task runs: lists, one with everything, what people do about one. */
+export function runRoutes(deps: ApiDeps) {
+  const { sql, client, times, workflowsUrl } = deps;
+  const readLive = createLiveReader({ client, callMs: times.callMs, freshMs: times.freshMs });
+  const webUrlOf = webLinks(workflowsUrl);
+  const summaryOrThrow = async (runId: string, row: TaskRunRow | null): Promise<RunSummary> => {
+    const summary = row === null ? await requestedOf(sql, runId) : summaryOf(row);
+    if (summary === null) throw new Problem('not-found', `there is no run ${runId}`);
+    return summary;
+  };
   return newRouter()
     .openapi(listRoute, async (c) => {
       const { limit, pageToken, ...filter } = c.req.valid('query');
@@ -136,11 +45,24 @@ export function runRoutes({ sql, client }: ApiDeps) {
         attemptsOf(sql, [runId]),
         reviewsOf(sql, runId),
       ]);
-      const { result = null, failure = null } = row ?? {};
-      const summary = row === null ? await requestedOf(sql, runId) : summaryOf(row);
-      if (summary === null) throw new Problem('not-found', `there is no run ${runId}`);
+      const summary = await summaryOrThrow(runId, row);
+      const { result = null, failure = null, nightRunId = null } = row ?? {};
+      const newest = attempts.at(-1);
+      const begun = newest ?? starterOf(row);
+      const part = newest === undefined ? NOT_BEGUN : await readLive(newest, newest.failure?.activity);
+      const stored = failure === null ? [] : storedChain(failure);
       return c.json(
-        { ...summary, result, failure, attempts: attempts.map(attemptOf), reviews: reviews.map(decisionOf) },
+        {
+          ...summary,
+          nightRunId,
+          webUrl: begun === null ? null : webUrlOf(begun),
+          result,
+          failure,
+          failureChain: part.failureChain?.length ? part.failureChain : stored,
+          attempts: attempts.map((attempt) => ({ ...attemptOf(attempt), webUrl: webUrlOf(attempt) })),
+          reviews: reviews.map(decisionOf),
+          live: liveOf(part),
+        },
         200,
       );
     })
@@ -150,27 +72,48 @@ export function runRoutes({ sql, client }: ApiDeps) {
       const { name: by } = c.get('caller');
       const row = await findTaskRun(sql, runId);
       if (row === null) throw new Problem('not-found', `there is no run ${runId}`);
-      const { starterWorkflowId: workflowId, attempts } = row;
-      const review = { taskRunId: runId, decision, by, why };
-      try {
-        await decideReview({
-          client,
-          sql,
-          workflowId,
-          review,
-          attempts,
-          answerMs: ANSWER_MS,
-          callMs: ANSWER_MS,
-        });
-      } catch (error) {
-        if (error instanceof ReviewRefusedError)
-          throw new Problem('conflict', error.message, { cause: error });
-        if (error instanceof ReviewUnansweredError)
-          throw new Problem('timed-out', error.message, { cause: error });
-        throw error;
-      }
+      await decideRun(deps, { runId, decision, by, why, row });
       return c.json({ runId, decision, decidedBy: by, why }, 200);
-    });
+    })
+    .openapi(retryRoute, async (c) => {
+      const { task, runId } = await retryRun(deps, {
+        runId: c.req.valid('param').runId,
+        why: c.req.valid('json').why,
+        force: c.req.valid('query').force ?? false,
+        key: c.req.valid('header')['idempotency-key'],
+        caller: c.get('caller'),
+        httpRequestId: c.get('requestId'),
+      });
+      c.set('taskRunId', runId);
+      const statusUrl = `/api/v1/runs/${encodeURIComponent(runId)}`;
+      const answer = {
+        success: true,
+        task_id: taskIdOf(task),
+        run_id: runId,
+        status_url: statusUrl,
+      } as const;
+      return c.json(answer, 202, { location: statusUrl });
+    })
+    .openapi(endRoute('cancel', 'Ask an open run of no night to stop cleanly'), async (c) => {
+      const { runId } = c.req.valid('param');
+      const { name: by } = c.get('caller');
+      await endSingleRun(deps, { runId, how: 'cancel', by, why: c.req.valid('json').why });
+      return c.json(await summaryOrThrow(runId, await findTaskRun(sql, runId)), 202);
+    })
+    .openapi(
+      endRoute('terminate', 'End an open run of no night at once, without its clean-up'),
+      async (c) => {
+        const { runId } = c.req.valid('param');
+        const { name: by } = c.get('caller');
+        await endSingleRun(deps, { runId, how: 'terminate', by, why: c.req.valid('json').why });
+        return c.json(await summaryOrThrow(runId, await findTaskRun(sql, runId)), 202);
+      },
+    );
+}
+
+/** The workflow that waits for slot and time, while no attempt has begun. */
+function starterOf(row: TaskRunRow | null): { workflowId: string; runId: string } | null {
+  return row === null ? null : { workflowId: row.starterWorkflowId, runId: row.starterRunId };
 }
 
 /** What lists say of a task run. */

@@ -52,7 +52,7 @@ const whySchema = z.object({
   why: z.string().min(1).max(500).optional().openapi({ description: 'Kept in the note and the audit' }),
 });
 
-const runQuery = z.object({
+export const runQuery = z.object({
   sessionDate: dateSchema.optional().openapi({ description: 'Default: that of the newest night' }),
   universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night' }),
   force: flagSchema.optional().openapi({ description: 'Run although a need is not met; recorded' }),
@@ -60,7 +60,7 @@ const runQuery = z.object({
     .optional()
     .openapi({ description: 'Seconds to wait for the end; 202 if it is not over by then' }),
 });
-const runHeaders = z.object({
+export const runHeaders = z.object({
   'idempotency-key': z
     .string()
     .min(1)

@@ -28,6 +28,14 @@ export const universeSchema = z
   .regex(/^[\w.-]{1,64}$/)
   .openapi({ example: 'sample' });
 
+/** The reason that an act needs. */
+export const whySchema = z.string().trim().min(1).max(500);
+/** A body that is the reason alone. */
+export const whyBody = {
+  content: { 'application/json': { schema: z.object({ why: whySchema }) } },
+  required: true,
+} as const;
+
 export const PROBLEM = { 'application/problem+json': { schema: problemSchema } };
 const DESCRIPTIONS = {
   400: 'A field is wrong',

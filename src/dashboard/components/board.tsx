@@ -1,6 +1,6 @@
 import type { FC } from 'hono/jsx';
 import { SCHEDULE_IDS, TASKS, taskIdOf } from '../../contracts/wire/names.ts';
-import { OPEN_STATES } from '../../db/queries/nights.ts';
+import { isOpenState } from '../../db/queries/nights.ts';
 import type { ScheduleSummary } from '../../temporal/schedules.ts';
 import type { Chrome } from '../deps.ts';
 import { count, sentence, words } from '../format.ts';
@@ -8,6 +8,7 @@ import type { TonightView } from '../tonight.ts';
 import { Dag } from './dag.tsx';
 import { Act, Ago, Badge, Empty, Facts, Notice, Table, Time, Took, Why } from './parts.tsx';
 import { Review } from './review.tsx';
+import { EndActs } from './run-acts.tsx';
 import { lookOf } from './states.ts';
 import { TaskCard } from './task-card.tsx';
 
@@ -101,9 +102,9 @@ const NightHead: FC<BoardInput> = ({ view, chrome }) => {
     );
   }
   const { sessionDate, universe, state, reason, startedAt, completedAt, trigger, requestedBy, runId } = night;
-  const isOpen = OPEN_STATES.some((open) => open === state);
+  const isOpen = isOpenState(state);
   const busy = runs.filter((run) => run.state === 'running').map(({ task }) => words(task));
-  const over = runs.filter((run) => !OPEN_STATES.some((open) => open === run.state)).length;
+  const over = runs.filter((run) => !isOpenState(run.state)).length;
   const announce = [
     `night of ${sessionDate}: ${lookOf(state).label}`,
     ...(busy.length > 0 ? [`${busy.join(' and ')} running`] : []),
@@ -137,21 +138,7 @@ const NightHead: FC<BoardInput> = ({ view, chrome }) => {
           ))}
         </ul>
       )}
-      {isOpen && chrome.mayAct ? (
-        <details id="cancel">
-          <summary id="cancel-summary">Cancel this night</summary>
-          <Act action="/acts/cancel" chrome={chrome} hidden={{ runId }}>
-            <div class="row">
-              <Why id="why-cancel" />
-              <div class="field">
-                <button type="submit" class="danger">
-                  Cancel the night
-                </button>
-              </div>
-            </div>
-          </Act>
-        </details>
-      ) : null}
+      {isOpen && chrome.mayAct ? <EndActs of="night" runId={runId} chrome={chrome} /> : null}
     </section>
   );
 };

@@ -1,6 +1,7 @@
 import type { FC } from 'hono/jsx';
 import { taskIdOf } from '../../contracts/wire/names.ts';
 import type { AttemptRow } from '../../db/queries/attempts.ts';
+import { isRetryableState } from '../../db/queries/nights.ts';
 import type { TaskRunRow } from '../../db/queries/task-runs.ts';
 import { progressLine, retryLine } from '../../temporal/progress-words.ts';
 import type { TaskProgress } from '../../temporal/progress.ts';
@@ -12,7 +13,7 @@ type CardInput = {
   run: TaskRunRow;
   attempts: readonly AttemptRow[];
   progress: TaskProgress | undefined;
-  chrome: Pick<Chrome, 'timezone' | 'nowMs'>;
+  chrome: Pick<Chrome, 'timezone' | 'nowMs' | 'mayAct'>;
 };
 
 const CLASSES: Partial<Record<TaskRunRow['state'], string>> = {
@@ -80,6 +81,13 @@ export const TaskCard: FC<CardInput> = ({ run, attempts, progress, chrome }) => 
       )}
       {progress === undefined ? null : <ProgressLines progress={progress} />}
       {why === null ? null : <p class="small">{sentence(why)}</p>}
+      {chrome.mayAct && isRetryableState(state) ? (
+        <p class="small">
+          <a id={`retry-${task}`} href={`/runs/${encodeURIComponent(run.taskRunId)}#retry`}>
+            Retry {words(task)}
+          </a>
+        </p>
+      ) : null}
     </li>
   );
 };

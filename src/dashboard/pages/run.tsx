@@ -1,12 +1,18 @@
 import type { Child, FC } from 'hono/jsx';
+import type { TimelineAnswer } from '../../api/routes/timelines.ts';
+import type { RunLog } from '../../api/run-log.ts';
 import { taskIdOf } from '../../contracts/wire/names.ts';
 import type { AttemptRow } from '../../db/queries/attempts.ts';
+import { isOpenState, isRetryableState } from '../../db/queries/nights.ts';
 import type { ReviewRow, RunRequestRow } from '../../db/queries/requests.ts';
 import type { TaskRunRow } from '../../db/queries/task-runs.ts';
 import { retryLine, progressLine } from '../../temporal/progress-words.ts';
-import type { TaskProgress } from '../../temporal/progress.ts';
+import type { LivePart } from '../../temporal/run-live.ts';
+import type { WebLink } from '../../temporal/web-links.ts';
 import { Badge, Facts, Notice, PageHead, Table, Time, Took } from '../components/parts.tsx';
 import { Review } from '../components/review.tsx';
+import { EndActs, RetryAct } from '../components/run-acts.tsx';
+import { Log, Pending, Timeline } from '../components/run-parts.tsx';
 import { Value } from '../components/value.tsx';
 import type { Chrome } from '../deps.ts';
 import { count, limit, sentence, words } from '../format.ts';
@@ -15,15 +21,20 @@ export type RunView = {
   run: TaskRunRow;
   attempts: AttemptRow[];
   reviews: ReviewRow[];
-  /** Of the newest attempt; null: Temporal does not know it any more, or does not answer. */
-  progress: TaskProgress | null;
-  webUiOf: (run: { workflowId: string; runId: string }) => string | null;
+  /** Of the newest attempt. */
+  part: LivePart;
+  timeline: TimelineAnswer;
+  /** Whether the timeline is shown from its beginning. */
+  isFirst: boolean;
+  log: RunLog;
+  webUiOf: WebLink;
 };
 
 /** One task run: what it did step by step, each attempt with how it ended, what people decided, its result. */
 export const RunPage: FC<{ view: RunView; chrome: Chrome }> = ({ view, chrome }) => {
-  const { run, attempts, reviews, progress } = view;
-  const { task, sessionDate, universe, state, reason, failure } = run;
+  const { run, attempts, reviews, part, timeline, isFirst, log } = view;
+  const { taskRunId, task, sessionDate, universe, state, reason, failure } = run;
+  const chain = part.failureChain ?? [];
   const failed = state === 'failed' || state === 'awaiting_review' || state === 'cancelled';
   return (
     <>
@@ -51,12 +62,23 @@ export const RunPage: FC<{ view: RunView; chrome: Chrome }> = ({ view, chrome })
             )}
             {failure?.message ?? reason}
           </p>
+          {chain.length < 2 ? null : (
+            <ol class="small" aria-label="What failed, and because of what">
+              {chain.map((line) => (
+                <li>{sentence(line)}</li>
+              ))}
+            </ol>
+          )}
         </Notice>
+      ) : null}
+      {chrome.mayAct && run.nightRunId === null && isOpenState(state) ? (
+        <EndActs of="run" runId={taskRunId} chrome={chrome} />
       ) : null}
       <div class="cols">
         <About run={run} chrome={chrome} />
-        <Steps progress={progress} isOpen={state === 'running'} />
+        <Steps part={part} isOpen={state === 'running'} />
       </div>
+      {part.live === null ? null : <Pending live={part.live} chrome={chrome} />}
       <section class="panel">
         <h2>Attempts</h2>
         {attempts.length === 0 ? (
@@ -104,6 +126,14 @@ export const RunPage: FC<{ view: RunView; chrome: Chrome }> = ({ view, chrome })
           <Value value={run.result} />
         </section>
       )}
+      {chrome.mayAct && isRetryableState(state) ? <RetryAct runId={taskRunId} chrome={chrome} /> : null}
+      <Timeline
+        page={timeline}
+        path={`/runs/${encodeURIComponent(taskRunId)}`}
+        isFirst={isFirst}
+        chrome={chrome}
+      />
+      <Log log={log} chrome={chrome} />
     </>
   );
 };
@@ -136,26 +166,26 @@ const About: FC<{ run: TaskRunRow; chrome: Chrome }> = ({ run, chrome }) => (
   </section>
 );
 
-const Steps: FC<{ progress: TaskProgress | null; isOpen: boolean }> = ({ progress, isOpen }) => (
+const Steps: FC<{ part: LivePart; isOpen: boolean }> = ({ part: { live, note }, isOpen }) => (
   <section class="panel">
     <h2>Steps</h2>
-    {progress === null || progress.steps.length === 0 ? (
-      <p class="muted">Temporal keeps no history of it (any more), or none has begun.</p>
+    {live === null || live.steps.length === 0 ? (
+      <p class="muted">{live === null ? `${sentence(note)}: only the rows are shown.` : 'None has begun.'}</p>
     ) : (
       <>
-        {isOpen ? <p>{sentence(progressLine(progress))}</p> : null}
+        {isOpen ? <p>{sentence(progressLine(live))}</p> : null}
         <Table
           caption="Steps of the newest attempt in the order in which they were first asked for"
           columns={[{ head: 'Step' }, { head: 'Done', numeric: true }, { head: 'Asked for', numeric: true }]}
-          rows={progress.steps.map(({ activityType, done, total }) => [
+          rows={live.steps.map(({ activityType, done, total }) => [
             sentence(words(activityType)),
             count(done),
             count(total),
           ])}
         />
-        {progress.retries.length === 0 ? null : (
+        {live.retries.length === 0 ? null : (
           <ul class="small">
-            {progress.retries.map((retry) => (
+            {live.retries.map((retry) => (
               <li>{sentence(retryLine(retry))}</li>
             ))}
           </ul>
@@ -203,5 +233,10 @@ export const RequestPage: FC<{ request: RunRequestRow; chrome: Chrome }> = ({ re
         ]}
       />
     </section>
+    {!chrome.mayAct ? null : request.refusedReason === null ? (
+      <EndActs of="run" runId={request.requestId} chrome={chrome} />
+    ) : (
+      <RetryAct runId={request.requestId} chrome={chrome} />
+    )}
   </>
 );

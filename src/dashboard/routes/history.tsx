@@ -1,12 +1,16 @@
 import { Hono } from 'hono';
 import { Problem } from '../../api/problems.ts';
-import { taskWorkflowId } from '../../contracts/wire/names.ts';
+import { chaptersOfNight, timelinePage } from '../../api/routes/timelines.ts';
+import { requireNight } from '../../api/run-acts.ts';
+import { readRunLog } from '../../api/run-log.ts';
 import { attemptsOf } from '../../db/queries/attempts.ts';
 import { readHistory, readNightSpan, readNightUniverses } from '../../db/queries/dashboard-history.ts';
 import { findRunRequest, reviewsOf } from '../../db/queries/requests.ts';
-import { findNightByRun } from '../../db/queries/run-pages.ts';
-import { findTaskRun, type TaskRunRow, taskRunsOfNight } from '../../db/queries/task-runs.ts';
-import { createProgressReader, type TaskProgress } from '../../temporal/progress.ts';
+import { findTaskRun, taskRunsOfNight } from '../../db/queries/task-runs.ts';
+import { runChapters } from '../../temporal/run-chapters.ts';
+import { createLiveReader, NOT_BEGUN } from '../../temporal/run-live.ts';
+import type { Chapter } from '../../temporal/timeline.ts';
+import { webLinks } from '../../temporal/web-links.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { addMonths, datesOf } from '../months.ts';
@@ -16,28 +20,16 @@ import { RequestPage, RunPage } from '../pages/run.tsx';
 
 const MONTHS = 8;
 const CALL_MS = 2_500;
+const TIMELINE_ROWS = 50;
+const LOG_LINES = 50;
 
 /** Nights over months, one night, one run. */
 export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
-  const { sql, client, workflowsUrl } = deps;
-  const readProgress = createProgressReader(client);
-  const webUiOf = ({ workflowId, runId }: { workflowId: string; runId: string }): string | null =>
-    workflowsUrl === undefined
-      ? null
-      : `${workflowsUrl}/${encodeURIComponent(workflowId)}/${encodeURIComponent(runId)}/history`;
-  const progressOf = async (
-    run: TaskRunRow,
-    newestRunId: string | undefined,
-  ): Promise<TaskProgress | null> => {
-    const workflowId = taskWorkflowId(run.task, run.sessionDate, run.universe);
-    try {
-      const progress = await client.withDeadline(Date.now() + CALL_MS, () => readProgress(workflowId));
-      // Another run of the same task and session has the same workflow id.
-      return progress.runId === newestRunId ? progress : null;
-    } catch {
-      return null;
-    }
-  };
+  const { sql, client, workflowsUrl, times, logDir } = deps;
+  const webUiOf = webLinks(workflowsUrl);
+  const readLive = createLiveReader({ client, callMs: CALL_MS, freshMs: times.freshMs });
+  const readTimeline = (input: { runId: string; chapters: Chapter[]; pageToken: string | undefined }) =>
+    timelinePage({ client, times: { ...times, callMs: CALL_MS } }, { ...input, limit: TIMELINE_ROWS });
 
   return new Hono<PageEnv>()
     .get('/history', ...guard, async (c) => {
@@ -60,11 +52,14 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       return c.html(await renderPage({ title: 'History', at: '/history', chrome: c.get('chrome'), body }));
     })
     .get('/nights/:runId', ...guard, async (c) => {
-      const night = await findNightByRun(sql, c.req.param('runId'));
-      if (night === null) throw new Problem('not-found', 'there is no such night');
-      const runs = await taskRunsOfNight(sql, night);
+      const night = await requireNight(sql, c.req.param('runId'));
+      const { runId } = night;
+      const pageToken = c.req.query('timeline');
+      const [runs, chapters] = await Promise.all([taskRunsOfNight(sql, night), chaptersOfNight(sql, runId)]);
+      const timeline = await readTimeline({ runId, chapters, pageToken });
       const chrome = c.get('chrome');
-      const body = <NightPage night={night} runs={runs} webUi={webUiOf(night)} chrome={chrome} />;
+      const view = { night, runs, timeline, isFirst: pageToken === undefined, webUi: webUiOf(night) };
+      const body = <NightPage view={view} chrome={chrome} />;
       return c.html(
         await renderPage({ title: `Night of ${night.sessionDate}`, at: '/history', chrome, body }),
       );
@@ -79,9 +74,18 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
         const body = <RequestPage request={request} chrome={chrome} />;
         return c.html(await renderPage({ title: 'A run that was asked for', at: '/history', chrome, body }));
       }
+      const { task, createdAt: since } = run;
+      const pageToken = c.req.query('timeline');
       const [attempts, reviews] = await Promise.all([attemptsOf(sql, [runId]), reviewsOf(sql, runId)]);
-      const progress = await progressOf(run, attempts.at(-1)?.runId);
-      const body = <RunPage view={{ run, attempts, reviews, progress, webUiOf }} chrome={chrome} />;
+      const newest = attempts.at(-1);
+      const [part, timeline, log] = await Promise.all([
+        newest === undefined ? NOT_BEGUN : readLive(newest, newest.failure?.activity),
+        readTimeline({ runId, chapters: runChapters({ run, attempts, reviews }), pageToken }),
+        readRunLog({ logDir, task, taskRunId: runId, since, lines: LOG_LINES }),
+      ]);
+      const isFirst = pageToken === undefined;
+      const view = { run, attempts, reviews, part, timeline, isFirst, log, webUiOf };
+      const body = <RunPage view={view} chrome={chrome} />;
       return c.html(
         await renderPage({ title: `${run.task} of ${run.sessionDate}`, at: '/history', chrome, body }),
       );

@@ -5,6 +5,16 @@ import { jsonb } from '../client.ts';
 /** States in which a night holds its claim on (session, universe). */
 export const OPEN_STATES = ['pending', 'waiting', 'running', 'awaiting_review'] as const;
 
+/** Whether a night or task run in this state has not ended. */
+export function isOpenState(state: string): boolean {
+  return OPEN_STATES.some((open) => open === state);
+}
+
+/** Whether a task run in this state is over without having succeeded, and may be run again by hand. */
+export function isRetryableState(state: string): boolean {
+  return state === 'failed' || state === 'skipped' || state === 'cancelled';
+}
+
 export type NewNight = {
   workflowId: string;
   runId: string;
@@ -64,7 +74,7 @@ async function insertNight(
   state: NightState,
   reason: string | null,
 ): Promise<boolean> {
-  const closed = !OPEN_STATES.some((open) => open === state);
+  const closed = !isOpenState(state);
   const rows = await sql`
     insert into ops.nights (workflow_id, run_id, session_date, universe, universe_version, trigger, state,
       reason, requested_by, config_hash, nominal_instant, plan, completed_at)
@@ -84,7 +94,7 @@ export async function setNightState(
   sql: Sql,
   input: { workflowId: string; runId: string; state: NightState; reason: string | null },
 ): Promise<boolean> {
-  const open = OPEN_STATES.some((state) => state === input.state);
+  const open = isOpenState(input.state);
   return await sql.begin(async (tx) => {
     const moved = await tx`
       update ops.nights set state = ${input.state}, reason = ${input.reason},

@@ -60,6 +60,17 @@ export async function refuseRunRequest(
     where request_id = ${input.requestId} and refused_reason is null`;
 }
 
+/** Takes a request back that nobody has taken yet; false when it is too late for that. */
+export async function withdrawRunRequest(
+  sql: Queryable,
+  input: { requestId: string; reason: string },
+): Promise<boolean> {
+  const rows = await sql`
+    update ops.run_requests set refused_reason = ${input.reason}
+    where request_id = ${input.requestId} and taken_at is null and refused_reason is null returning 1`;
+  return rows.length > 0;
+}
+
 export async function findRunRequest(sql: Queryable, requestId: string): Promise<RunRequestRow | null> {
   const [row] = await sql<RunRequestRow[]>`select * from ops.run_requests where request_id = ${requestId}`;
   return row ?? null;
