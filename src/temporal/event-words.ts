@@ -20,7 +20,10 @@ export type TimelineEntry = {
   eventId: number | null;
 };
 
-/** Names of activities that have not ended, by the number of the event that asked for them: later events only have that. */
+/**
+ * Names of activities that have not ended, by the number of the event that asked for them: later events only have
+ * that. Under `NUMBER@` the instant at which a worker began.
+ */
 export type OpenNames = Map<string, string>;
 
 type Told = readonly [EntryKind, string];
@@ -44,14 +47,19 @@ function activityWords(event: HistoryEvent, names: OpenNames): Told | null {
   const begun = event.activityTaskStartedEventAttributes;
   if (begun) {
     const name = nameIn(names, begun);
-    if ((begun.attempt ?? 1) === 1) return ['step', `${name} begins`];
+    names.set(`${String(begun.scheduledEventId)}@`, String(instantMs(event)));
+    // Written when the activity ends: the end says how long it took.
+    if ((begun.attempt ?? 1) === 1) return null;
     return ['retry', `attempt ${begun.attempt} of ${name} begins${because('before', begun.lastFailure)}`];
   }
   if (event.activityTaskCancelRequestedEventAttributes) {
     return ['step', `asks ${nameIn(names, event.activityTaskCancelRequestedEventAttributes)} to stop`];
   }
   const done = event.activityTaskCompletedEventAttributes;
-  if (done) return ['step', `${ended(names, done)} is done`];
+  if (done) {
+    const took = tookWords(event, names, done);
+    return ['step', `${ended(names, done)} is done${took}`];
+  }
   const failed = event.activityTaskFailedEventAttributes;
   if (failed) {
     const words = failedWords(ended(names, failed), failed.retryState);
@@ -75,7 +83,18 @@ function nameIn(names: OpenNames, { scheduledEventId }: OfActivity): string {
 function ended(names: OpenNames, of: OfActivity): string {
   const name = nameIn(names, of);
   names.delete(String(of.scheduledEventId));
+  names.delete(`${String(of.scheduledEventId)}@`);
   return name;
+}
+
+/** `, in 12 s`: the work of its last attempt, without its wait for a worker. */
+function tookWords(event: HistoryEvent, names: OpenNames, { scheduledEventId }: OfActivity): string {
+  const begunMs = names.get(`${String(scheduledEventId)}@`);
+  return begunMs === undefined ? '' : `, in ${spanOf((instantMs(event) - Number(begunMs)) / 1000)}`;
+}
+
+function instantMs({ eventTime }: HistoryEvent): number {
+  return Date.parse(instantOf(eventTime) ?? '');
 }
 
 function childWords(event: HistoryEvent): Told | null {
@@ -105,7 +124,7 @@ function messageWords(event: HistoryEvent): Told | null {
   const summary = textIn(event.userMetadata?.summary);
   if (timer) {
     const seconds = Number(timer.startToFireTimeout?.seconds ?? 0);
-    return ['wait', `waits at most ${spanOf(seconds)}${summary === '' ? '' : `: ${summary}`}`];
+    return ['wait', `waits at most ${spanOf(Math.max(1, seconds))}${summary === '' ? '' : `: ${summary}`}`];
   }
   if (event.timerFiredEventAttributes)
     return ['wait', `the time of a wait is over${summary === '' ? '' : `: ${summary}`}`];
@@ -153,7 +172,8 @@ function because(when: string, failure: Failure | null | undefined): string {
 }
 
 function spanOf(seconds: number): string {
-  if (seconds < 120) return `${Math.max(1, seconds)} s`;
+  if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
   return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
 }
 

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import axe from 'axe-core';
 import type { Page } from 'playwright-core';
@@ -12,6 +13,7 @@ import { revokeApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
+import { type AllActivities, createFakes } from '../support/fakes.ts';
 import { testConfig } from '../support/house.ts';
 import { eventually } from '../support/rig.ts';
 import { QUICK_SETTINGS } from '../support/task-settings.ts';
@@ -158,11 +160,15 @@ describe('the dashboard', () => {
     expect(page().url()).toContain(encodeURIComponent(training?.taskRunId ?? 'none'));
     await look(
       new URL(page().url()).pathname,
-      ['Fit fold', 'Attempts, oldest first', 'history of attempt 1'],
+      ['Fit fold', 'Attempts, oldest first', 'history of attempt 1', 'Training begins', 'Further entries'],
       'run',
     );
     await page().getByRole('link', { name: 'its night' }).click();
-    await look(new URL(page().url()).pathname, [`Night of ${SESSION}`, 'Temporal Web UI'], 'night');
+    await look(
+      new URL(page().url()).pathname,
+      [`Night of ${SESSION}`, 'Temporal Web UI', 'Is done'],
+      'night',
+    );
     await look('/signals', [`Signals of ${SESSION}`, 'No signal was issued'], 'signals');
     await page().getByRole('link', { name: 'Symbol', exact: true }).click();
     await page().locator('th[aria-sort="ascending"]', { hasText: 'Symbol' }).waitFor();
@@ -215,6 +221,19 @@ describe('the dashboard', () => {
     expect(wrong()).toEqual([]);
   });
 
+  it('pauses a schedule, with the reason in its note', async () => {
+    await open('/');
+    await page().locator(`#switch-summary-${SCHEDULE_IDS.nightly}`).click();
+    await page().fill(`#why-${SCHEDULE_IDS.nightly}`, 'the exchange tests');
+    await page().getByRole('button', { name: 'Pause' }).click();
+    await page().getByText('nightly is paused').waitFor();
+    await page().getByText('paused by the operator: the exchange tests').first().waitFor();
+    const { state } = await scenes.current.rig.client.schedule.getHandle(SCHEDULE_IDS.nightly).describe();
+    expect(state).toMatchObject({ paused: true, note: 'paused by the operator: the exchange tests' });
+    expect(wrong()).toEqual([]);
+  });
+
+  // With the schedule on, a review would end in time for the next night: in the afternoon at once.
   it('shows a failed task that waits, and a person decides it with the keyboard alone', async () => {
     const scene = scenes.current;
     let failures = 0;
@@ -266,15 +285,45 @@ describe('the dashboard', () => {
     expect(wrong()).toEqual([]);
   });
 
-  it('pauses and unpauses a schedule, with the reason in its note', async () => {
+  it('shows what a run by hand is at, cancels it with a reason, and retries it', async () => {
+    const { house, rig } = scenes.current;
+    let runs = 0;
+    const planIngestion: AllActivities['planIngestion'] = async () => {
+      runs += 1;
+      if (runs > 1) return { batches: [], symbols: 0, parallelBatches: 1 };
+      Context.current().heartbeat({ phase: 'asking', done: 3, total: 8 });
+      return await Context.current().cancelled;
+    };
+    rig.use({ ...createFakes().activities, ...house.runs, planIngestion });
     await open('/');
-    await page().locator(`#switch-summary-${SCHEDULE_IDS.nightly}`).click();
-    await page().fill(`#why-${SCHEDULE_IDS.nightly}`, 'the exchange tests');
-    await page().getByRole('button', { name: 'Pause' }).click();
-    await page().getByText('nightly is paused').waitFor();
-    await page().getByText('paused by the operator: the exchange tests').first().waitFor();
-    const { state } = await scenes.current.rig.client.schedule.getHandle(SCHEDULE_IDS.nightly).describe();
-    expect(state).toMatchObject({ paused: true, note: 'paused by the operator: the exchange tests' });
+    await page().fill('#why-task', 'prices were corrected');
+    await page().getByRole('button', { name: 'Run the task' }).click();
+    const link = page().getByRole('link', { name: `Ingestion of ${NEXT}` });
+    await link.first().click();
+    const path = new URL(page().url()).pathname;
+    await eventually('its progress is seen', async () => {
+      await open(path);
+      return (await page().getByText('asking 3 of 8').count()) > 0;
+    });
+    await look(path, ['Plan of what is missing', 'Asked for by the operator', 'Log'], 'run-pending');
+    await page().locator('#end-run-summary').click();
+    await page().fill('#why-end-run', 'the wrong session');
+    await page().getByRole('button', { name: 'Cancel the run' }).click();
+    await page().getByText('the run is asked to stop').waitFor();
+    await eventually('it is over', async () => {
+      await open(path);
+      return (await page().getByRole('button', { name: 'Retry the task' }).count()) > 0;
+    });
+    await page().fill('#why-retry', 'it was the right one');
+    await page().getByRole('button', { name: 'Retry the task' }).click();
+    await page().getByText('ingestion is asked for again').waitFor();
+    await eventually('the retry has succeeded', async () =>
+      (await listTaskRuns(house.api.sql, { task: 'ingestion', limit: 1 })).every(
+        ({ state }) => state === 'succeeded',
+      ),
+    );
+    const [asked] = await listAudit(house.api.sql, { subject: decodeURIComponent(path.split('/')[2] ?? '') });
+    expect(asked).toMatchObject({ action: 'run.retry', actor: 'the operator', why: 'it was the right one' });
     expect(wrong()).toEqual([]);
   });
 
