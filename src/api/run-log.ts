@@ -26,9 +26,10 @@ export async function readRunLog(input: {
   const root = logDir ?? null;
   if (root === null) return { entries: [], note: 'This process sees no log folder.' };
   const folders = (await findLogFolders(root, task)).slice(0, MAX_FOLDERS);
-  const found: LogEntry[] = [];
+  const all: LogEntry[] = [];
   let isCut = false;
   for (const folder of folders) {
+    const found: LogEntry[] = [];
     let before: LogPosition | null = null;
     for (let page = 0; ; page += 1) {
       const read = await readLogTail({ root, folder, name: task, lines: PAGE_LINES, before });
@@ -36,11 +37,13 @@ export async function readRunLog(input: {
       ({ before } = read);
       const [oldest] = read.entries;
       if (before === null || (oldest !== undefined && oldest.timestamp < since)) break;
+      if (found.length >= lines) break;
       isCut ||= page + 1 === MAX_PAGES;
-      if (page + 1 === MAX_PAGES || found.length >= lines) break;
+      if (page + 1 === MAX_PAGES) break;
     }
+    all.push(...found);
   }
-  const entries = found.toSorted((a, b) => (a.timestamp < b.timestamp ? -1 : 1)).slice(-lines);
+  const entries = all.toSorted((a, b) => (a.timestamp < b.timestamp ? -1 : 1)).slice(-lines);
   const none = entries.length === 0 ? 'Nothing was written about it, or maintenance archived it.' : null;
   return { entries, note: isCut ? 'Older lines were not looked through.' : none };
 }

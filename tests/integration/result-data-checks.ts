@@ -202,7 +202,13 @@ export function checkDataRoutes(house: ResultHouse): void {
           message: `line ${index}`,
           source: 'worker-1',
           task: 'training',
-          fields: { workflowId: 'training/2018-01-29/tiny', runId: 'r1', attempt: 1, done: index },
+          fields: {
+            workflowId: 'training/2018-01-29/tiny',
+            runId: 'r1',
+            attempt: 1,
+            done: index,
+            ...(index % 20 === 0 && { taskRunId: 'mine' }),
+          },
         });
       const seen: string[] = [];
       let path: string | null = '/api/v1/logs/training?lines=7';
@@ -226,6 +232,8 @@ export function checkDataRoutes(house: ResultHouse): void {
         attempt: '1',
         fields: { done: '59' },
       });
+      const { items } = await house.get<Log>('/api/v1/logs/training?lines=60&taskRunId=mine');
+      expect(items.map(({ message }) => message)).toEqual(['line 0', 'line 20', 'line 40']);
       for (const query of ['scheduler', `training?folder=${encodeURIComponent('../..')}`, 'backtest'])
         expect((await house.ask(`/api/v1/logs/${query}`)).status, query).toBe(404);
       expect((await house.ask('/api/v1/logs/lunch')).status).toBe(400);
