@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bucketsOf, calibrationOf, equitySpec } from './backtest-tables.ts';
+import { bucketsOf, calibrationOf, equitySpec, saidBy } from './backtest-tables.ts';
 
 const metric = (bucket: string, name: string, value: number | null, model = 'meta') => ({
   model,
@@ -52,4 +52,12 @@ describe('tables of a backtest', () => {
       { label: 'mlp', values: [null, 1.2], hidden: true },
     ]);
   });
+});
+
+it('says what a backtest says about itself, and nothing where it says nothing', () => {
+  expect(saidBy({ overfitting: { words: 'chance 0.5', probability: 0.5 }, notes: ['a note'] })).toEqual([
+    'chance 0.5',
+    'a note',
+  ]);
+  expect([saidBy({ overfitting: null }), saidBy(null)]).toEqual([[], []]);
 });

@@ -1,7 +1,21 @@
+import { z } from 'zod';
 import type { BacktestMetric, EquityPoint } from '../db/queries/backtests.ts';
 import type { CurvePoint } from './components/charts.tsx';
 import type { ChartSpec } from './components/chart-spec.ts';
 import { words } from './format.ts';
+
+const saidSchema = z.object({
+  overfitting: z.object({ words: z.string() }).nullish(),
+  notes: z.array(z.string()).default([]),
+});
+
+/** What a backtest says about itself: how likely its choice of a model is chance, and its notes. */
+export function saidBy(summary: unknown): string[] {
+  const parsed = saidSchema.safeParse(summary);
+  if (!parsed.success) return [];
+  const { overfitting, notes } = parsed.data;
+  return [...(overfitting === null || overfitting === undefined ? [] : [overfitting.words]), ...notes];
+}
 
 type Metric = Pick<BacktestMetric, 'value' | 'lower' | 'upper' | 'n'>;
 

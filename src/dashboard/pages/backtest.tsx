@@ -6,7 +6,7 @@ import type { ChartSpec } from '../components/chart-spec.ts';
 import { BarTable, Chart } from '../components/charts.tsx';
 import { ChooseNight } from '../components/choose-night.tsx';
 import { Empty, Notice, PageHead, Table } from '../components/parts.tsx';
-import { count, fixed, percent, signed, words } from '../format.ts';
+import { count, fixed, percent, sentence, signed, words } from '../format.ts';
 import type { ChosenNight } from '../which-night.ts';
 
 export type BacktestView = {
@@ -18,6 +18,8 @@ export type BacktestView = {
   /** What changed since, so that it no longer holds. */
   invalidReason: string | null;
   survivorship: string;
+  /** What it says about itself. */
+  said: string[];
 };
 
 const PORTFOLIO = [
@@ -72,13 +74,18 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
       ) : null}
       <section class="panel">
         <Chart title="Equity after costs" spec={equity}>
-          Each begins with 1 at the first session it has a prediction for; meta is the stack. A name below
+          Each begins with 1 at its first session; meta is the stack. A name below
           shows or hides its series; drag to look closer
         </Chart>
       </section>
       <section class="panel">
         <h2>Portfolios</h2>
         <Portfolios metrics={metrics} models={view.models} />
+        <ul class="small said">
+          {view.said.map((note) => (
+            <li>{sentence(note)}</li>
+          ))}
+        </ul>
       </section>
       <section class="panel">
         <h2>In detail: {words(model)}</h2>

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { type BacktestRun, findBacktest, readBacktestMetrics } from '../../db/queries/backtests.ts';
 import { readBacktestSessions, readEquity } from '../../db/queries/dashboard-backtests.ts';
-import { calibrationOf, equitySpec } from '../backtest-tables.ts';
+import { calibrationOf, equitySpec, saidBy } from '../backtest-tables.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { BacktestPage, SERIES_ORDER } from '../pages/backtest.tsx';
@@ -41,6 +41,7 @@ export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> 
       equity: equitySpec(points, ['meta', ...(evaluated === undefined ? [] : [evaluated]), ...benchmarks]),
       invalidReason: run?.invalidReason ?? null,
       survivorship: run?.survivorship ?? '',
+      said: saidBy(run?.summary),
     };
     const chrome = c.get('chrome');
     const body = <BacktestPage view={view} />;
