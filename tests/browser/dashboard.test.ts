@@ -163,7 +163,7 @@ describe('the dashboard', () => {
     await page().emulateMedia({ colorScheme: 'dark' });
     await page().setViewportSize(PHONE);
     await page().getByRole('heading', { name: WAITS }).waitFor();
-    await scenes.screenshot('dashboard-review-phone-dark');
+    await scenes.screenshot('dashboard-review-phone-dark', { fullPage: false });
     const top = await page().getByRole('heading', { name: WAITS }).boundingBox();
     expect(top?.y).toBeLessThan(PHONE.height / 2);
     await page().emulateMedia({ colorScheme: 'light' });

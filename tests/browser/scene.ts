@@ -9,7 +9,7 @@ import { findNight, type NightRow } from '../../src/db/queries/nights.ts';
 import { readNightReport } from '../../src/db/queries/report.ts';
 import { type TaskRunRow, taskRunsOfNight } from '../../src/db/queries/task-runs.ts';
 import { startNight } from '../../src/temporal/verbs.ts';
-import { useBrowser } from '../support/browser.ts';
+import { type TestBrowser, useBrowser } from '../support/browser.ts';
 import { testTemporal } from '../support/env.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
@@ -162,7 +162,7 @@ export class Scene {
 export function useScene(options: RigOptions = {}): {
   readonly current: Scene;
   readonly page: Page;
-  screenshot(name: string): Promise<void>;
+  screenshot: TestBrowser['screenshot'];
 } {
   const rigs = useRig(options);
   const browser = useBrowser();
@@ -180,6 +180,6 @@ export function useScene(options: RigOptions = {}): {
     get page() {
       return browser.page;
     },
-    screenshot: (name) => browser.screenshot(name),
+    screenshot: browser.screenshot,
   };
 }

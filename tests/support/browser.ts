@@ -14,8 +14,8 @@ const PAGE_MS = 60_000;
 export type TestBrowser = {
   /** A tab of this test run; closed with the browser. */
   readonly page: Page;
-  /** Writes `test-artifacts/screenshots/<name>.png` of the whole page. */
-  screenshot(name: string): Promise<void>;
+  /** Writes `test-artifacts/screenshots/<name>.png` of the whole page, or of what is in sight. */
+  screenshot(name: string, options?: { fullPage: boolean }): Promise<void>;
 };
 
 /** A browser for all tests of a file. A failing test leaves a screenshot of what it saw. */
@@ -36,9 +36,9 @@ export function useBrowser(): TestBrowser {
     page = await context.newPage();
   });
   afterAll(async () => browser?.close());
-  const screenshot = async (name: string): Promise<void> => {
+  const screenshot = async (name: string, { fullPage } = { fullPage: true }): Promise<void> => {
     await mkdir(SCREENSHOTS, { recursive: true });
-    await page?.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
+    await page?.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage });
   };
   return {
     get page() {

@@ -74,8 +74,8 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
       ) : null}
       <section class="panel">
         <Chart title="Equity after costs" spec={equity}>
-          Each begins with 1 at its first session; meta is the stack. A name below
-          shows or hides its series; drag to look closer
+          Each begins with 1 at its first session; meta is the stack. A name below shows or hides its series;
+          drag to look closer
         </Chart>
       </section>
       <section class="panel">

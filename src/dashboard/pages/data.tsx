@@ -140,7 +140,7 @@ const Quarantine: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome }) =>
           caption={`Those that wait first${all > quarantine.length ? `; the first ${count(quarantine.length)} of ${count(all)}` : ''}`}
           columns={['What', 'State', 'Why it is held', 'As delivered', 'Decision'].map((head) => ({
             head,
-            long: head === 'Why it is held',
+            long: head === 'Why it is held' || head === 'Decision',
           }))}
           rows={quarantine.map((row, index) => [
             <>

@@ -149,7 +149,7 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
           current={versions.findIndex(({ version }) => version === current?.version)}
           rows={versions.map((one) => [
             <a href={`/models?version=${encodeURIComponent(one.version)}`}>{one.version}</a>,
-            one.sessionDate,
+            <span class="nowrap">{one.sessionDate}</span>,
             <>
               <Gate accepted={one.accepted} />{' '}
               {one.version === current?.version ? <Badge state="running" label="in use" /> : null}
@@ -165,7 +165,7 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
           }))}
           rows={view.promotions.map(({ effectiveFromSession, version, kind, decidedBy, why }) => [
             effectiveFromSession,
-            version,
+            <span class="nowrap">{version}</span>,
             kind,
             decidedBy,
             why,
