@@ -15,7 +15,7 @@ export type TestBrowser = {
   /** A tab of this test run; closed with the browser. */
   readonly page: Page;
   /** Writes `test-artifacts/screenshots/<name>.png` of the whole page, or of what is in sight. */
-  screenshot(name: string, options?: { fullPage: boolean }): Promise<void>;
+  screenshot: (name: string, options?: { fullPage: boolean }) => Promise<void>;
 };
 
 /** A browser for all tests of a file. A failing test leaves a screenshot of what it saw. */
