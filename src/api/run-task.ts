@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from '@hono/zod-openapi';
-import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
+import { effectiveConfig } from '../contracts/schemas/config.ts';
 import { manualRunWorkflowId, type Task, taskIdOf } from '../contracts/wire/names.ts';
 import { listNights, OPEN_STATES } from '../db/queries/nights.ts';
 import { findRunRequest, newRunId } from '../db/queries/requests.ts';
 import { findTaskRun, type TaskRunRow } from '../db/queries/task-runs.ts';
 import { requestManualRun, runIdOfKey, RunRefusedError } from '../temporal/manual-request.ts';
 import { readRunFailure } from '../temporal/verbs.ts';
-import { configurationInForce } from './configuration.ts';
+import { configurationInForce, requireUniverse } from './configuration.ts';
 import type { ApiDeps, Caller } from './deps.ts';
-import { Problem, problemOf } from './problems.ts';
+import { fieldProblem, Problem, problemOf } from './problems.ts';
 import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
 import { documentWord, snakeCased } from './words.ts';
 
@@ -41,9 +41,7 @@ export async function runTask(
     throw fieldProblem('sessionDate', 'no night has run here yet, so a session has to be named');
   const file = await configurationInForce(sql);
   const universe = query.universe ?? newest?.universe ?? effectiveConfig(file).universe;
-  const known = knownUniverses(file);
-  if (query.universe !== undefined && !known.includes(universe))
-    throw fieldProblem('universe', `${universe} is none of ${known.join(', ')}`);
+  if (query.universe !== undefined) requireUniverse(file, universe);
   const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
   const { force = false } = query;
   try {
@@ -100,10 +98,6 @@ async function problemOfStored(sql: ApiDeps['sql'], requestId: string, error: un
     `the Temporal server does not answer; run ${requestId} is stored and begins when it does (${statusUrl})`,
     { headers: { ...headers, location: statusUrl }, cause: error },
   );
-}
-
-function fieldProblem(field: string, message: string): Problem {
-  return new Problem('invalid-input', `${field}: ${message}`, { errors: [{ field, message }] });
 }
 
 /** The row of a run once it is over, or waits for a person; null when the time is up before. */

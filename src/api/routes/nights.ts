@@ -12,7 +12,7 @@ import { Problem } from '../problems.ts';
 import { reportParts, reportSchema } from '../report-schema.ts';
 import { newRouter } from '../router.ts';
 import { summaryOf, summarySchema } from './runs.ts';
-import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
+import { BODY_PROBLEMS, dateSchema, problems, universeSchema, whySchema } from './schemas.ts';
 
 const NIGHT_STATES = [...RUN_STATES, 'partial', 'no_session'] as const;
 
@@ -95,7 +95,7 @@ const cancelRoute = createRoute({
   request: {
     params,
     body: {
-      content: { 'application/json': { schema: z.object({ why: z.string().trim().min(1).max(500) }) } },
+      content: { 'application/json': { schema: z.object({ why: whySchema }) } },
       required: true,
     },
   },

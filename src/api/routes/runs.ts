@@ -10,7 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { pageEndOf, pageOf, pageQuery } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
+import { BODY_PROBLEMS, dateSchema, problems, universeSchema, whySchema } from './schemas.ts';
 
 /** A worker answers at once or not at all: the same decision may be given again. */
 const ANSWER_MS = 8_000;
@@ -98,7 +98,7 @@ const runRoute = createRoute({
 
 const decisionSchema = z.object({
   decision: z.enum(['retry', 'skip', 'abort']),
-  why: z.string().trim().min(1).max(500),
+  why: whySchema,
 });
 const decidedSchema = z
   .object({ runId: z.string(), decision: z.string(), decidedBy: z.string(), why: z.string() })

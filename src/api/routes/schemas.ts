@@ -28,6 +28,9 @@ export const universeSchema = z
   .regex(/^[\w.-]{1,64}$/)
   .openapi({ example: 'sample' });
 
+/** The reason of an act, kept in the audit. */
+export const whySchema = z.string().trim().min(1).max(500);
+
 export const PROBLEM = { 'application/problem+json': { schema: problemSchema } };
 const DESCRIPTIONS = {
   400: 'A field is wrong',
