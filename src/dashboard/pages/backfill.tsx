@@ -74,5 +74,5 @@ function estimateOf({ nightSeconds, measuredSessions }: BackfillPlan, nights: nu
     return 'How long it takes is not known: no night of this universe has succeeded yet.';
   const each = duration(nightSeconds * 1000);
   const total = duration(nightSeconds * 1000 * nights);
-  return `About ${total}: ${each} a night, the median of ${count(measuredSessions)} earlier sessions.`;
+  return `About ${total}: ${each} a night, the median of ${count(measuredSessions)} earlier ${measuredSessions === 1 ? 'session' : 'sessions'}.`;
 }
