@@ -187,7 +187,7 @@ describe('the dashboard', () => {
     await page().locator('.u-legend').first().waitFor();
     await look('/drift', ['Series by session', 'Numbers of'], 'drift');
     await page().locator('.heat tbody th a').first().click();
-    await page().getByText('In each bin left the baseline').waitFor();
+    await page().getByText('in each left the baseline').waitFor();
     await look('/data', ['Quarantine', 'Freshness', 'Coverage'], 'data');
     await look('/settings', ['Schedules', 'The next ten times', 'session begin'], 'settings');
     expect(wrong()).toEqual([]);
