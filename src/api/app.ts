@@ -17,6 +17,7 @@ import { limitTime } from './time-limit.ts';
 import { traceRequests } from './tracing.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { backfillRoutes } from './routes/backfill.ts';
 import { backtestRoutes } from './routes/backtests.ts';
 import { dataRoutes } from './routes/data.ts';
 import { documentRoutes } from './routes/document.ts';
@@ -100,6 +101,7 @@ export function createApi(deps: ApiDeps) {
     .route('/', runRoutes(deps))
     .route('/', timelineRoutes(deps))
     .route('/', scheduleRoutes(deps))
+    .route('/', backfillRoutes(deps))
     .route('/', signalRoutes(deps))
     .route('/', symbolRoutes(deps))
     .route('/', modelRoutes(deps))

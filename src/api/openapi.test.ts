@@ -31,7 +31,7 @@ const parameter = z.discriminatedUnion('in', [
   z.strictObject({
     in: z.enum(['query', 'header']),
     name,
-    required: z.literal(false),
+    required: z.boolean(),
     description: z.string().optional(),
     schema,
   }),

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { isCancelledStatement, isRefusedLogin, isTransientDatabaseError } from '../db/errors.ts';
 import { isTemporalGone } from '../temporal/gone.ts';
+import { ScheduleConflictError } from '../temporal/schedule-server.ts';
 
 /** Kinds of problems with their status and title. Their names are stable: clients branch on them. */
 const PROBLEMS = {
@@ -66,6 +67,11 @@ export class Problem extends Error {
   }
 }
 
+/** Input that is right in form and not in meaning. */
+export function fieldProblem(field: string, message: string): Problem {
+  return new Problem('invalid-input', `${field}: ${message}`, { errors: [{ field, message }] });
+}
+
 /** The body of a problem's answer. */
 export function problemDetails(
   problem: Problem,
@@ -85,6 +91,7 @@ export function problemDetails(
 /** What an error means for who asked. Anything unknown is our mistake, without its words. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
+  if (error instanceof ScheduleConflictError) return new Problem('conflict', error.message, { cause: error });
   const headers = { 'retry-after': '5' };
   if (isTransientDatabaseError(error))
     return new Problem('database-down', 'Postgres does not answer; try again in a moment', {

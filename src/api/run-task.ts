@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from '@hono/zod-openapi';
-import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
+import { effectiveConfig } from '../contracts/schemas/config.ts';
 import { manualRunWorkflowId, type Task, taskIdOf } from '../contracts/wire/names.ts';
 import { isOpenState, listNights } from '../db/queries/nights.ts';
 import { findRunRequest, newRunId } from '../db/queries/requests.ts';
 import { findTaskRun, type TaskRunRow } from '../db/queries/task-runs.ts';
 import { runIdOfKey } from '../temporal/manual-request.ts';
 import { readRunFailure } from '../temporal/verbs.ts';
-import { configurationInForce } from './configuration.ts';
+import { configurationInForce, requireUniverse } from './configuration.ts';
 import type { ApiDeps, Caller } from './deps.ts';
-import { Problem } from './problems.ts';
+import { fieldProblem, Problem } from './problems.ts';
 import { askForRun } from './run-acts.ts';
 import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
 import { documentWord, snakeCased } from './words.ts';
@@ -43,9 +43,7 @@ export async function runTask(
     throw fieldProblem('sessionDate', 'no night has run here yet, so a session has to be named');
   const file = await configurationInForce(sql);
   const universe = query.universe ?? newest?.universe ?? effectiveConfig(file).universe;
-  const known = knownUniverses(file);
-  if (query.universe !== undefined && !known.includes(universe))
-    throw fieldProblem('universe', `${universe} is none of ${known.join(', ')}`);
+  if (query.universe !== undefined) requireUniverse(file, universe);
   const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
   const { force = false } = query;
   await askForRun(deps, {
@@ -77,10 +75,6 @@ export async function runTask(
       ? results
       : { ...results, status: documentWord(row.state), ...(error !== null && { error }) },
   };
-}
-
-function fieldProblem(field: string, message: string): Problem {
-  return new Problem('invalid-input', `${field}: ${message}`, { errors: [{ field, message }] });
 }
 
 /** The row of a run once it is over, or waits for a person; null when the time is up before. */

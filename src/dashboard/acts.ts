@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { Hono } from 'hono';
 import { z } from 'zod';
+import { confirmBackfill, orConflict } from '../api/backfill.ts';
 import type { Caller } from '../api/deps.ts';
 import { Problem, problemOf } from '../api/problems.ts';
 import { askForRun, decideRun, endNight, endSingleRun, retryRun } from '../api/run-acts.ts';
@@ -10,6 +11,7 @@ import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
 import { revokeApiToken } from '../db/queries/api-tokens.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
+import { cancelBackfill } from '../temporal/backfill.ts';
 import { DecisionRefusedError, decideQuarantine } from '../temporal/decisions.ts';
 import { runIdOfKey } from '../temporal/manual-request.ts';
 import { setSchedulePaused, triggerSchedule } from '../temporal/schedules.ts';
@@ -56,6 +58,15 @@ const forms = {
     why,
   }),
   schedule: z.object({ scheduleId, verb: z.enum(['pause', 'unpause', 'trigger']), why }),
+  backfill: z.object({
+    from: z.iso.date(),
+    to: z.iso.date(),
+    universe,
+    onlyMissing: z.enum(['true', 'false']).transform((text) => text === 'true'),
+    token: z.string().regex(/^[0-9a-f]{64}$/),
+    why,
+  }),
+  'cancel-backfill': z.object({ why }),
   quarantine: z.object({
     symbol: z.string().min(1).max(32),
     sessionDate: z.iso.date(),
@@ -195,6 +206,17 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     }
     await setSchedulePaused({ ...asked, sql: pipelineSql, paused: verb === 'pause' });
     return `${form.scheduleId} is ${verb}d`;
+  });
+
+  act('/acts/backfill', { form: 'backfill', needs: 'operator' }, async (form, { name: by }) => {
+    const { token, why: reason, ...range } = form;
+    const begun = await confirmBackfill(deps, { range, token, by, why: reason });
+    return `the backfill of ${begun.from} to ${begun.to} (${begun.universe}) has begun`;
+  });
+
+  act('/acts/cancel-backfill', { form: 'cancel-backfill', needs: 'operator' }, async (form, { name: by }) => {
+    const asked = await orConflict(() => cancelBackfill({ client, sql, by, why: form.why }));
+    return `the backfill of ${asked.from} to ${asked.to} is asked to stop`;
   });
 
   act('/acts/quarantine', { form: 'quarantine', needs: 'operator' }, async (form, { name: by }) => {

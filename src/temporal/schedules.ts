@@ -1,10 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
-import {
-  type Client,
-  isGrpcServiceError,
-  ScheduleNotFoundError,
-  ScheduleOverlapPolicy,
-} from '@temporalio/client';
+import { createHash } from 'node:crypto';
+import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { temporal } from '@temporalio/proto';
@@ -22,26 +17,29 @@ import {
   TASK_QUEUES,
   type Task,
 } from '../contracts/wire/names.ts';
+import { NIGHT_DETAILS } from '../contracts/wire/user-metadata.ts';
 import type { Sql } from '../db/client.ts';
 import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
 import { nightHasWork } from '../domain/night-work.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { scheduleSpec } from './schedule-spec.ts';
 import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
-import { NIGHT_DETAILS } from './user-metadata.ts';
+import {
+  CALL_MS,
+  changeSchedule,
+  createSchedule,
+  describeSchedule,
+  removeSchedule,
+  type Schedule,
+  ScheduleConflictError,
+  type ScheduleState,
+} from './schedule-server.ts';
 
 /** Note of a schedule that nobody has switched on yet; only this pause is lifted by `up`. */
 export const NOT_YET_ENABLED = 'not enabled yet: `nightshift up` enables it';
 
-const CALL_MS = 15_000;
-const UPDATE_TRIES = 5;
 /** `temporal.api.enums.v1.ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP`. */
 const SKIP = 1;
-const FAILED_PRECONDITION = 9;
-const ALREADY_EXISTS = 6;
-
-type Schedule = temporal.api.schedule.v1.ISchedule;
-type Calendar = temporal.api.schedule.v1.IStructuredCalendarSpec;
 
 type Definition = {
   scheduleId: string;
@@ -102,15 +100,15 @@ export async function applySchedules(options: {
   for (const definition of definitions(tasks)) {
     const { scheduleId, settings, idle } = definition;
     if (idle !== null) {
-      if (await remove(client, scheduleId)) changes.push(`${scheduleId}: removed, ${idle}`);
+      if (await removeSchedule(client, scheduleId)) changes.push(`${scheduleId}: removed, ${idle}`);
       continue;
     }
     const spec = scheduleSpec(settings, timezone, Date.now());
     const { workflowType, summary, details } = definition;
     const specHash = hashOf({ spec, misfireGraceTimeMs, workflowType, summary, details });
     const stored = states.get(scheduleId);
-    const current = await describe(client, scheduleId);
-    const wanted = (state: temporal.api.schedule.v1.IScheduleState): Schedule => ({
+    const current = await describeSchedule(client, scheduleId);
+    const wanted = (state: ScheduleState): Schedule => ({
       spec,
       action: startAction(definition),
       policies: {
@@ -125,18 +123,24 @@ export async function applySchedules(options: {
       notes: stored?.note ?? NOT_YET_ENABLED,
     };
     const lifts = enable === true && before.paused === true && before.notes === NOT_YET_ENABLED;
-    const state = lifts ? { ...before, paused: false, notes: `enabled by ${by}` } : before;
+    const lifted = { paused: false, notes: `enabled by ${by}` };
+    const state = lifts ? { ...before, ...lifted } : before;
+    const follow = (): Promise<void> =>
+      changeSchedule(client, scheduleId, ({ state: found = {} }) => {
+        const stillOff = lifts && found?.notes === NOT_YET_ENABLED;
+        return wanted({ ...found, ...(stillOff ? lifted : {}) });
+      });
     if (current === null) {
-      if (await create(client, scheduleId, wanted(state)))
+      if (await createSchedule(client, scheduleId, wanted(state)))
         changes.push(`${scheduleId}: created${state.paused === true ? ', paused' : ''}`);
       // Another start was faster, maybe with another file.
-      else await update(client, { scheduleId, wanted, lifts, by });
+      else await follow();
     } else if (lifts || stored?.specHash !== specHash) {
-      await update(client, { scheduleId, wanted, lifts, by });
+      await follow();
       changes.push(`${scheduleId}: ${lifts ? 'enabled' : 'updated'}`);
     }
     // Somebody may have paused it meanwhile: what is kept is what the server has now.
-    const now = (await describe(client, scheduleId))?.schedule?.state ?? state;
+    const now = (await describeSchedule(client, scheduleId))?.schedule?.state ?? state;
     const note = now.notes || null;
     const who = lifts ? { by } : {};
     await saveScheduleState(sql, { scheduleId, paused: now.paused === true, note, specHash, ...who });
@@ -173,107 +177,6 @@ function startAction(definition: Definition): temporal.api.schedule.v1.ISchedule
   };
 }
 
-type Described = temporal.api.workflowservice.v1.IDescribeScheduleResponse;
-
-async function describe(client: Client, scheduleId: string, callMs = CALL_MS): Promise<Described | null> {
-  try {
-    return (
-      await client.withDeadline(Date.now() + callMs, () => client.schedule.getHandle(scheduleId).describe())
-    ).raw;
-  } catch (error) {
-    if (error instanceof ScheduleNotFoundError) return null;
-    throw error;
-  }
-}
-
-/** False when somebody else created it meanwhile. */
-async function create(client: Client, scheduleId: string, schedule: Schedule): Promise<boolean> {
-  const { namespace, identity } = client.options;
-  const requestId = randomUUID();
-  try {
-    await client.workflowService.createSchedule({ namespace, scheduleId, schedule, identity, requestId });
-    return true;
-  } catch (error) {
-    const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
-    if (code === ALREADY_EXISTS) return false;
-    throw error;
-  }
-}
-
-async function remove(client: Client, scheduleId: string): Promise<boolean> {
-  try {
-    await client.schedule.getHandle(scheduleId).delete();
-    return true;
-  } catch (error) {
-    if (error instanceof ScheduleNotFoundError) return false;
-    throw error;
-  }
-}
-
-/**
- * Replaces spec, action and policies and keeps the state. The server may drop an update with a stale token
- * without an error, so what it has then is read back and compared.
- */
-async function update(
-  client: Client,
-  change: {
-    scheduleId: string;
-    wanted: (state: temporal.api.schedule.v1.IScheduleState) => Schedule;
-    lifts: boolean;
-    by: string;
-  },
-): Promise<void> {
-  const { scheduleId, wanted, lifts, by } = change;
-  const { namespace, identity } = client.options;
-  for (let attempt = 1; attempt <= UPDATE_TRIES; attempt += 1) {
-    const found = await describe(client, scheduleId);
-    if (found === null) throw new Error(`schedule ${scheduleId} was deleted meanwhile`);
-    const state = found.schedule?.state ?? {};
-    const lift = lifts && state.notes === NOT_YET_ENABLED ? { paused: false, notes: `enabled by ${by}` } : {};
-    const schedule = wanted({ ...state, ...lift });
-    try {
-      await client.workflowService.updateSchedule({
-        namespace,
-        scheduleId,
-        schedule,
-        conflictToken: found.conflictToken ?? null,
-        identity,
-        requestId: randomUUID(),
-      });
-    } catch (error) {
-      const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
-      if (code !== FAILED_PRECONDITION) throw error;
-      continue;
-    }
-    if (await arrived(client, scheduleId, schedule)) return;
-  }
-  throw new Error(`schedule ${scheduleId} keeps being changed by somebody else: not updated`);
-}
-
-/** Updates reach the scheduler as a signal: what `describe` says may lag for a moment. */
-async function arrived(client: Client, scheduleId: string, wanted: Schedule): Promise<boolean> {
-  const calendars = (specs: Calendar[] | null | undefined) =>
-    specs?.map(({ minute, hour, dayOfWeek, dayOfMonth, month, year }) =>
-      [minute, hour, dayOfWeek, dayOfMonth, month, year].map((field) =>
-        (field ?? []).map(({ start }) => start ?? 0),
-      ),
-    ) ?? [];
-  const key = (schedule: Schedule | null | undefined) =>
-    JSON.stringify([
-      schedule?.spec?.timezoneName,
-      calendars(schedule?.spec?.structuredCalendar),
-      calendars(schedule?.spec?.excludeStructuredCalendar),
-      Number(schedule?.policies?.catchupWindow?.seconds ?? 0),
-      schedule?.action?.startWorkflow?.workflowType?.name,
-    ]);
-  for (let look = 0; look < 40; look += 1) {
-    const found = await describe(client, scheduleId);
-    if (key(found?.schedule) === key(wanted)) return true;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return false;
-}
-
 export type ScheduleSummary = {
   scheduleId: ScheduleId;
   paused: boolean;
@@ -286,7 +189,7 @@ export type ScheduleSummary = {
 export async function describeSchedules(client: Client, callMs = CALL_MS): Promise<ScheduleSummary[]> {
   const summaries: ScheduleSummary[] = [];
   for (const scheduleId of Object.values(SCHEDULE_IDS)) {
-    const found = await describe(client, scheduleId, callMs);
+    const found = await describeSchedule(client, scheduleId, callMs);
     if (found === null) continue;
     const state = found.schedule?.state;
     summaries.push({
@@ -301,7 +204,11 @@ export async function describeSchedules(client: Client, callMs = CALL_MS): Promi
   return summaries;
 }
 
-/** Pauses or unpauses one schedule, with who and why in its note, and keeps that for a new server. */
+/**
+ * Pauses or unpauses one schedule, with who and why in its note, and keeps that for a new server. What it is based on
+ * is the schedule as it was found: throws ScheduleConflictError, and changes nothing, when somebody else pauses or
+ * unpauses it at the same time.
+ */
 export async function setSchedulePaused(options: {
   client: Client;
   sql: Sql;
@@ -312,10 +219,26 @@ export async function setSchedulePaused(options: {
 }): Promise<void> {
   const { client, sql, scheduleId, paused, by, why } = options;
   const note = `${paused ? 'paused' : 'unpaused'} by ${by}: ${why}`;
-  const handle = client.schedule.getHandle(scheduleId);
-  await client.withDeadline(Date.now() + CALL_MS, () => (paused ? handle.pause(note) : handle.unpause(note)));
-  const stored = (await scheduleStates(sql)).find((state) => state.scheduleId === scheduleId);
-  await saveScheduleState(sql, { scheduleId, paused, note, specHash: stored?.specHash ?? null, by, why });
+  const isOurs = (state: ScheduleState): boolean => state.paused === paused && state.notes === note;
+  let found: ScheduleState | undefined;
+  await changeSchedule(client, scheduleId, (schedule) => {
+    const state = schedule.state ?? {};
+    found ??= state;
+    const isAsFound = state.paused === found.paused && state.notes === found.notes;
+    if (!isAsFound && !isOurs(state))
+      throw new ScheduleConflictError(`${scheduleId} was changed at the same time: ${state.notes ?? ''}`);
+    return { ...schedule, state: { ...state, paused, notes: note } };
+  });
+  const specHash = (await scheduleStates(sql)).find((state) => state.scheduleId === scheduleId)?.specHash;
+  await saveScheduleState(sql, {
+    scheduleId,
+    paused,
+    note,
+    specHash: specHash ?? null,
+    by,
+    why,
+    isStillSo: async () => isOurs((await describeSchedule(client, scheduleId))?.schedule?.state ?? {}),
+  });
 }
 
 /**

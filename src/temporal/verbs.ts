@@ -17,9 +17,9 @@ import {
   type ReviewInput,
 } from '../contracts/wire/messages.ts';
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
+import { NIGHT_DETAILS } from '../contracts/wire/user-metadata.ts';
 import type { Sql } from '../db/client.ts';
 import { insertAudit, listAudit, type NewRunRequest, reviewsOf } from '../db/queries/requests.ts';
-import { NIGHT_DETAILS } from './user-metadata.ts';
 
 /** The acts that CLI and API share. Each is safe to repeat. */
 

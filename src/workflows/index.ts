@@ -1,6 +1,7 @@
 /** Entry of the workflow bundle: every export is a workflow type. */
 export { jobQueue } from './job-queue.ts';
 export { maintenanceRun, manualRun } from './manual-run.ts';
+export { nightBackfill } from './night-backfill.ts';
 export { nightlyPipeline } from './nightly-pipeline.ts';
 export { quarantineDecision } from './quarantine-decision.ts';
 export { sessionOverride } from './session-override.ts';

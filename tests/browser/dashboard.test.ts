@@ -11,6 +11,7 @@ import { storeQuarantine } from '../../src/db/queries/quarantine.ts';
 import { revokeApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listAudit, reviewsOf } from '../../src/db/queries/requests.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { readBackfill } from '../../src/temporal/backfill.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
 import { type AllActivities, createFakes } from '../support/fakes.ts';
 import { testConfig } from '../support/house.ts';
@@ -26,6 +27,7 @@ import {
 import { useScene } from './scene.ts';
 
 const SESSION = '2018-02-06';
+const NEXT = '2018-02-07';
 const WAITS = 'Training failed and waits for your decision';
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1400, height: 1300 };
@@ -36,7 +38,9 @@ let dashboard: Dashboard;
 let real: RealTasks;
 let errors: string[] = [];
 const page = (): Page => scenes.page;
-const CONFIG = testConfig({ nightshift: QUICK_SETTINGS });
+/** Days away: a review has to end before the next night begins, at whatever hour this runs. */
+const NIGHTS = { hour: 22, minute: 45, day_of_week: String((new Date().getUTCDay() + 2) % 7) };
+const CONFIG = testConfig({ nightshift: QUICK_SETTINGS, tasks: { 1: { schedule: NIGHTS } } });
 
 beforeAll(async () => {
   const scene = scenes.current;
@@ -290,6 +294,38 @@ describe('the dashboard', () => {
     expect(wrong()).toEqual([]);
   });
 
+  it('previews a backfill, begins it with a reason, says how far it is, and cancels it', async () => {
+    const scene = scenes.current;
+    scene.rig.use({
+      ...createFakes().activities,
+      ...scene.house.runs,
+      planIngestion: () => Context.current().cancelled,
+    });
+    await open('/settings');
+    await page().fill('#backfill-from', SESSION);
+    await page().fill('#backfill-to', NEXT);
+    await page().getByRole('button', { name: 'Preview' }).click();
+    const { pathname, search } = new URL(page().url());
+    await look(pathname + search, ['1 night', /a night, the median of 1 earlier session/], 'backfill');
+    await page().fill('#why-backfill', 'one is missing');
+    await page().getByRole('button', { name: 'Run this night' }).click();
+    await page().getByText(`the backfill of ${NEXT} to ${NEXT} (tiny) has begun`).waitFor();
+    await eventually('its night runs', async () => {
+      await open('/settings');
+      return (await page().getByText(`0 of 1, now ${NEXT}`).count()) > 0;
+    });
+    await page().getByText('Cancel it', { exact: true }).click();
+    await page().fill('#why-cancel-backfill', 'enough seen');
+    expect(await violations()).toEqual([]);
+    await page().getByRole('button', { name: 'Cancel it and the night it is at' }).click();
+    await page().getByText('is asked to stop').waitFor();
+    await eventually(
+      'it has stopped',
+      async () => (await readBackfill(scene.rig.client))?.state === 'cancelled',
+    );
+    expect(wrong()).toEqual([]);
+  });
+
   it('pauses a schedule, with the reason in its note', async () => {
     await open('/');
     await page().locator(`#switch-summary-${SCHEDULE_IDS.nightly}`).click();
@@ -315,7 +351,7 @@ describe('the dashboard', () => {
     await open('/');
     await page().fill('#why-task', 'prices were corrected');
     await page().getByRole('button', { name: 'Run the task' }).click();
-    const link = page().getByRole('link', { name: `Ingestion of ${SESSION}` });
+    const link = page().getByRole('link', { name: `Ingestion of ${NEXT}` });
     await link.first().click();
     const path = new URL(page().url()).pathname;
     await eventually('its progress is seen', async () => {

@@ -1,10 +1,19 @@
+import { Context } from '@temporalio/activity';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts';
 import { createApi } from '../../src/api/app.ts';
 import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
+import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
+import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
+import { listAudit } from '../../src/db/queries/requests.ts';
+import { readBackfill } from '../../src/temporal/backfill.ts';
+import { applySchedules } from '../../src/temporal/schedules.ts';
+import { testConfig } from '../support/house.ts';
+import { temporalCli } from '../support/temporal-cli.ts';
 import { useQueueHouse } from './queue-house.ts';
 
 const desk = useQueueHouse();
@@ -106,6 +115,71 @@ describe('a login', () => {
       body: new URLSearchParams({ token: await token('admin') }),
     });
     expect(foreign.status).toBe(403);
+  });
+});
+
+describe('settings', () => {
+  const page = async (cookie: string, path = '/settings'): Promise<string> =>
+    await (await api.request(path, { headers: { cookie, ...BROWSER } })).text();
+  const act = async (cookie: string, path: string, fields: Record<string, string>) =>
+    await api.request(path, {
+      method: 'POST',
+      headers: { origin: ORIGIN, cookie, ...BROWSER },
+      body: new URLSearchParams(fields),
+    });
+  const valueOf = (html: string, name: string): string =>
+    new RegExp(`name="${name}" value="([^"]+)"`).exec(html)?.[1] ?? '';
+
+  it('show within seconds what the `temporal` command line does to a schedule', async () => {
+    const { client, namespace } = desk.rig;
+    const { sql } = desk.house.database;
+    const cookie = cookieOf(await logIn(await token('viewer')));
+    await applySchedules({ client, sql, file: parseConfigFile(testConfig()), by: 'Ann', enable: true });
+    const nightly = async () => /<h3>nightly.*?<table/s.exec(await page(cookie))?.[0] ?? '';
+    expect(await nightly()).toContain('enabled by Ann');
+    const toggle = (...args: string[]) =>
+      temporalCli(namespace)('schedule', 'toggle', '-s', 'nightly', ...args);
+    await toggle('--pause', '--reason', 'quarter end');
+    await expect.poll(nightly, { timeout: 5_000 }).toMatch(/paused<.*quarter end.*if it were not paused/s);
+    await toggle('--unpause', '--reason', 'it is over');
+    await expect.poll(nightly, { timeout: 5_000 }).toMatch(/on<.*it is over/s);
+    for (const id of Object.values(SCHEDULE_IDS)) await client.schedule.getHandle(id).delete();
+  });
+
+  it('preview a backfill, and begin what was confirmed by a form of this login, with a reason', async () => {
+    desk.prepare({ planIngestion: () => Context.current().cancelled });
+    await adoptFileAtStart(desk.house.database.sql, { path: desk.house.deps.configPath, named: true });
+    const cookie = cookieOf(await logIn(await token('operator')));
+    expect(await page(cookie)).toContain('action="/settings/backfill"');
+    expect(await page(cookie, '/settings/backfill?from=2018-02-06&to=2018-02-01&universe=tiny')).toContain(
+      '2018-02-01 is before 2018-02-06',
+    );
+    const preview = await page(cookie, '/settings/backfill?from=2018-02-01&to=2018-02-05&universe=tiny');
+    expect(preview).toMatch(/Run these 3 nights/);
+    expect(preview).toContain('How long it takes is not known');
+    const [csrf, shown] = [valueOf(preview, 'csrf'), valueOf(preview, 'token')];
+    const range = {
+      from: '2018-02-01',
+      to: '2018-02-05',
+      universe: 'tiny',
+      onlyMissing: 'false',
+      token: shown,
+    };
+    const why = 'a new feature';
+    expect((await act(cookie, '/acts/backfill', { ...range, why, csrf: 'x'.repeat(43) })).status).toBe(403);
+    await act(cookie, '/acts/backfill', { ...range, why: '', csrf });
+    expect(await readBackfill(desk.rig.client)).toBeNull();
+    const begun = await act(cookie, '/acts/backfill', { ...range, why, csrf, back: '/settings' });
+    expect([begun.status, begun.headers.get('location')]).toEqual([303, '/settings']);
+    await expect
+      .poll(() => page(cookie), { timeout: 10_000 })
+      .toMatch(/2018-02-01 to 2018-02-05, tiny.*now 2018-02-01.*Cancel it/s);
+    await act(cookie, '/acts/cancel-backfill', { csrf, why: 'the wrong week' });
+    await expect.poll(() => page(cookie), { timeout: 10_000 }).toMatch(/tiny.*cancelled.*0 of 3/s);
+    expect(await listAudit(desk.house.api.sql, { subject: 'nightly' })).toMatchObject([
+      { action: 'backfill.cancel', why: 'the wrong week', actor: 'operator' },
+      { action: 'backfill.start', why, actor: 'operator' },
+    ]);
   });
 });
 

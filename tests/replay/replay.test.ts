@@ -50,6 +50,7 @@ describe('committed histories', () => {
         'jobQueue',
         'maintenanceRun',
         'manualRun',
+        'nightBackfill',
         'nightlyPipeline',
         'overnightScan',
         'quarantineDecision',

@@ -3,7 +3,12 @@ import { ApplicationFailure } from '@temporalio/common';
 
 import type { ManualPlan } from '../../src/contracts/activities.ts';
 import { decideQuarantine, overrideSession } from '../../src/temporal/decisions.ts';
-import { JOB_QUEUE_WORKFLOW_ID, manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
+import {
+  BACKFILL_WORKFLOW_ID,
+  JOB_QUEUE_WORKFLOW_ID,
+  manualRunWorkflowId,
+  TASK_QUEUES,
+} from '../../src/contracts/wire/names.ts';
 import { createFakes, nightPlan, statesOf, taskInput, taskPlan } from '../support/fakes.ts';
 import { eventually, type RecordedHistory, type Rig } from '../support/rig.ts';
 
@@ -17,6 +22,7 @@ export const SCENARIOS: Scenario[] = [
   { name: 'cancelled', run: cancelledNight },
   { name: 'single', run: singleRuns },
   { name: 'decisions', run: decisions },
+  { name: 'backfill', run: backfill },
 ];
 
 /** Runs a scenario and returns the histories it made: those of runs that are not known yet; now they are. */
@@ -130,4 +136,18 @@ async function decisions(rig: Rig): Promise<void> {
   const date = { sessionDate: '2018-02-07', open: null, close: null, ...who };
   await overrideSession(rig.client, { ...date, change: 'closed' });
   await overrideSession(rig.client, { ...date, change: 'remove' });
+}
+
+/** Two nights that turn out to have nothing to do. */
+async function backfill(rig: Rig): Promise<void> {
+  const { activities } = createFakes({
+    planNight: async (input) => ({ ...nightPlan(input), outcome: 'no_session', reason: 'closed', tasks: [] }),
+  });
+  rig.use(activities);
+  const { universe } = rig;
+  await rig.client.workflow.execute('nightBackfill', {
+    workflowId: BACKFILL_WORKFLOW_ID,
+    taskQueue: TASK_QUEUES.pipeline,
+    args: [{ universe, sessions: ['2018-02-06', '2018-02-07'], requestedBy: 'Ann' }],
+  });
 }

@@ -3,8 +3,9 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure, defineSearchAttributeKey } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 
+import type { BackfillResult } from '../../src/contracts/backfill.ts';
 import type { NightResult, TaskPlan } from '../../src/contracts/activities.ts';
-import type { Task } from '../../src/contracts/wire/names.ts';
+import { BACKFILL_WORKFLOW_ID, type Task, TASK_QUEUES } from '../../src/contracts/wire/names.ts';
 import {
   type AllActivities,
   type Book,
@@ -321,5 +322,56 @@ describe('times, cancellation', () => {
     expect(book.attempts.map((attempt) => attempt.end)).toEqual(['succeeded', 'cancelled']);
     expect(book.nights).toEqual([{ state: 'cancelled', reason: 'the night was cancelled' }]);
     await eventually('the slot is free', async () => (await rig.queue()).holders.length === 0);
+  });
+});
+
+describe('a backfill', () => {
+  it('waits for a night that runs already, goes on after one that fails, and says what came of each', async () => {
+    const sessions = ['2018-02-05', '2018-02-06', SESSION];
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { rig } = prepare(
+      {},
+      {
+        planNight: async (input) => {
+          if (input.trigger === 'manual') await released;
+          const outcome = input.sessionDate === '2018-02-06' ? 'refused' : 'no_session';
+          return { ...nightPlan(input), outcome, reason: outcome, tasks: [] };
+        },
+      },
+    );
+    const other = await rig.startNight({ sessionDate: '2018-02-05' });
+    const handle = await rig.client.workflow.start<() => Promise<BackfillResult>>('nightBackfill', {
+      workflowId: BACKFILL_WORKFLOW_ID,
+      taskQueue: TASK_QUEUES.pipeline,
+      args: [{ universe: rig.universe, sessions, requestedBy: 'Ann' }] as never,
+    });
+    await eventually('it waits', async () => {
+      const { events } = await handle.fetchHistory();
+      return events?.some(({ timerStartedEventAttributes: timer }) => timer);
+    });
+    release();
+    await other.result();
+    const result = await handle.result();
+    expect(result).toEqual({
+      universe: rig.universe,
+      state: 'partial',
+      nights: [
+        { sessionDate: '2018-02-05', state: 'no_session', reason: 'no_session' },
+        { sessionDate: '2018-02-06', state: 'failed', reason: 'refused' },
+        { sessionDate: SESSION, state: 'no_session', reason: 'no_session' },
+      ],
+    });
+    const about = await handle.describe();
+    expect(about.memo).toEqual({ state: 'partial', ended: 3 });
+    const attribute = (name: string) =>
+      about.typedSearchAttributes.get(defineSearchAttributeKey(name, 'KEYWORD'));
+    expect([attribute('RunState'), attribute('Trigger'), attribute('Universe')]).toEqual([
+      'partial',
+      'backfill',
+      rig.universe,
+    ]);
   });
 });

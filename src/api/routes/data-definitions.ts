@@ -5,7 +5,7 @@ import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { nightQuery, symbolSchema } from '../results.ts';
 import { streamContent } from '../streams.ts';
 import { quarantineFields } from './quarantine-schema.ts';
-import { BODY_PROBLEMS, problems } from './schemas.ts';
+import { BODY_PROBLEMS, problems, whySchema } from './schemas.ts';
 
 /** What ingestion's result says, as the report prints it. */
 export const coverageResult = z.object({
@@ -206,7 +206,6 @@ const decidedSchema = z
   })
   .openapi('QuarantineDecided');
 
-const why = z.string().trim().min(1).max(500);
 const idParam = z.object({ id: z.string().regex(/^[\w-]{1,400}$/) });
 const decideResponses = {
   200: { description: 'Decided', content: { 'application/json': { schema: decidedSchema } } },
@@ -225,7 +224,7 @@ export const releaseRoute = createRoute({
       content: {
         'application/json': {
           schema: z.object({
-            why,
+            why: whySchema,
             row: z
               .int()
               .min(1)
@@ -249,7 +248,7 @@ export const rejectRoute = createRoute({
   middleware: [requireRole('operator')] as const,
   request: {
     params: idParam,
-    body: { content: { 'application/json': { schema: z.object({ why }) } }, required: true },
+    body: { content: { 'application/json': { schema: z.object({ why: whySchema }) } }, required: true },
   },
   responses: decideResponses,
 });

@@ -11,7 +11,7 @@ import { requireRole } from '../auth.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { BODY_PROBLEMS, problems } from './schemas.ts';
+import { BODY_PROBLEMS, problems, whySchema } from './schemas.ts';
 
 const scheduleSchema = z
   .object({
@@ -23,7 +23,7 @@ const scheduleSchema = z
   .openapi('Schedule');
 const params = z.object({ scheduleId: z.enum(Object.values(SCHEDULE_IDS)) });
 const whyBody = {
-  content: { 'application/json': { schema: z.object({ why: z.string().trim().min(1).max(500) }) } },
+  content: { 'application/json': { schema: z.object({ why: whySchema }) } },
   required: true,
 };
 
@@ -51,7 +51,7 @@ function actRoute<Verb extends 'pause' | 'unpause' | 'trigger'>(verb: Verb, summ
     request: { params, body: whyBody },
     responses: {
       200: { description: 'As it is now', content: { 'application/json': { schema: scheduleSchema } } },
-      ...problems(...BODY_PROBLEMS, 401, 403, 404, 429, 503),
+      ...problems(...BODY_PROBLEMS, 401, 403, 404, 409, 429, 503),
     },
   });
 }

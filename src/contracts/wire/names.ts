@@ -52,12 +52,14 @@ export type NightState = TaskState | 'partial' | 'no_session';
 export const PROVIDERS = ['archive'] as const;
 export type ProviderName = (typeof PROVIDERS)[number];
 
-export const TRIGGERS = ['schedule', 'manual', 'cli', 'watchdog'] as const;
+export const TRIGGERS = ['schedule', 'manual', 'cli', 'watchdog', 'backfill'] as const;
 export type Trigger = (typeof TRIGGERS)[number];
 
 export const SCHEDULE_IDS = { nightly: 'nightly', weekly: 'weekly-maintenance' } as const;
 export type ScheduleId = (typeof SCHEDULE_IDS)[keyof typeof SCHEDULE_IDS];
 export const JOB_QUEUE_WORKFLOW_ID = 'jobQueue';
+/** One id for all: two backfills at once would run two nights at once. */
+export const BACKFILL_WORKFLOW_ID = 'backfill';
 
 /** Workflow id of a night that was started by hand; scheduled ones get the server's `nightly-<instant>`. */
 export function nightWorkflowId(sessionDate: string, universe: string): string {

@@ -4,7 +4,9 @@ import { SCHEDULE_IDS, TASKS } from '../../contracts/wire/names.ts';
 import type { ApiTokenRow } from '../../db/queries/api-tokens.ts';
 import type { listAudit } from '../../db/queries/requests.ts';
 import { nextRun } from '../../domain/schedule-times.ts';
+import type { Backfill } from '../../temporal/backfill.ts';
 import type { ScheduleSummary } from '../../temporal/schedules.ts';
+import { BackfillForm, BackfillState } from '../components/backfill.tsx';
 import { Act, Badge, Notice, PageHead, Table, Time, Why } from '../components/parts.tsx';
 import { Value } from '../components/value.tsx';
 import type { Chrome } from '../deps.ts';
@@ -18,6 +20,8 @@ export type SettingsView = {
   config: EffectiveConfig | null;
   configHash: string | null;
   schedules: ScheduleSummary[] | null;
+  /** The one that runs, else the last; null: none, or Temporal does not answer. */
+  backfill: Backfill | null;
   tokens: ApiTokenRow[];
   audit: Awaited<ReturnType<typeof listAudit>>;
 };
@@ -39,6 +43,15 @@ export const SettingsPage: FC<{ view: SettingsView; chrome: Chrome }> = ({ view,
       </Notice>
     ) : (
       <>
+        <section class="panel">
+          <h2>Backfill</h2>
+          <p class="muted">Nights of past sessions, one after the other. First you see which.</p>
+          {view.backfill === null ? null : <BackfillState of={view.backfill} chrome={chrome} />}
+          <BackfillForm
+            universes={view.universes}
+            fields={{ from: '', to: '', universe: view.config.universe, onlyMissing: true }}
+          />
+        </section>
         <Tasks config={view.config} schedules={view.schedules} chrome={chrome} />
         <Configuration view={view} config={view.config} />
       </>

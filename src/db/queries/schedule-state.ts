@@ -24,12 +24,22 @@ export async function saveScheduleState(
     /** Who paused or unpaused it, and why; absent: somebody in the Web UI or with the CLI of Temporal. */
     by?: string;
     why?: string;
+    /**
+     * Asked while the row is locked: of two who change a schedule one after the other, the row keeps what the
+     * second wrote, whoever comes here first. False: the act is only audited.
+     */
+    isStillSo?: () => Promise<boolean>;
   },
 ): Promise<void> {
-  const { scheduleId, paused, note, by = 'unknown (Temporal)', why = note } = state;
+  const { scheduleId, paused, note, by = 'unknown (Temporal)', why = note, isStillSo } = state;
+  const act = { actor: by, action: paused ? PAUSE : UNPAUSE, subject: scheduleId, why };
   await sql.begin(async (tx) => {
     const [before] = await tx<{ paused: boolean }[]>`
       select paused from ops.schedule_state where schedule_id = ${scheduleId} for update`;
+    if (isStillSo !== undefined && !(await isStillSo())) {
+      await insertAudit(tx, act);
+      return;
+    }
     const firstEnabled = paused ? null : tx`now()`;
     await tx`
       insert into ops.schedule_state as s (schedule_id, paused, note, spec_hash, first_enabled_at)
@@ -39,8 +49,7 @@ export async function saveScheduleState(
         updated_at = now()
       where (s.paused, s.note, s.spec_hash) is distinct from (excluded.paused, excluded.note, excluded.spec_hash)`;
     if (before === undefined || before.paused === paused) return;
-    const action = paused ? PAUSE : UNPAUSE;
-    await insertAudit(tx, { actor: by, action, subject: scheduleId, why });
+    await insertAudit(tx, act);
   });
 }
 

@@ -45,6 +45,15 @@ export function tagRun(run: { sessionDate: string; universe: string; trigger: Tr
   ]);
 }
 
+/** A backfill is of many sessions: its nights name theirs. */
+export function tagBackfill(universe: string): void {
+  upsertSearchAttributes([
+    { key: TRIGGER, value: 'backfill' },
+    { key: UNIVERSE, value: universe },
+    { key: REVIEW_STATE, value: 'none' },
+  ]);
+}
+
 /** A decision about market data belongs to a session and to no universe. */
 export function tagDecision(run: { sessionDate: string; task: string }): void {
   upsertSearchAttributes([

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { projectRoot } from '../../scripts/lib/paths.mjs';
+import { readExchangeCalendar } from '../activities/calendar.ts';
+import { effectiveConfig } from '../contracts/schemas/config.ts';
+import { CalendarRangeError } from '../domain/calendar.ts';
+import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../providers/calendar-file.ts';
+import {
+  type Backfill,
+  type BackfillPlan,
+  BackfillRefusedError,
+  datesOf,
+  planBackfill,
+  startBackfill,
+} from '../temporal/backfill.ts';
+import { configurationInForce, requireUniverse } from './configuration.ts';
+import type { ApiDeps } from './deps.ts';
+import { fieldProblem, Problem } from './problems.ts';
+
+/** A year of sessions: longer ranges are asked for in parts, each with its own look at what came of it. */
+export const MAX_BACKFILL_SESSIONS = 260;
+
+export type BackfillRange = {
+  from: string;
+  to: string;
+  /** Absent: the configuration's. */
+  universe?: string | undefined;
+  onlyMissing?: boolean | undefined;
+};
+
+/** What a backfill of this range would do now. Throws Problems for a range or universe that cannot be. */
+export async function previewBackfill(
+  { sql }: Pick<ApiDeps, 'sql'>,
+  range: BackfillRange,
+): Promise<BackfillPlan> {
+  const { from, to, onlyMissing = false } = range;
+  if (from > to) throw fieldProblem('to', `${to} is before ${from}`);
+  const file = await configurationInForce(sql);
+  const universe = range.universe ?? effectiveConfig(file).universe;
+  requireUniverse(file, universe);
+  const settleDelayMs = effectiveConfig(file, universe).settleDelayMinutes * 60_000;
+  const calendar = await readExchangeCalendar({
+    sql,
+    sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
+    timeZone: XNYS_TIME_ZONE,
+  });
+  const wish = { universe, from, to, onlyMissing };
+  try {
+    const plan = await planBackfill({ sql, wish, calendar, settleDelayMs, nowMs: Date.now() });
+    const count = datesOf(plan.sessions).length;
+    if (count > MAX_BACKFILL_SESSIONS)
+      throw fieldProblem(
+        'to',
+        `${count} sessions are more than the ${MAX_BACKFILL_SESSIONS} of one backfill`,
+      );
+    return plan;
+  } catch (error) {
+    if (error instanceof CalendarRangeError) throw fieldProblem('from', error.message);
+    throw error;
+  }
+}
+
+/**
+ * Begins the backfill that was shown under `token`. Throws a Problem if the range would mean other sessions by now, and
+ * for what `startBackfill` refuses.
+ */
+export async function confirmBackfill(
+  deps: Pick<ApiDeps, 'sql' | 'client'>,
+  asked: { range: BackfillRange; token: string; by: string; why: string },
+): Promise<Backfill> {
+  const { range, token, by, why } = asked;
+  const plan = await previewBackfill(deps, range);
+  if (plan.token !== token)
+    throw new Problem(
+      'conflict',
+      'other sessions would run now than those that were shown: look at them again',
+    );
+  return await orConflict(() => startBackfill({ ...deps, plan, by, why }));
+}
+
+/** What a backfill refuses is a conflict. */
+export async function orConflict<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof BackfillRefusedError) throw new Problem('conflict', error.message, { cause: error });
+    throw error;
+  }
+}
