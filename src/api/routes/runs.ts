@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { RUN_STATES, TASKS, TRIGGERS, taskIdOf } from '../../contracts/wire/names.ts';
 import { type AttemptRow, attemptsOf } from '../../db/queries/attempts.ts';
 import { findRunRequest, type ReviewRow, reviewsOf } from '../../db/queries/requests.ts';
-import { readRunPage } from '../../db/queries/run-pages.ts';
+import { readRunPage, type TaskRunSummary } from '../../db/queries/run-pages.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
 import { decideReview, ReviewRefusedError, ReviewUnansweredError } from '../../temporal/verbs.ts';
 import { requireRole } from '../auth.ts';
@@ -10,6 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { pageEndOf, pageOf, pageQuery } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
+import { sharedAnswers, sharedReads } from '../shared-reads.ts';
 import { BODY_PROBLEMS, dateSchema, problems, universeSchema } from './schemas.ts';
 
 /** A worker answers at once or not at all: the same decision may be given again. */
@@ -122,20 +123,23 @@ const reviewRoute = createRoute({
 
 /** Task runs: lists, one with everything, the decision about one that waits. */
 export function runRoutes({ sql, client }: ApiDeps) {
+  const pages = sharedAnswers<z.infer<typeof listSchema>>();
+  const runs = sharedReads<[TaskRunRow | null, AttemptRow[], ReviewRow[]]>();
   return newRouter()
     .openapi(listRoute, async (c) => {
       const { limit, pageToken, ...filter } = c.req.valid('query');
-      const rows = await readRunPage(sql, { filter, after: pageEndOf(pageToken), limit: limit + 1 });
-      const page = pageOf(rows, limit, ({ pageAt, taskRunId }) => ({ at: pageAt, id: taskRunId }));
-      return c.json({ items: page.items.map(summaryOf), nextPageToken: page.nextPageToken }, 200);
+      const asked = { filter, after: pageEndOf(pageToken), limit: limit + 1 };
+      return await pages(c, JSON.stringify(asked), async () => {
+        const rows = await readRunPage(sql, asked);
+        const page = pageOf(rows, limit, ({ pageAt, taskRunId }) => ({ at: pageAt, id: taskRunId }));
+        return { items: page.items.map(summaryOf), nextPageToken: page.nextPageToken };
+      });
     })
     .openapi(runRoute, async (c) => {
       const { runId } = c.req.valid('param');
-      const [row, attempts, reviews] = await Promise.all([
-        findTaskRun(sql, runId),
-        attemptsOf(sql, [runId]),
-        reviewsOf(sql, runId),
-      ]);
+      const [row, attempts, reviews] = await runs(runId, () =>
+        Promise.all([findTaskRun(sql, runId), attemptsOf(sql, [runId]), reviewsOf(sql, runId)]),
+      );
       const { result = null, failure = null } = row ?? {};
       const summary = row === null ? await requestedOf(sql, runId) : summaryOf(row);
       if (summary === null) throw new Problem('not-found', `there is no run ${runId}`);
@@ -174,7 +178,7 @@ export function runRoutes({ sql, client }: ApiDeps) {
 }
 
 /** What lists say of a task run. */
-export function summaryOf(row: TaskRunRow): RunSummary {
+export function summaryOf(row: TaskRunSummary): RunSummary {
   return {
     runId: row.taskRunId,
     task: row.task,

@@ -7,6 +7,7 @@ import { itemBatchesOf, type KeyedList, keyIn, readKeyPage, streamQuery } from '
 import { Problem } from '../problems.ts';
 import { keyPart, nightQuery, outcomeOf, outcomeSchema, requireResult, signalSetOf } from '../results.ts';
 import { newRouter } from '../router.ts';
+import { sharedAnswers } from '../shared-reads.ts';
 import { formatOf, streamContent, streamItems } from '../streams.ts';
 import { problems } from './schemas.ts';
 
@@ -48,6 +49,10 @@ const setSchema = z.object({
   modelVersion: z.string(),
   revision: z.int(),
 });
+const pageSchema = setSchema
+  .extend({ items: z.array(signalSchema), nextPageToken: z.string().nullable() })
+  .openapi('SignalPage');
+type SignalPage = z.infer<typeof pageSchema>;
 
 const listRoute = createRoute({
   method: 'get',
@@ -62,9 +67,7 @@ const listRoute = createRoute({
       description: 'A page; its token stays with the signals it began with, whatever is scanned meanwhile',
       content: {
         'application/json': {
-          schema: setSchema
-            .extend({ items: z.array(signalSchema), nextPageToken: z.string().nullable() })
-            .openapi('SignalPage'),
+          schema: pageSchema,
         },
         ...streamContent,
       },
@@ -87,38 +90,55 @@ type SignalKey = z.infer<typeof keySchema>;
 
 /** The ranked list of a session. */
 export function signalRoutes({ sql, log }: ApiDeps) {
+  const pages = sharedAnswers<SignalPage>();
   return newRouter().openapi(listRoute, async (c) => {
     const { sort, limit, pageToken, format: asked, ...night } = c.req.valid('query');
     const after = keyIn(pageToken, keySchema);
-    const set =
+    const readSet = async (): Promise<SignalSet> =>
       after === null ? signalSetOf(await requireResult(sql, 'overnightScan', night)) : setOfKey(after);
-    const list: KeyedList<SignalWithOutcome, SignalKey> = {
-      read: (key, rows) => {
-        const place = key === null ? null : { position: key[5], symbol: key[6] };
-        return readSignalPage(sql, { set, sort, after: place, limit: rows });
-      },
-      keyOf: ({ position, symbol }) => {
-        const { sessionDate, universe, universeVersion, modelVersion, revision } = set;
-        return [sessionDate, universe, universeVersion, modelVersion, revision, position, symbol];
-      },
-    };
     const format = formatOf(c, asked);
-    if (format !== 'json')
-      return await streamItems(c, {
-        format,
-        schema: signalSchema,
-        name: `signals-${set.universe}-${set.sessionDate}`,
-        batches: itemBatchesOf(list, after, signalOf),
-        log,
-      });
-    const { rows, nextPageToken } = await readKeyPage(list, { after, limit });
-    if (after === null && rows.length === 0)
-      throw new Problem(
-        'not-found',
-        `the signals of ${set.sessionDate} (${set.universe}) are no longer kept`,
+    if (format === 'json') {
+      const key = JSON.stringify({ night, sort, limit, after });
+      return await pages(
+        c,
+        key,
+        async () => await readPage(sql, { set: await readSet(), sort, limit, after }),
       );
-    return c.json({ ...set, items: rows.map(signalOf), nextPageToken }, 200);
+    }
+    const set = await readSet();
+    return await streamItems(c, {
+      format,
+      schema: signalSchema,
+      name: `signals-${set.universe}-${set.sessionDate}`,
+      batches: itemBatchesOf(listOf(sql, { set, sort }), after, signalOf),
+      log,
+    });
   });
+}
+
+type Sorted = { set: SignalSet; sort: 'rank' | 'symbol' };
+
+function listOf(sql: ApiDeps['sql'], { set, sort }: Sorted): KeyedList<SignalWithOutcome, SignalKey> {
+  return {
+    read: (key, rows) => {
+      const place = key === null ? null : { position: key[5], symbol: key[6] };
+      return readSignalPage(sql, { set, sort, after: place, limit: rows });
+    },
+    keyOf: ({ position, symbol }) => {
+      const { sessionDate, universe, universeVersion, modelVersion, revision } = set;
+      return [sessionDate, universe, universeVersion, modelVersion, revision, position, symbol];
+    },
+  };
+}
+
+async function readPage(
+  sql: ApiDeps['sql'],
+  { set, sort, limit, after }: Sorted & { limit: number; after: SignalKey | null },
+): Promise<SignalPage> {
+  const { rows, nextPageToken } = await readKeyPage(listOf(sql, { set, sort }), { after, limit });
+  if (after === null && rows.length === 0)
+    throw new Problem('not-found', `the signals of ${set.sessionDate} (${set.universe}) are no longer kept`);
+  return { ...set, items: rows.map(signalOf), nextPageToken };
 }
 
 function setOfKey([sessionDate, universe, universeVersion, modelVersion, revision]: SignalKey): SignalSet {
