@@ -27,8 +27,7 @@ const log: ApiLog = (level, msg, fields = {}) => {
   const line = { ts: new Date().toISOString(), level, logger: 'nightshift.api', msg, ...fields };
   if (unwritten === '') setImmediate(writeLines);
   // A path may hold a token that somebody pasted there.
-  unwritten += `${withoutTokens(JSON.stringify(line))}
-`;
+  unwritten += `${withoutTokens(JSON.stringify(line))}\n`;
 };
 
 /** Composition root of the API process: it starts also while Postgres or Temporal are down. */
