@@ -2,8 +2,8 @@
  * The HTTP API under load against a bare endpoint: Hono and node-postgres with the one statement each answer needs,
  * prepared, and nothing else.
  *
- * `node bench/run.mjs api [--universe tiny] [--rounds 5] [--seconds 4] [--data-dir FOLDER]`. Makes a night in a folder
- * of its own (or takes one that holds a night), starts the instance on it as `nightshift up` does, with token, checks
+ * `node bench/run.mjs api [--universe tiny] [--rounds 5] [--seconds 4] [--only NAME] [--data-dir FOLDER]`. Makes a
+ * night in a folder of its own (or takes one that holds a night), starts the instance on it as `nightshift up` does, with token, checks
  * and log lines as always, and loads both servers in turns over 100 connections. They run as processes of their own
  * beside Postgres and this one, which makes the load. Medians; ratios are of each round's pair.
  */
@@ -27,6 +27,7 @@ const GOALS = { ratio: 0.7, statusP99Ms: 50 };
 /** Both are at their best after so many seconds: code is compiled, statements are prepared. */
 const WARM_SECONDS = 2;
 
+type Endpoint = { name: string; ours: (connection: number) => string; bare: string };
 type Pair = { ours: Load; bare: Load };
 type Server = { child: ChildProcess; end: () => Promise<void> };
 
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     'data-dir': { type: 'string' },
+    only: { type: 'string', default: '' },
     /** How this program starts the bare server: as a process of its own. */
     'serve-bare': { type: 'string' },
   },
@@ -105,25 +107,30 @@ async function compare(dataDir: string): Promise<void> {
     const runId = await someRun(runtime.urls.api);
     const ports = { ours: Number(new URL(runtime.api).port), bare: Number(bare.line.split(' ').at(-1)) };
     await runtime.stop();
-    const endpoints = [
-      { name: 'status', ours: '/scheduler/status', bare: '/status' },
-      { name: 'signals', ours: '/api/v1/signals', bare: '/signals' },
-      { name: 'history', ours: '/api/v1/runs', bare: '/runs' },
-      { name: 'one run', ours: `/api/v1/runs/${runId}`, bare: `/run/${runId}` },
+    const endpoints: Endpoint[] = [
+      { name: 'status', ours: () => '/scheduler/status', bare: '/status' },
+      { name: 'signals', ours: () => '/api/v1/signals', bare: '/signals' },
+      { name: 'history', ours: () => '/api/v1/runs', bare: '/runs' },
+      { name: 'one run', ours: () => `/api/v1/runs/${runId}`, bare: `/run/${runId}` },
+      // The same rows under questions of which no two are the same: none shares a read with another one.
+      { name: 'signals, apart', ours: (at) => `/api/v1/signals?limit=${101 + at}`, bare: '/signals' },
+      { name: 'history, apart', ours: (at) => `/api/v1/runs?limit=${51 + at}`, bare: '/runs' },
     ];
-    const load = (which: 'ours' | 'bare', path: string, seconds: number): Promise<Load> =>
+    const load = (which: 'ours' | 'bare', endpoint: Endpoint, seconds: number): Promise<Load> =>
       loadOf(
-        { port: ports[which], path, ...(which === 'ours' && { token }) },
+        which === 'ours'
+          ? { port: ports.ours, pathOf: endpoint.ours, token }
+          : { port: ports.bare, pathOf: () => endpoint.bare },
         { connections: CONNECTIONS, seconds },
       );
-    for (const endpoint of endpoints) {
+    for (const endpoint of endpoints.filter(({ name }) => name.startsWith(values.only))) {
       const pairs: Pair[] = [];
-      for (const which of ['bare', 'ours'] as const) await load(which, endpoint[which], WARM_SECONDS);
+      for (const which of ['bare', 'ours'] as const) await load(which, endpoint, WARM_SECONDS);
       for (let round = 0; round < Number(values.rounds); round += 1) {
         const seconds = Number(values.seconds);
         const order = round % 2 === 0 ? (['bare', 'ours'] as const) : (['ours', 'bare'] as const);
         const pair: Partial<Pair> = {};
-        for (const which of order) pair[which] = await load(which, endpoint[which], seconds);
+        for (const which of order) pair[which] = await load(which, endpoint, seconds);
         if (pair.ours !== undefined && pair.bare !== undefined)
           pairs.push({ ours: pair.ours, bare: pair.bare });
       }
@@ -149,7 +156,7 @@ function say(name: string, pairs: readonly Pair[]): void {
     ...(name === 'status' ? [`p99 under ${GOALS.statusP99Ms} ms`] : []),
   ].join(', ');
   console.log(
-    `${name.padEnd(8)} ours ${line('ours')}  bare ${line('bare')}  ratio ${ratio.toFixed(2)} (${goals})`,
+    `${name.padEnd(14)} ours ${line('ours')}  bare ${line('bare')}  ratio ${ratio.toFixed(2)} (${goals})`,
   );
 }
 

@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 
 export type Load = { requestsPerSecond: number; p50Ms: number; p99Ms: number; bytes: number };
 
-type Request = { port: number; path: string; token?: string };
+/** `pathOf`: what each connection asks, by its number from 0. */
+type Target = { port: number; pathOf: (connection: number) => string; token?: string };
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
@@ -12,7 +13,7 @@ const HEAD_END = Buffer.from('\r\n\r\n');
  * take more of the machine than the servers it measures.
  */
 export async function loadOf(
-  request: Request,
+  { port, pathOf, token }: Target,
   { connections, seconds }: { connections: number; seconds: number },
 ): Promise<Load> {
   const latenciesMs: number[] = [];
@@ -20,8 +21,8 @@ export async function loadOf(
   const startedMs = performance.now();
   const untilMs = startedMs + seconds * 1000;
   await Promise.all(
-    Array.from({ length: connections }, () =>
-      askOnOne(request, untilMs, (latencyMs, size) => {
+    Array.from({ length: connections }, (_, connection) =>
+      askOnOne({ port, path: pathOf(connection), token }, untilMs, (latencyMs, size) => {
         latenciesMs.push(latencyMs);
         bytes = size;
       }),
@@ -39,7 +40,7 @@ export async function loadOf(
 }
 
 function askOnOne(
-  { port, path, token }: Request,
+  { port, path, token }: { port: number; path: string; token: string | undefined },
   untilMs: number,
   onAnswer: (latencyMs: number, bytes: number) => void,
 ): Promise<void> {
