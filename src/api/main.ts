@@ -33,7 +33,11 @@ const log: ApiLog = (level, msg, fields = {}) => {
 /** Composition root of the API process: it starts also while Postgres or Temporal are down. */
 async function main(): Promise<void> {
   const env = readApiEnv();
-  const login = { applicationName: 'nightshift-api', statementTimeoutMs: API_TIMES.statementMs };
+  const login = {
+    applicationName: 'nightshift-api',
+    statementTimeoutMs: API_TIMES.statementMs,
+    prepare: true,
+  };
   const database = createDatabase(env.databaseUrls.api, { ...login, max: 10 });
   const pipeline = createDatabase(env.databaseUrls.pipeline, { ...login, max: 2 });
   const tracing = await startTracing({
