@@ -3,9 +3,9 @@
  * prepared, and nothing else.
  *
  * `node bench/run.mjs api [--universe tiny] [--rounds 5] [--seconds 4] [--only NAME] [--data-dir FOLDER]`. Makes a
- * night in a folder of its own (or takes one that holds a night), starts the instance on it as `nightshift up` does, with token, checks
- * and log lines as always, and loads both servers in turns over 100 connections. They run as processes of their own
- * beside Postgres and this one, which makes the load. Medians; ratios are of each round's pair.
+ * night in a folder of its own (or takes one that holds a night), starts the instance on it as `nightshift up` does,
+ * with token, checks and log lines as always, and loads both servers in turns over 100 connections. They run as
+ * processes of their own beside Postgres and this one, which makes the load. Medians; ratios are of each round's pair.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -7,7 +7,7 @@ import { itemBatchesOf, type KeyedList, keyIn, readKeyPage, streamQuery } from '
 import { Problem } from '../problems.ts';
 import { keyPart, nightQuery, outcomeOf, outcomeSchema, requireResult, signalSetOf } from '../results.ts';
 import { newRouter } from '../router.ts';
-import { sharedAnswers } from '../shared-reads.ts';
+import { sharedAnswers, sharedReads } from '../shared-reads.ts';
 import { formatOf, streamContent, streamItems } from '../streams.ts';
 import { problems } from './schemas.ts';
 
@@ -19,6 +19,7 @@ const reasonSchema = z
     contribution: z.number().openapi({ description: 'SHAP, in log-odds' }),
   })
   .openapi('Reason');
+const reasonsSchema = z.array(reasonSchema);
 
 /** What of a signal holds for one symbol alone, here and in its story. */
 export const signalFields = {
@@ -31,9 +32,7 @@ export const signalFields = {
   confidence: z.number().nullable(),
   reasonCode: z.string(),
   reason: z.string().openapi({ description: 'Why it is held, or not scored, in words' }),
-  reasons: z
-    .array(reasonSchema)
-    .openapi({ description: 'Contributions of features, for issued signals only' }),
+  reasons: reasonsSchema.openapi({ description: 'Contributions of features, for issued signals only' }),
   modelVersion: z.string(),
   revision: z.int(),
   featureSetVersion: z.string(),
@@ -91,11 +90,13 @@ type SignalKey = z.infer<typeof keySchema>;
 /** The ranked list of a session. */
 export function signalRoutes({ sql, log }: ApiDeps) {
   const pages = sharedAnswers<SignalPage>();
+  const sets = sharedReads<SignalSet>();
   return newRouter().openapi(listRoute, async (c) => {
     const { sort, limit, pageToken, format: asked, ...night } = c.req.valid('query');
     const after = keyIn(pageToken, keySchema);
+    const newestSet = async () => signalSetOf(await requireResult(sql, 'overnightScan', night));
     const readSet = async (): Promise<SignalSet> =>
-      after === null ? signalSetOf(await requireResult(sql, 'overnightScan', night)) : setOfKey(after);
+      after === null ? await sets(JSON.stringify(night), newestSet) : setOfKey(after);
     const format = formatOf(c, asked);
     if (format === 'json') {
       const key = JSON.stringify({ night, sort, limit, after });
@@ -158,7 +159,7 @@ export function signalOf(row: SignalWithOutcome): z.infer<typeof signalSchema> {
     confidence,
     reasonCode,
     reason: reasonWords,
-    reasons: z.array(reasonSchema).parse(row.reasons),
+    reasons: reasonsSchema.parse(row.reasons),
     modelVersion: row.modelVersion,
     revision: row.revision,
     featureSetVersion: row.featureSetVersion,
