@@ -13,17 +13,31 @@ import { API_TIMES, type ApiLog } from './deps.ts';
 const GRACE_MS = 10_000;
 const ANONYMOUS_PER_MINUTE = 300;
 
+/** Lines of this turn of the event loop: a pipe takes each write at once, and each costs as much as an answer. */
+let unwritten = '';
+function writeLines(): void {
+  const text = unwritten;
+  unwritten = '';
+  if (text !== '') process.stdout.write(text);
+}
+process.once('exit', writeLines);
+
 /** JSON lines (UTC) on standard output: whoever started this process decides where they go. */
 const log: ApiLog = (level, msg, fields = {}) => {
   const line = { ts: new Date().toISOString(), level, logger: 'nightshift.api', msg, ...fields };
+  if (unwritten === '') setImmediate(writeLines);
   // A path may hold a token that somebody pasted there.
-  process.stdout.write(`${withoutTokens(JSON.stringify(line))}\n`);
+  unwritten += `${withoutTokens(JSON.stringify(line))}\n`;
 };
 
 /** Composition root of the API process: it starts also while Postgres or Temporal are down. */
 async function main(): Promise<void> {
   const env = readApiEnv();
-  const login = { applicationName: 'nightshift-api', statementTimeoutMs: API_TIMES.statementMs };
+  const login = {
+    applicationName: 'nightshift-api',
+    statementTimeoutMs: API_TIMES.statementMs,
+    prepare: true,
+  };
   const database = createDatabase(env.databaseUrls.api, { ...login, max: 10 });
   const pipeline = createDatabase(env.databaseUrls.pipeline, { ...login, max: 2 });
   const tracing = await startTracing({

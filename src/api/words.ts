@@ -25,9 +25,18 @@ export function snakeCased(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [snakeName(name), snakeCased(one)]));
 }
 
+/** Names come again with each answer; keys that are data are not kept for ever. */
+const MOST_NAMES = 2_000;
+const snakeNames = new Map<string, string>();
+
 /** Names only: keys that are data (symbols, dates, models with dots) have no lower-to-upper step to change. */
 function snakeName(name: string): string {
-  return /^[a-z][A-Za-z0-9]*$/.test(name)
+  const known = snakeNames.get(name);
+  if (known !== undefined) return known;
+  const snake = /^[a-z][A-Za-z0-9]*$/.test(name)
     ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
     : name;
+  if (snakeNames.size >= MOST_NAMES) snakeNames.clear();
+  snakeNames.set(name, snake);
+  return snake;
 }

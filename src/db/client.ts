@@ -3,6 +3,7 @@ import { loginOf } from './login.ts';
 import { ConnectionPool } from './pool.ts';
 import { type Queryable, queryableOn, type Target } from './query.ts';
 import type { Json } from './statement.ts';
+import { isStale, StatementNames } from './statement-names.ts';
 import { transact, type Tx } from './transaction.ts';
 
 export type { Queryable } from './query.ts';
@@ -43,6 +44,8 @@ export type DatabaseOptions = {
   idleTimeoutMs?: number;
   /** The server ends a statement that takes longer (SQLSTATE 57014); default: its own setting. */
   statementTimeoutMs?: number;
+  /** Statements outside transactions are prepared once on each connection (default: not). */
+  prepare?: boolean;
 };
 
 /** Opens a pool on `url`; nothing connects before the first query. Errors of Postgres keep their SQLSTATE in `code`. */
@@ -73,10 +76,20 @@ export function createDatabase(url: string, options: DatabaseOptions = {}): Data
     if (work === undefined) throw new TypeError('begin needs a function');
     return await once((connection) => transact(connection, beginOptions, work));
   }
+  const names = options.prepare === true ? new StatementNames() : null;
   const target: Target = {
     query: async (build) => {
       const statement = build();
-      return await once((connection) => connection.query(statement));
+      const { text, values } = statement;
+      const name = values === undefined ? undefined : names?.nameOf(text);
+      return await once(async (connection) => {
+        try {
+          return await connection.query(statement, name);
+        } catch (error) {
+          if (name === undefined || !isStale(error)) throw error;
+          return await connection.query(statement, names?.renew(text));
+        }
+      });
     },
     exclusive: (task) => once((connection) => connection.exclusive(task)),
   };

@@ -39,9 +39,16 @@ export class Connection {
     client.on('error', this.#onError);
   }
 
-  /** Runs one statement; without `values` the text may hold several, of which all results come back. */
-  query(statement: { text: string; values?: Statement['values'] }): Promise<Result | Result[]> {
+  /**
+   * Runs one statement; without `values` the text may hold several, of which all results come back. Under a name it is
+   * parsed once on a connection.
+   */
+  query(
+    statement: { text: string; values?: Statement['values'] },
+    name?: string,
+  ): Promise<Result | Result[]> {
     const settings: QuerySettings = { text: statement.text, rowMode: 'array' };
+    if (name !== undefined) settings.name = name;
     if (statement.values !== undefined) {
       settings.values = statement.values;
       settings.queryMode = 'extended';

@@ -145,6 +145,7 @@ class Instance {
   private readonly folder: DataFolder;
   private readonly lock: FolderLock;
   private readonly logs: LogFiles;
+  private readonly unwritten: LogRecord[] = [];
   private readonly servers: Supervised[] = [];
   private readonly workers: Supervised[] = [];
   private readonly writeChildren: () => Promise<void>;
@@ -316,8 +317,14 @@ class Instance {
 
   private log(record: LogRecord): void {
     this.options.onLog?.(record);
+    this.unwritten.push(record);
+    if (this.unwritten.length === 1) queueMicrotask(() => this.writeLogs());
+  }
+
+  /** What a child printed in one piece is written in one piece. */
+  private writeLogs(): void {
     try {
-      this.logs.write(record);
+      this.logs.write(...this.unwritten.splice(0));
     } catch (error) {
       // A full disk must not end the night; whoever watches the records still sees them.
       this.options.onNote?.(

@@ -82,19 +82,28 @@ describe('files', () => {
     expect(read('scheduler.log')).toMatch(/^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] worker-1 - INFO - c\n$/);
   });
 
-  it('rotates at the limit and keeps the given number of backups, no line cut or lost between them', () => {
-    const file = new RotatingFile(join(folder, 'x.log'), { maxBytes: 100, backups: 3 });
-    for (let number = 0; number < 50; number += 1)
-      file.writeLine(`line ${String(number).padStart(3, '0')} 0123456789`);
-    expect(readdirSync(folder).sort()).toEqual(['x.log', 'x.log.1', 'x.log.2', 'x.log.3']);
-    for (const name of readdirSync(folder))
-      expect(statSync(join(folder, name)).size).toBeLessThanOrEqual(100);
-    const kept = ['x.log.3', 'x.log.2', 'x.log.1', 'x.log'].map(read).join('');
-    const numbers = [...kept.matchAll(/line (\d+)/g)].map(([, number]) => Number(number));
-    expect(numbers).toEqual(
-      Array.from({ length: numbers.length }, (_, index) => 50 - numbers.length + index),
-    );
-  });
+  it.each([
+    ['one by one', 1],
+    ['that come together', 7],
+  ])(
+    'rotates at the limit and keeps the given number of backups, no line %s cut or lost',
+    (_how, together) => {
+      const file = new RotatingFile(join(folder, 'x.log'), { maxBytes: 100, backups: 3 });
+      const lines = Array.from(
+        { length: 50 },
+        (_, number) => `line ${String(number).padStart(3, '0')} 0123456789`,
+      );
+      for (let at = 0; at < lines.length; at += together) file.writeLines(lines.slice(at, at + together));
+      expect(readdirSync(folder).sort()).toEqual(['x.log', 'x.log.1', 'x.log.2', 'x.log.3']);
+      for (const name of readdirSync(folder))
+        expect(statSync(join(folder, name)).size).toBeLessThanOrEqual(100);
+      const kept = ['x.log.3', 'x.log.2', 'x.log.1', 'x.log'].map(read).join('');
+      const numbers = [...kept.matchAll(/line (\d+)/g)].map(([, number]) => Number(number));
+      expect(numbers).toEqual(
+        Array.from({ length: numbers.length }, (_, index) => 50 - numbers.length + index),
+      );
+    },
+  );
 
   it('takes other limits from the next line on', () => {
     const logs = new LogFiles(folder);

@@ -36,11 +36,21 @@ export class RotatingFile {
     this.options = options;
   }
 
-  writeLine(line: string): void {
-    const data = Buffer.from(`${line}\n`);
-    const bytes = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
-    if (bytes > 0 && bytes + data.length > this.options.maxBytes) this.rotate();
-    appendFileSync(this.path, data);
+  /** Lines that come together cost one write; a new file begins between two of them. */
+  writeLines(lines: readonly string[]): void {
+    let bytes = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
+    let text = '';
+    for (const line of lines) {
+      const size = Buffer.byteLength(line) + 1;
+      if (bytes > 0 && bytes + size > this.options.maxBytes) {
+        if (text !== '') appendFileSync(this.path, text);
+        this.rotate();
+        [text, bytes] = ['', 0];
+      }
+      text += `${line}\n`;
+      bytes += size;
+    }
+    appendFileSync(this.path, text);
   }
 
   private rotate(): void {
@@ -72,21 +82,30 @@ export class LogFiles {
     this.limits = limits;
   }
 
-  /** Appends a record to the file of its task, or of its server; everything else is the scheduler's. */
-  write(record: LogRecord): void {
-    const other = SERVER_LOG_FILES[record.source] ?? SCHEDULER_LOG_FILE;
-    const name = record.task === null ? other : TASK_LOG_FILES[record.task];
+  /** Appends records to the files of their tasks, or of their servers; everything else is the scheduler's. */
+  write(...records: readonly LogRecord[]): void {
+    const linesOf = new Map<string, string[]>();
+    for (const record of records) {
+      const other = SERVER_LOG_FILES[record.source] ?? SCHEDULER_LOG_FILE;
+      const name = record.task === null ? other : TASK_LOG_FILES[record.task];
+      const lines = linesOf.get(name) ?? [];
+      lines.push(formatRecord(record));
+      linesOf.set(name, lines);
+    }
+    for (const [name, lines] of linesOf) this.append(name, lines);
+  }
+
+  private append(name: string, lines: readonly string[]): void {
     const { maxBytes, taskBackups, schedulerBackups } = this.limits;
     const backups = name === SCHEDULER_LOG_FILE ? schedulerBackups : taskBackups;
     const file = new RotatingFile(join(this.folder, name), { maxBytes, backups });
-    const line = formatRecord(record);
     try {
-      file.writeLine(line);
+      file.writeLines(lines);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
       // Maintenance removes the empty folder of a worker that has been quiet for long.
       mkdirSync(this.folder, { recursive: true });
-      file.writeLine(line);
+      file.writeLines(lines);
     }
   }
 }

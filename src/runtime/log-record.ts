@@ -109,10 +109,14 @@ const newYork = new Intl.DateTimeFormat('en-CA', {
   hourCycle: 'h23',
 });
 
+/** The second that was told last: records come many a second, and the format costs more than a line's rest. */
+let told = { second: Number.NaN, text: '' };
+
 /** `2026-01-06 22:45:00,123` in New York. */
 export function newYorkTimestamp(instant: Date): string {
-  const text = newYork.format(instant).replace(', ', ' ');
-  return `${text},${String(instant.getUTCMilliseconds()).padStart(3, '0')}`;
+  const second = Math.floor(instant.getTime() / 1000);
+  if (told.second !== second) told = { second, text: newYork.format(instant).replace(', ', ' ') };
+  return `${told.text},${String(instant.getUTCMilliseconds()).padStart(3, '0')}`;
 }
 
 /** The documents' line: `[timestamp] logger - LEVEL - message`. Further lines of a message are indented. */

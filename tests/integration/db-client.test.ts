@@ -262,3 +262,20 @@ describe('connections', () => {
 class Undone extends Error {
   override readonly message = 'undone';
 }
+
+describe('a prepared statement', () => {
+  it('is parsed once, and again when a migration has changed its columns', async () => {
+    const { sql } = open({ max: 1, prepare: true });
+    await sql`create table public.wide as select 1 as one`;
+    const read = (least: number) => sql`select * from public.wide where one >= ${least}`;
+    for (const least of [0, 1]) expect(await read(least)).toEqual([{ one: 1 }]);
+    await sql`alter table public.wide add column two int default 2`;
+    for (const least of [0, 1]) expect(await read(least)).toEqual([{ one: 1, two: 2 }]);
+    expect(await read(2)).toEqual([]);
+    const prepared = await sql`
+      select name from pg_prepared_statements where statement like 'select * from public.wide%' order by name`;
+    // The stale one stays where it was and is not asked for any more.
+    expect(prepared).toHaveLength(2);
+    await sql`drop table public.wide`;
+  });
+});

@@ -63,6 +63,7 @@ const runSchema = z
 const listSchema = z
   .object({ items: z.array(summarySchema), nextPageToken: z.string().nullable() })
   .openapi('RunPage');
+export type RunPage = z.infer<typeof listSchema>;
 
 export const listRoute = createRoute({
   method: 'get',

@@ -1,7 +1,7 @@
 import { taskIdOf } from '../../contracts/wire/names.ts';
 import { type AttemptRow, attemptsOf } from '../../db/queries/attempts.ts';
 import { findRunRequest, type ReviewRow, reviewsOf } from '../../db/queries/requests.ts';
-import { readRunPage } from '../../db/queries/run-pages.ts';
+import { readRunPage, type TaskRunSummary } from '../../db/queries/run-pages.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
 import { storedChain } from '../../temporal/failure-words.ts';
 import { createLiveReader, NOT_BEGUN } from '../../temporal/run-live.ts';
@@ -11,12 +11,14 @@ import { pageEndOf, pageOf } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { decideRun, endSingleRun, retryRun } from '../run-acts.ts';
+import { sharedAnswers, sharedReads } from '../shared-reads.ts';
 import { liveOf } from './live-schema.ts';
 import {
   endRoute,
   listRoute,
   retryRoute,
   reviewRoute,
+  type RunPage,
   type RunSummary,
   runRoute,
 } from './run-definitions.ts';
@@ -26,6 +28,8 @@ export function runRoutes(deps: ApiDeps) {
   const { sql, client, times, workflowsUrl } = deps;
   const readLive = createLiveReader({ client, callMs: times.callMs, freshMs: times.freshMs });
   const webUrlOf = webLinks(workflowsUrl);
+  const pages = sharedAnswers<RunPage>();
+  const runs = sharedReads<[TaskRunRow | null, AttemptRow[], ReviewRow[]]>();
   const summaryOrThrow = async (runId: string, row: TaskRunRow | null): Promise<RunSummary> => {
     const summary = row === null ? await requestedOf(sql, runId) : summaryOf(row);
     if (summary === null) throw new Problem('not-found', `there is no run ${runId}`);
@@ -34,17 +38,18 @@ export function runRoutes(deps: ApiDeps) {
   return newRouter()
     .openapi(listRoute, async (c) => {
       const { limit, pageToken, ...filter } = c.req.valid('query');
-      const rows = await readRunPage(sql, { filter, after: pageEndOf(pageToken), limit: limit + 1 });
-      const page = pageOf(rows, limit, ({ pageAt, taskRunId }) => ({ at: pageAt, id: taskRunId }));
-      return c.json({ items: page.items.map(summaryOf), nextPageToken: page.nextPageToken }, 200);
+      const asked = { filter, after: pageEndOf(pageToken), limit: limit + 1 };
+      return await pages(c, JSON.stringify(asked), async () => {
+        const rows = await readRunPage(sql, asked);
+        const page = pageOf(rows, limit, ({ pageAt, taskRunId }) => ({ at: pageAt, id: taskRunId }));
+        return { items: page.items.map(summaryOf), nextPageToken: page.nextPageToken };
+      });
     })
     .openapi(runRoute, async (c) => {
       const { runId } = c.req.valid('param');
-      const [row, attempts, reviews] = await Promise.all([
-        findTaskRun(sql, runId),
-        attemptsOf(sql, [runId]),
-        reviewsOf(sql, runId),
-      ]);
+      const [row, attempts, reviews] = await runs(runId, () =>
+        Promise.all([findTaskRun(sql, runId), attemptsOf(sql, [runId]), reviewsOf(sql, runId)]),
+      );
       const summary = await summaryOrThrow(runId, row);
       const { result = null, failure = null, nightRunId = null } = row ?? {};
       const newest = attempts.at(-1);
@@ -117,7 +122,7 @@ function starterOf(row: TaskRunRow | null): { workflowId: string; runId: string 
 }
 
 /** What lists say of a task run. */
-export function summaryOf(row: TaskRunRow): RunSummary {
+export function summaryOf(row: TaskRunSummary): RunSummary {
   return {
     runId: row.taskRunId,
     task: row.task,

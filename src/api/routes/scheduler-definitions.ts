@@ -26,6 +26,7 @@ const statusSchema = z
     errors: z.record(z.string(), z.object({ timestamp: z.string(), error: z.string() })),
   })
   .openapi('SchedulerStatus');
+export type Status = z.infer<typeof statusSchema>;
 
 const switchedSchema = z
   .object({

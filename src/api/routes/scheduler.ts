@@ -11,12 +11,14 @@ import type { ApiDeps, ApiEnv } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { runTask } from '../run-task.ts';
+import { sharedAnswers } from '../shared-reads.ts';
 import { documentWord, snakeCased } from '../words.ts';
 import {
   namedTaskRoute,
   type RunHeaders,
   type RunQuery,
   runTaskRoute,
+  type Status,
   statusRoute,
   switchRoute,
 } from './scheduler-definitions.ts';
@@ -35,6 +37,40 @@ export function schedulerRoutes(deps: ApiDeps) {
     return { version: file.globals.version, tasks, timezone };
   });
 
+  const status = sharedAnswers<Status>();
+  const readStatus = async (): Promise<Status> => {
+    const [known, file, lastRuns] = await Promise.all([schedules(), configuration(), readLastRuns(sql)]);
+    const { version, tasks, timezone } = file;
+    const isOn = (scheduleId: string): boolean =>
+      known.some((schedule) => schedule.scheduleId === scheduleId && !schedule.paused);
+    const jobs = TASKS.map((task) => {
+      const schedule = task === 'weeklyMaintenance' ? SCHEDULE_IDS.weekly : SCHEDULE_IDS.nightly;
+      const nextMs =
+        tasks[task].enabled && isOn(schedule) ? nextRun(tasks[task], timezone, Date.now()) : null;
+      return {
+        id: `task_${taskIdOf(task)}`,
+        name: tasks[task].title,
+        next_run: nextMs === null ? null : localIso(nextMs, timezone),
+      };
+    });
+    const when = (instant: string): string => localIso(Date.parse(instant), timezone);
+    const byTask = <Value>(value: (run: LastRun) => Value | null): Record<string, Value> =>
+      Object.fromEntries(
+        lastRuns.flatMap((run) => {
+          const one = value(run);
+          return one === null ? [] : [[String(taskIdOf(run.task)), one]];
+        }),
+      );
+    return {
+      running: isOn(SCHEDULE_IDS.nightly),
+      version,
+      jobs,
+      last_runs: byTask(({ startedAt }) => when(startedAt)),
+      last_results: byTask(resultOf),
+      errors: byTask((run) => errorOf(run, when)),
+    };
+  };
+
   const run = async (c: RunContext, task: Task) => {
     const answer = await runTask(deps, {
       task,
@@ -50,41 +86,7 @@ export function schedulerRoutes(deps: ApiDeps) {
 
   // One chain: the type of the whole is what the typed client knows.
   return newRouter()
-    .openapi(statusRoute, async (c) => {
-      const [known, file, lastRuns] = await Promise.all([schedules(), configuration(), readLastRuns(sql)]);
-      const { version, tasks, timezone } = file;
-      const isOn = (scheduleId: string): boolean =>
-        known.some((schedule) => schedule.scheduleId === scheduleId && !schedule.paused);
-      const jobs = TASKS.map((task) => {
-        const schedule = task === 'weeklyMaintenance' ? SCHEDULE_IDS.weekly : SCHEDULE_IDS.nightly;
-        const nextMs =
-          tasks[task].enabled && isOn(schedule) ? nextRun(tasks[task], timezone, Date.now()) : null;
-        return {
-          id: `task_${taskIdOf(task)}`,
-          name: tasks[task].title,
-          next_run: nextMs === null ? null : localIso(nextMs, timezone),
-        };
-      });
-      const when = (instant: string): string => localIso(Date.parse(instant), timezone);
-      const byTask = <Value>(value: (run: LastRun) => Value | null): Record<string, Value> =>
-        Object.fromEntries(
-          lastRuns.flatMap((run) => {
-            const one = value(run);
-            return one === null ? [] : [[String(taskIdOf(run.task)), one]];
-          }),
-        );
-      return c.json(
-        {
-          running: isOn(SCHEDULE_IDS.nightly),
-          version,
-          jobs,
-          last_runs: byTask(({ startedAt }) => when(startedAt)),
-          last_results: byTask(resultOf),
-          errors: byTask((run) => errorOf(run, when)),
-        },
-        200,
-      );
-    })
+    .openapi(statusRoute, async (c) => await status(c, '', readStatus))
     .openapi(
       switchRoute('start', 'Reads the configuration again and switches the schedules on'),
       async (c) => {

@@ -7,6 +7,7 @@ import { itemBatchesOf, type KeyedList, keyIn, readKeyPage, streamQuery } from '
 import { Problem } from '../problems.ts';
 import { keyPart, nightQuery, outcomeOf, outcomeSchema, requireResult, signalSetOf } from '../results.ts';
 import { newRouter } from '../router.ts';
+import { sharedAnswers, sharedReads } from '../shared-reads.ts';
 import { formatOf, streamContent, streamItems } from '../streams.ts';
 import { problems } from './schemas.ts';
 
@@ -18,6 +19,7 @@ const reasonSchema = z
     contribution: z.number().openapi({ description: 'SHAP, in log-odds' }),
   })
   .openapi('Reason');
+const reasonsSchema = z.array(reasonSchema);
 
 /** What of a signal holds for one symbol alone, here and in its story. */
 export const signalFields = {
@@ -30,9 +32,7 @@ export const signalFields = {
   confidence: z.number().nullable(),
   reasonCode: z.string(),
   reason: z.string().openapi({ description: 'Why it is held, or not scored, in words' }),
-  reasons: z
-    .array(reasonSchema)
-    .openapi({ description: 'Contributions of features, for issued signals only' }),
+  reasons: reasonsSchema.openapi({ description: 'Contributions of features, for issued signals only' }),
   modelVersion: z.string(),
   revision: z.int(),
   featureSetVersion: z.string(),
@@ -48,6 +48,10 @@ const setSchema = z.object({
   modelVersion: z.string(),
   revision: z.int(),
 });
+const pageSchema = setSchema
+  .extend({ items: z.array(signalSchema), nextPageToken: z.string().nullable() })
+  .openapi('SignalPage');
+type SignalPage = z.infer<typeof pageSchema>;
 
 const listRoute = createRoute({
   method: 'get',
@@ -62,9 +66,7 @@ const listRoute = createRoute({
       description: 'A page; its token stays with the signals it began with, whatever is scanned meanwhile',
       content: {
         'application/json': {
-          schema: setSchema
-            .extend({ items: z.array(signalSchema), nextPageToken: z.string().nullable() })
-            .openapi('SignalPage'),
+          schema: pageSchema,
         },
         ...streamContent,
       },
@@ -87,38 +89,57 @@ type SignalKey = z.infer<typeof keySchema>;
 
 /** The ranked list of a session. */
 export function signalRoutes({ sql, log }: ApiDeps) {
+  const pages = sharedAnswers<SignalPage>();
+  const sets = sharedReads<SignalSet>();
   return newRouter().openapi(listRoute, async (c) => {
     const { sort, limit, pageToken, format: asked, ...night } = c.req.valid('query');
     const after = keyIn(pageToken, keySchema);
-    const set =
-      after === null ? signalSetOf(await requireResult(sql, 'overnightScan', night)) : setOfKey(after);
-    const list: KeyedList<SignalWithOutcome, SignalKey> = {
-      read: (key, rows) => {
-        const place = key === null ? null : { position: key[5], symbol: key[6] };
-        return readSignalPage(sql, { set, sort, after: place, limit: rows });
-      },
-      keyOf: ({ position, symbol }) => {
-        const { sessionDate, universe, universeVersion, modelVersion, revision } = set;
-        return [sessionDate, universe, universeVersion, modelVersion, revision, position, symbol];
-      },
-    };
+    const newestSet = async () => signalSetOf(await requireResult(sql, 'overnightScan', night));
+    const readSet = async (): Promise<SignalSet> =>
+      after === null ? await sets(JSON.stringify(night), newestSet) : setOfKey(after);
     const format = formatOf(c, asked);
-    if (format !== 'json')
-      return await streamItems(c, {
-        format,
-        schema: signalSchema,
-        name: `signals-${set.universe}-${set.sessionDate}`,
-        batches: itemBatchesOf(list, after, signalOf),
-        log,
-      });
-    const { rows, nextPageToken } = await readKeyPage(list, { after, limit });
-    if (after === null && rows.length === 0)
-      throw new Problem(
-        'not-found',
-        `the signals of ${set.sessionDate} (${set.universe}) are no longer kept`,
+    if (format === 'json') {
+      const key = JSON.stringify({ night, sort, limit, after });
+      return await pages(
+        c,
+        key,
+        async () => await readPage(sql, { set: await readSet(), sort, limit, after }),
       );
-    return c.json({ ...set, items: rows.map(signalOf), nextPageToken }, 200);
+    }
+    const set = await readSet();
+    return await streamItems(c, {
+      format,
+      schema: signalSchema,
+      name: `signals-${set.universe}-${set.sessionDate}`,
+      batches: itemBatchesOf(listOf(sql, { set, sort }), after, signalOf),
+      log,
+    });
   });
+}
+
+type Sorted = { set: SignalSet; sort: 'rank' | 'symbol' };
+
+function listOf(sql: ApiDeps['sql'], { set, sort }: Sorted): KeyedList<SignalWithOutcome, SignalKey> {
+  return {
+    read: (key, rows) => {
+      const place = key === null ? null : { position: key[5], symbol: key[6] };
+      return readSignalPage(sql, { set, sort, after: place, limit: rows });
+    },
+    keyOf: ({ position, symbol }) => {
+      const { sessionDate, universe, universeVersion, modelVersion, revision } = set;
+      return [sessionDate, universe, universeVersion, modelVersion, revision, position, symbol];
+    },
+  };
+}
+
+async function readPage(
+  sql: ApiDeps['sql'],
+  { set, sort, limit, after }: Sorted & { limit: number; after: SignalKey | null },
+): Promise<SignalPage> {
+  const { rows, nextPageToken } = await readKeyPage(listOf(sql, { set, sort }), { after, limit });
+  if (after === null && rows.length === 0)
+    throw new Problem('not-found', `the signals of ${set.sessionDate} (${set.universe}) are no longer kept`);
+  return { ...set, items: rows.map(signalOf), nextPageToken };
 }
 
 function setOfKey([sessionDate, universe, universeVersion, modelVersion, revision]: SignalKey): SignalSet {
@@ -138,7 +159,7 @@ export function signalOf(row: SignalWithOutcome): z.infer<typeof signalSchema> {
     confidence,
     reasonCode,
     reason: reasonWords,
-    reasons: z.array(reasonSchema).parse(row.reasons),
+    reasons: reasonsSchema.parse(row.reasons),
     modelVersion: row.modelVersion,
     revision: row.revision,
     featureSetVersion: row.featureSetVersion,

@@ -16,15 +16,38 @@ export type RunFilter = {
   universe?: string | undefined;
 };
 
+/** What lists tell of a task run: results may be large. */
+export type TaskRunSummary = Pick<
+  TaskRunRow,
+  | 'taskRunId'
+  | 'task'
+  | 'sessionDate'
+  | 'universe'
+  | 'state'
+  | 'reason'
+  | 'trigger'
+  | 'forced'
+  | 'requestedBy'
+  | 'attempts'
+  | 'maxAttempts'
+  | 'createdAt'
+  | 'startedAt'
+  | 'completedAt'
+  | 'reviewDeadline'
+>;
+
 /** Task runs, newest first, after the end of the page before; at most `limit`. */
 export async function readRunPage(
   sql: Queryable,
   input: { filter: RunFilter; after: PageEnd | null; limit: number },
-): Promise<Paged<TaskRunRow>[]> {
+): Promise<Paged<TaskRunSummary>[]> {
   const { filter, after, limit } = input;
   const { task, state, trigger, sessionDate, universe } = filter;
-  return await sql<Paged<TaskRunRow>[]>`
-    select *, ${microseconds(sql, 'created_at')} as page_at from ops.task_runs
+  return await sql<Paged<TaskRunSummary>[]>`
+    select task_run_id, task, session_date, universe, state, reason, trigger, forced, requested_by, attempts,
+      max_attempts, created_at, started_at, completed_at, review_deadline,
+      ${microseconds(sql, 'created_at')} as page_at
+    from ops.task_runs
     where ${task === undefined ? sql`true` : sql`task = ${task}`}
       and ${state === undefined ? sql`true` : sql`state = ${state}`}
       and ${trigger === undefined ? sql`true` : sql`trigger = ${trigger}`}
