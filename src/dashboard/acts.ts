@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { confirmBackfill, orConflict } from '../api/backfill.ts';
 import type { Caller } from '../api/deps.ts';
 import { Problem, problemOf } from '../api/problems.ts';
+import { decideQuarantineFor } from '../api/quarantine.ts';
 import { askForRun, decideRun, endNight, endSingleRun, retryRun } from '../api/run-acts.ts';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
@@ -12,7 +12,6 @@ import { revokeApiToken } from '../db/queries/api-tokens.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
 import { cancelBackfill } from '../temporal/backfill.ts';
-import { DecisionRefusedError, decideQuarantine } from '../temporal/decisions.ts';
 import { runIdOfKey } from '../temporal/manual-request.ts';
 import { setSchedulePaused, triggerSchedule } from '../temporal/schedules.ts';
 import { type EndHow, startNightFor } from '../temporal/verbs.ts';
@@ -72,7 +71,7 @@ const forms = {
     sessionDate: z.iso.date(),
     subject: z.string().min(1).max(100),
     provider: z.string().min(1).max(100),
-    row: z.coerce.number().int().min(0).optional(),
+    row: z.coerce.number().int().min(1).optional(),
     decision: z.enum(['release', 'reject']),
     why,
   }),
@@ -220,14 +219,9 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
   });
 
   act('/acts/quarantine', { form: 'quarantine', needs: 'operator' }, async (form, { name: by }) => {
-    const { row = 0, ...key } = form;
-    const silent = sleep(ANSWER_MS).then((): never => {
-      throw new Problem('timed-out', 'no worker answers: it is carried out as soon as one runs');
-    });
-    const decided = decideQuarantine(client, { ...key, row: row === 0 ? null : row, by });
-    const result = await Promise.race([decided, silent]);
-    silent.catch(() => undefined);
-    return `${form.symbol} ${form.sessionDate}, ${form.subject}: ${result.status}`;
+    const { row = null, ...key } = form;
+    const { status } = await decideQuarantineFor(client, { ...key, row, by });
+    return `${form.symbol} ${form.sessionDate}, ${form.subject}: ${status}`;
   });
 
   act('/acts/revoke', { form: 'revoke', needs: 'admin' }, async (form, { name: by }) => {
@@ -247,7 +241,6 @@ function back(c: PageContext, fields: Record<string, string>, flash: Parameters<
 
 /** What an act's failure means for a person; null for what is our own mistake. */
 function refusalOf(error: unknown): string | null {
-  if (error instanceof DecisionRefusedError) return error.message;
   if (error instanceof WorkflowNotFoundError) return 'it is not running any more';
   if (isGrpcServiceError(error)) {
     const code: number = error.code;

@@ -29,16 +29,29 @@ export class DecisionRefusedError extends Error {
   }
 }
 
-/** Releases or rejects a quarantined row. Throws DecisionRefusedError with the reason in words. */
+/** A decision that no worker has carried out yet: it is as soon as one runs. */
+export class DecisionUnansweredError extends Error {
+  override name = 'DecisionUnansweredError';
+}
+
+/** How long the server may take to begin (15 s), and a worker to answer (a minute). */
+type DecisionTimes = { callMs?: number; answerMs?: number };
+
+/**
+ * Releases or rejects a quarantined row. Throws DecisionRefusedError with the reason in words, DecisionUnansweredError
+ * when no worker answers in time.
+ */
 export async function decideQuarantine(
   client: Client,
   input: QuarantineDecisionInput,
+  times: DecisionTimes = {},
 ): Promise<QuarantineDecisionResult> {
   return await decide<QuarantineDecisionResult>(client, {
     workflow: 'quarantineDecision',
     workflowId: quarantineWorkflowId(input),
     summary: `${input.decision} ${input.symbol} ${input.sessionDate}${whatOf(input)} (${input.provider}), by ${input.by}`,
     input,
+    ...times,
   });
 }
 
@@ -46,7 +59,7 @@ function whatOf({ subject = 'bar' }: QuarantineDecisionInput): string {
   return subject === 'bar' ? '' : ` ${subject}`;
 }
 
-/** Corrects the calendar for one date, or takes a correction back. Throws DecisionRefusedError. */
+/** Corrects the calendar for one date, or takes a correction back. Throws as `decideQuarantine` does. */
 export async function overrideSession(
   client: Client,
   input: SessionOverrideInput,
@@ -63,9 +76,10 @@ type DecisionInput = QuarantineDecisionInput | SessionOverrideInput;
 
 async function decide<Result>(
   client: Client,
-  run: { workflow: string; workflowId: string; summary: string; input: DecisionInput },
+  run: { workflow: string; workflowId: string; summary: string; input: DecisionInput } & DecisionTimes,
 ): Promise<Result> {
-  const handle = await client.withDeadline(Date.now() + CALL_MS, () =>
+  const { callMs = CALL_MS, answerMs = ANSWER_MS } = run;
+  const handle = await client.withDeadline(Date.now() + callMs, () =>
     client.workflow.start<(input: DecisionInput) => Promise<Result>>(run.workflow, {
       workflowId: run.workflowId,
       taskQueue: TASK_QUEUES.marketData,
@@ -76,18 +90,19 @@ async function decide<Result>(
       staticSummary: run.summary,
     }),
   );
-  const given = new AbortController();
-  const late = sleep(ANSWER_MS, undefined, { signal: given.signal }).then((): never => {
-    throw new Error(
-      `no answer within ${ANSWER_MS / 1000} s; ${run.workflowId} is carried out as soon as a worker runs`,
+  // Ends the timer, and the asking for a result that nobody waits for any more.
+  const over = new AbortController();
+  const late = sleep(answerMs, undefined, { signal: over.signal }).then((): never => {
+    throw new DecisionUnansweredError(
+      `no answer within ${answerMs / 1000} s; ${run.workflowId} is carried out as soon as a worker runs`,
     );
   });
   try {
-    return await Promise.race([handle.result(), late]);
+    return await Promise.race([client.withAbortSignal(over.signal, () => handle.result()), late]);
   } catch (error) {
     throw refusalOf(error) ?? error;
   } finally {
-    given.abort();
+    over.abort();
     late.catch(() => undefined);
   }
 }

@@ -13,10 +13,10 @@ import {
 } from '../../db/queries/result-data.ts';
 import type { SymbolOutcome } from '../../db/queries/symbol-outcomes.ts';
 import { readNewestResults, type TaskResultRun } from '../../db/queries/task-results.ts';
-import { decideQuarantine, DecisionRefusedError } from '../../temporal/decisions.ts';
 import type { ApiDeps, Caller } from '../deps.ts';
 import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
+import { decideQuarantineFor } from '../quarantine.ts';
 import { keyPart, requireResult } from '../results.ts';
 import { newRouter } from '../router.ts';
 import { formatOf, streamItems } from '../streams.ts';
@@ -146,10 +146,7 @@ function rowKeyOf([symbol, sessionDate, subject, provider]: QuarantineId): Quara
   return { symbol, sessionDate, subject, provider };
 }
 
-/**
- * A person's decision, by the workflow that carries it out. Asked for again by the same name with the same reason it
- * is the same decision; any other second one is a conflict.
- */
+/** A person's decision about the row of an id. */
 async function decide(
   { sql, client }: ApiDeps,
   asked: { id: string; decision: QuarantineDecision; row: number | null; why: string; caller: Caller },
@@ -158,22 +155,10 @@ async function decide(
   const key = rowKeyIn(id);
   const stored = key === null ? null : await findQuarantineRow(sql, key);
   if (key === null || stored === null) throw new Problem('not-found', `there is no quarantined row ${id}`);
+  const given = await decideQuarantineFor(client, { ...key, decision, row, by: caller.name, why });
+  const { symbol, sessionDate, provider, status, decidedBy, decidedAt } = given;
   const { subject } = key;
-  try {
-    const given = await decideQuarantine(client, { ...key, decision, row, by: caller.name, why });
-    const { status, decidedBy, decidedAt, why: reason } = given;
-    if (decidedBy !== caller.name || reason !== why)
-      throw new Problem(
-        'conflict',
-        `${key.symbol} ${key.sessionDate} was ${status} by ${decidedBy} at ${decidedAt}: ${reason}`,
-      );
-    const { symbol, sessionDate, provider } = given;
-    return { id, symbol, sessionDate, subject, provider, status, decidedBy, decidedAt, why: reason };
-  } catch (error) {
-    // Decided otherwise before, or nothing that could become a bar as it is.
-    if (error instanceof DecisionRefusedError) throw new Problem('conflict', error.message, { cause: error });
-    throw error;
-  }
+  return { id, symbol, sessionDate, subject, provider, status, decidedBy, decidedAt, why: given.why };
 }
 
 /** The key in an id; null for one that is none of ours. */
