@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { BacktestMetric, EquityPoint } from '../db/queries/backtests.ts';
+import type { CalibrationBin } from '../db/queries/result-models.ts';
 import type { CurvePoint } from './components/charts.tsx';
 import type { ChartSpec } from './components/chart-spec.ts';
 import { words } from './format.ts';
@@ -34,14 +35,30 @@ export function bucketsOf(
   return buckets;
 }
 
-/** Deciles as points of a calibration curve, from the lowest predicted probability on. */
+/** The calibration curve of a model in a backtest. */
 export function calibrationOf(metrics: readonly BacktestMetric[], model: string): CurvePoint[] {
-  return [...bucketsOf(metrics, { model, dimension: 'decile' }).values()]
-    .flatMap((bucket): CurvePoint[] => {
-      const [x, y] = [bucket.get('meanProbability')?.value ?? null, bucket.get('realisedRate')];
-      if (x === null || y === undefined || y.value === null) return [];
-      return [{ x, y: y.value, low: y.lower, high: y.upper }];
-    })
+  const buckets = [...bucketsOf(metrics, { model, dimension: 'decile' }).values()];
+  return curveOf(
+    buckets.map((bucket) => {
+      const { value = null, lower = null, upper = null } = bucket.get('realisedRate') ?? {};
+      return {
+        meanProbability: bucket.get('meanProbability')?.value ?? null,
+        realisedRate: value,
+        lower,
+        upper,
+      };
+    }),
+  );
+}
+
+type Decile = Pick<CalibrationBin, 'meanProbability' | 'realisedRate' | 'lower' | 'upper'>;
+
+/** Deciles of one model as a curve by rising probability; those without outcomes are left out. */
+export function curveOf(deciles: readonly Decile[]): CurvePoint[] {
+  return deciles
+    .flatMap(({ meanProbability: x, realisedRate: y, lower: low, upper: high }): CurvePoint[] =>
+      x === null || y === null ? [] : [{ x, y, low, high }],
+    )
     .toSorted((a, b) => a.x - b.x);
 }
 

@@ -1,7 +1,7 @@
 import type { FC } from 'hono/jsx';
 import { MODELS } from '../../contracts/wire/names.ts';
-import type { PromotionRow, ShapSummary } from '../../db/queries/dashboard-models.ts';
-import type { ModelMetricRow, StoredModelVersion } from '../../db/queries/training.ts';
+import type { PromotionRow } from '../../db/queries/result-models.ts';
+import type { ModelMetricRow, ShapRow, StoredModelVersion } from '../../db/queries/training.ts';
 import { BarTable, CalibrationCurve, type CurvePoint } from '../components/charts.tsx';
 import { Badge, Empty, Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
 import type { Chrome } from '../deps.ts';
@@ -16,8 +16,8 @@ export type ModelsView = {
   current: StoredModelVersion | null;
   promotions: PromotionRow[];
   metrics: ModelMetricRow[];
-  shap: ShapSummary[];
-  /** Of the stack or its baseline, from the backtest of the same session; null: there are no outcomes yet. */
+  shap: ShapRow[];
+  /** Of the stack or its baseline, from the backtest of the same predictions; null: there are no outcomes yet. */
   calibration: { model: string; points: CurvePoint[] } | null;
 };
 
@@ -106,7 +106,7 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
           <h2>Calibration</h2>
           {view.calibration === null ? (
             <p class="muted">
-              The backtest (task 4) of the same session computes it; there are no predictions with outcomes
+              The backtest (task 4) of this version's predictions computes it; there are none with outcomes
               yet.
             </p>
           ) : (
@@ -234,7 +234,7 @@ function place(model: string): number {
   return at < 0 ? ORDER.length : at;
 }
 
-const Shap: FC<{ shap: readonly ShapSummary[] }> = ({ shap }) => {
+const Shap: FC<{ shap: readonly ShapRow[] }> = ({ shap }) => {
   if (shap.length === 0) return <p class="muted">No explanation is stored of this version.</p>;
   const byModel = shap.map((one) => ({ ...one, shares: shapSharesOf(one.top20) }));
   const features = new Map<string, number>();

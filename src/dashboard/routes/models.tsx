@@ -1,10 +1,10 @@
 import { Hono } from 'hono';
-import { findBacktest, readBacktestMetrics } from '../../db/queries/backtests.ts';
 import { readNightUniverses } from '../../db/queries/dashboard-history.ts';
-import { readModelMetrics, readPromotions, readShapSummaries } from '../../db/queries/dashboard-models.ts';
+import { readPromotions } from '../../db/queries/dashboard-models.ts';
 import { findNewestCurrentVersion } from '../../db/queries/promotions.ts';
+import { readCalibration, readModelMetrics, readShapRows } from '../../db/queries/result-models.ts';
 import { findModelVersion, listModelVersions } from '../../db/queries/training.ts';
-import { calibrationOf } from '../backtest-tables.ts';
+import { curveOf } from '../backtest-tables.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { ModelsPage } from '../pages/models.tsx';
@@ -29,18 +29,18 @@ export function modelRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       readPromotions(sql, { universe, limit: VERSIONS }),
     ]);
     const shown = named ?? current ?? versions[0] ?? null;
-    const [metrics, shap, backtest] =
+    const [metrics, shap, bins] =
       shown === null
-        ? [[], [], null]
+        ? [[], [], []]
         : await Promise.all([
             readModelMetrics(sql, shown.version),
-            readShapSummaries(sql, shown.version),
-            findBacktest(sql, { sessionDate: shown.sessionDate, universe }),
+            readShapRows(sql, shown.version),
+            readCalibration(sql, shown),
           ]);
-    const backtested = backtest === null ? [] : await readBacktestMetrics(sql, backtest.backtestId);
-    const calibration = CALIBRATED.map((model) => ({ model, points: calibrationOf(backtested, model) })).find(
-      ({ points }) => points.length > 0,
-    );
+    const calibration = CALIBRATED.map((model) => ({
+      model,
+      points: curveOf(bins.filter((bin) => bin.model === model)),
+    })).find(({ points }) => points.length > 0);
     const view = {
       universe,
       universes,

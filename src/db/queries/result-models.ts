@@ -1,5 +1,5 @@
 import type { Queryable } from '../client.ts';
-import type { ModelMetricRow, ShapRow, StoredModelVersion } from './training.ts';
+import type { ModelMetricRow, Promotion, ShapRow, StoredModelVersion } from './training.ts';
 
 type ModelVersionEnd = { sessionDate: string; recordedAt: string; version: string };
 export type PagedModelVersion = StoredModelVersion & { pageAt: string };
@@ -18,15 +18,7 @@ export async function readModelPage(
     order by session_date desc, recorded_at desc, version desc limit ${limit}`;
 }
 
-export type PromotionRow = {
-  universe: string;
-  version: string;
-  effectiveFromSession: string;
-  kind: 'gate' | 'promote' | 'rollback';
-  decidedBy: string;
-  why: string;
-  recordedAt: string;
-};
+export type PromotionRow = Promotion & { recordedAt: string };
 
 /** Of each universe the decision since which its current version is in use without a break. */
 export async function readVersionsInUse(
