@@ -16,6 +16,9 @@ export const daySchema = z.iso
   .regex(/^(19|20)/, 'is no day of 1900 to 2099')
   .openapi({ example: '2018-02-07' });
 
+export const FIRST_DAY = '1900-01-01';
+export const LAST_DAY = '2099-12-31';
+
 /** Which night's results are meant. */
 export const nightQuery = z.object({
   session: daySchema.optional().openapi({ description: 'Default: the newest session that has any' }),
@@ -94,13 +97,20 @@ export async function requireResult(
   throw new Problem('not-found', `no run of ${task}${what.join('')} has succeeded`);
 }
 
-/** The signals that a scan's run names. Throws a Problem for a run that names none. */
-export function signalSetOf(run: TaskResultRun): SignalSet {
+/** The signals that a scan's run names; null for a run that names none. */
+export function signalSetIn(run: TaskResultRun): SignalSet | null {
   const { sessionDate, universe, universeVersion, result } = run;
   const { modelVersion, revision } = result ?? {};
-  if (typeof modelVersion === 'string' && typeof revision === 'number')
-    return { sessionDate, universe, universeVersion, modelVersion, revision };
-  throw new Problem('not-found', `the scan of ${sessionDate} (${universe}) left no signals`);
+  return typeof modelVersion === 'string' && typeof revision === 'number'
+    ? { sessionDate, universe, universeVersion, modelVersion, revision }
+    : null;
+}
+
+/** The same; throws a Problem for a run that names none. */
+export function signalSetOf(run: TaskResultRun): SignalSet {
+  const set = signalSetIn(run);
+  if (set !== null) return set;
+  throw new Problem('not-found', `the scan of ${run.sessionDate} (${run.universe}) left no signals`);
 }
 
 /** A text in the result of a run; empty where it has none of that name. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { levelOf, nearestFirst, sharesOf } from './drift-levels.ts';
+import { levelOf, nearestFirst } from './drift-levels.ts';
 
 it('shows how near a series is to its bound, and an alarm by a sign too', () => {
   const stable = (psi: number | null, psiCritical: number | null = 0.2) =>
@@ -19,12 +19,6 @@ it('shows how near a series is to its bound, and an alarm by a sign too', () => 
     words: 'alarm',
   });
   expect(levelOf({ status: 'not_enough_data', psi: null, psiCritical: null }).sign).toBe('·');
-});
-
-it('counts values into the bins of a baseline, edges belonging to the bin above', () => {
-  expect(sharesOf([-1, 0, 0.5, 1], [0, 1])).toEqual([0.25, 0.5, 0.25]);
-  expect(sharesOf([], [0])).toEqual([0, 0]);
-  expect(sharesOf([3], [])).toEqual([1]);
 });
 
 it('puts alarms first, then what is nearest to its bound, then what is not judged', () => {

@@ -1,5 +1,3 @@
-import { binOf } from '../domain/drift.ts';
-
 /** How a square of the map looks: how far towards the bound of its alarm, and whether it was one. */
 export type Level = { tone: string; sign: string; words: string };
 
@@ -34,15 +32,4 @@ export function nearestFirst<Row extends { status: string; psi: number | null; p
 /** PSI as a share of its bound; null where one of them is not known. */
 function shareOf({ psi, psiCritical }: { psi: number | null; psiCritical: number | null }): number | null {
   return psi === null || psiCritical === null || psiCritical <= 0 ? null : psi / psiCritical;
-}
-
-/** Shares of values by bin, bin i being edges[i-1] <= x < edges[i] with open ends; all zero without values. */
-export function sharesOf(values: readonly number[], edges: readonly number[]): number[] {
-  const sorted = Float64Array.from(edges);
-  const counts = Array.from({ length: edges.length + 1 }, () => 0);
-  for (const value of values) {
-    const bin = binOf(value, sorted);
-    counts[bin] = (counts[bin] ?? 0) + 1;
-  }
-  return counts.map((count) => (values.length === 0 ? 0 : count / values.length));
 }

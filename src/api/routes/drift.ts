@@ -1,25 +1,18 @@
 import { z } from '@hono/zod-openapi';
-import type { Queryable } from '../../db/client.ts';
 import type { RetrainingFlag } from '../../db/queries/drift.ts';
-import { PROBABILITY_NAMES } from '../../db/queries/predictions.ts';
 import {
   type DriftRow,
-  findDriftBaseline,
   type FlagEnd,
   readDriftPage,
   readDriftSeries,
   readFlagPage,
-  readStoredFeatureValues,
-  readStoredProbabilities,
   type SeriesEnd,
-  type SessionValues,
 } from '../../db/queries/result-drift.ts';
-import { binOf } from '../../domain/drift.ts';
-import { addDays } from '../../domain/schedule-times.ts';
 import type { ApiDeps } from '../deps.ts';
+import { readDistribution } from '../drift-distribution.ts';
 import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
-import { keyPart, requireResult } from '../results.ts';
+import { FIRST_DAY, keyPart, LAST_DAY, requireResult } from '../results.ts';
 import { newRouter } from '../router.ts';
 import { formatOf, streamItems } from '../streams.ts';
 import {
@@ -33,13 +26,6 @@ import {
   seriesRoute,
   summarySchema,
 } from './drift-definitions.ts';
-
-/** Sessions of the current window, and days in which there are as many. */
-const WINDOW_SESSIONS = 20;
-const WINDOW_DAYS = 45;
-const FIRST_SESSION = '1900-01-01';
-const LAST_SESSION = '2099-12-31';
-const PREDICTION = 'prediction:';
 
 const kindPart = z.enum(['rolling', 'anchored']);
 /** The night a page is of, then the place in it. */
@@ -109,8 +95,8 @@ export function driftRoutes({ sql, log }: ApiDeps) {
             universe,
             series,
             baseline,
-            from: from ?? FIRST_SESSION,
-            through: to ?? LAST_SESSION,
+            from: from ?? FIRST_DAY,
+            through: to ?? LAST_DAY,
             after: key === null ? null : seriesEndOf(key),
             limit: rows,
           }),
@@ -134,43 +120,15 @@ export function driftRoutes({ sql, log }: ApiDeps) {
     .openapi(distributionRoute, async (c) => {
       const { series } = c.req.valid('param');
       const { baseline: baselineKind, ...night } = c.req.valid('query');
-      const { sessionDate, universe } = await requireResult(sql, 'driftMonitoring', night);
-      const [row] = await readDriftSeries(sql, {
-        universe,
-        series,
-        baseline: baselineKind,
-        from: sessionDate,
-        through: sessionDate,
-        after: null,
-        limit: 1,
-      });
-      const stored =
-        row === undefined || row.baselineId === null
-          ? null
-          : await findDriftBaseline(sql, { baselineId: row.baselineId, feature: series });
-      if (row === undefined || stored === null)
+      const run = await requireResult(sql, 'driftMonitoring', night);
+      const { sessionDate, universe } = run;
+      const found = await readDistribution(sql, { run, series, kind: baselineKind });
+      if (found === null)
         throw new Problem(
           'not-found',
           `${series} has no ${baselineKind} baseline on ${sessionDate} (${universe})`,
         );
-      const edges = [...stored.edges];
-      const current = await currentValues(sql, row);
-      const { firstSession, lastSession, rows } = stored;
-      // Behind the bins there may be one of missing values.
-      const missing = stored.shares[edges.length + 1] ?? null;
-      const shares = stored.shares.slice(0, edges.length + 1);
-      return c.json(
-        {
-          sessionDate,
-          universe,
-          series,
-          baselineKind,
-          edges,
-          baseline: { firstSession, lastSession, sessions: null, rows, missing, shares },
-          current: histogramOf(current, edges, missing !== null),
-        },
-        200,
-      );
+      return c.json({ sessionDate, universe, series, baselineKind, ...found }, 200);
     })
     .openapi(flagsRoute, async (c) => {
       const { universe, limit, pageToken } = c.req.valid('query');
@@ -246,38 +204,5 @@ function rowOf(row: DriftRow): z.infer<typeof rowSchema> {
     baselineMissingShare: details.baselineMissingShare,
     currentMissingShare: details.currentMissingShare,
     invalidReason: row.invalidReason,
-  };
-}
-
-/** What is stored of a series in the window that ends with the row's session, newest session first. */
-async function currentValues(sql: Queryable, row: DriftRow): Promise<SessionValues[]> {
-  const { feature, universe, universeVersion, featureSetVersion, sessionDate: through } = row;
-  const window = { from: addDays(through, -WINDOW_DAYS), through, sessions: WINDOW_SESSIONS };
-  if (!feature.startsWith(PREDICTION))
-    return await readStoredFeatureValues(sql, { ...window, feature, universeVersion, featureSetVersion });
-  const model = PROBABILITY_NAMES.find((name) => name === feature.slice(PREDICTION.length));
-  return model === undefined ? [] : await readStoredProbabilities(sql, { ...window, model, universe });
-}
-
-/** Shares of values in the bins of a baseline; null where there is no value. */
-function histogramOf(sessions: readonly SessionValues[], edges: readonly number[], countsMissing: boolean) {
-  const [newest, oldest] = [sessions[0], sessions.at(-1)];
-  const all = sessions.flatMap(({ values }) => values);
-  const present = all.filter((value) => !Number.isNaN(value));
-  if (newest === undefined || oldest === undefined || present.length === 0) return null;
-  const bounds = Float64Array.from(edges);
-  const counts = Array.from({ length: edges.length + 1 }, () => 0);
-  for (const value of present) {
-    const bin = binOf(value, bounds);
-    counts[bin] = (counts[bin] ?? 0) + 1;
-  }
-  const total = countsMissing ? all.length : present.length;
-  return {
-    firstSession: oldest.sessionDate,
-    lastSession: newest.sessionDate,
-    sessions: sessions.length,
-    rows: all.length,
-    missing: countsMissing ? (all.length - present.length) / total : null,
-    shares: counts.map((count) => count / total),
   };
 }

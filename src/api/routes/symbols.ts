@@ -15,7 +15,7 @@ import { epochDayOf, lowerBound, priceBasisKey, sessionDateOf } from '../../doma
 import type { ApiDeps } from '../deps.ts';
 import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
-import { keyPart, outcomeOf, requireResult, signalSetOf, textIn } from '../results.ts';
+import { FIRST_DAY, keyPart, LAST_DAY, outcomeOf, requireResult, signalSetOf, textIn } from '../results.ts';
 import { newRouter } from '../router.ts';
 import { formatOf, streamItems } from '../streams.ts';
 import { featuresOf, finite, ingestedRun, knownBars } from '../symbol-values.ts';
@@ -32,8 +32,6 @@ import {
 
 /** Doubts and rows in quarantine of one story. */
 const MOST = 200;
-const FIRST_SESSION = '1900-01-01';
-const LAST_SESSION = '9999-12-31';
 const STATES = ['provisional', 'final', 'revised'] as const satisfies (keyof typeof BAR_STATE)[];
 
 const sessionKey = z.tuple([keyPart.date]);
@@ -164,8 +162,8 @@ export function symbolRoutes(deps: ApiDeps) {
           readSymbolPredictions(sql, {
             symbol,
             universe,
-            from: from ?? FIRST_SESSION,
-            through: to ?? LAST_SESSION,
+            from: from ?? FIRST_DAY,
+            through: to ?? LAST_DAY,
             before: key?.[0] ?? null,
             limit: rows,
           }),

@@ -1,5 +1,6 @@
 import type { FC } from 'hono/jsx';
-import type { DriftCell, SeriesBaseline } from '../../db/queries/dashboard-drift.ts';
+import type { SeriesDistribution } from '../../api/drift-distribution.ts';
+import type { DriftCell } from '../../db/queries/dashboard-drift.ts';
 import type { BaselineKind, RetrainingFlag, StoredDriftRow } from '../../db/queries/drift.ts';
 import { TwoDistributions } from '../components/charts.tsx';
 import { ChooseNight } from '../components/choose-night.tsx';
@@ -20,11 +21,7 @@ export type DriftView = {
   /** The series that was asked for; empty before one is chosen. */
   asked: string;
   /** Null: there is no such one. */
-  series: {
-    name: string;
-    baseline: SeriesBaseline;
-    now: { sessions: number; values: number; shares: number[] };
-  } | null;
+  series: ({ name: string } & SeriesDistribution) | null;
 };
 
 const LEGEND = [
@@ -87,7 +84,7 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
         ]}
       />
       {view.series !== null ? (
-        <Distribution view={view} series={view.series} />
+        <Distribution series={view.series} />
       ) : view.asked === '' ? null : (
         <Notice tone="skip">
           <p>
@@ -232,19 +229,14 @@ const Flags: FC<{ flags: readonly RetrainingFlag[]; session: string }> = ({ flag
   );
 };
 
-const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series']> }> = ({
-  view,
-  series,
-}) => {
-  const { name, baseline, now } = series;
-  const { edges, shares } = baseline;
+const Distribution: FC<{ series: NonNullable<DriftView['series']> }> = ({ series }) => {
+  const { name, edges, baseline, current } = series;
   const labelOf = (bin: number): string => {
     if (bin === 0) return `below ${fixed(edges[0])}`;
     return bin >= edges.length
       ? `${fixed(edges.at(-1))} and more`
       : `${fixed(edges[bin - 1])} to ${fixed(edges[bin])}`;
   };
-  const bins = shares.slice(0, edges.length + 1);
   return (
     <section class="panel">
       <h2>{name.replace('prediction:', 'Prediction of ')}</h2>
@@ -256,17 +248,17 @@ const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series'
           ],
           [
             'Now',
-            now.values === 0
+            current === null
               ? 'no values are stored of it beside what the log says'
-              : `${count(now.values)} values that nights have left of the last ${count(now.sessions)} sessions up to ${view.chosen.session ?? ''}`,
+              : `${count(current.rows)} values that nights have left of the last ${count(current.sessions)} sessions up to ${current.lastSession}`,
           ],
         ]}
       />
-      {now.values === 0 ? null : (
+      {current === null ? null : (
         <figure>
           <TwoDistributions
-            before={bins}
-            now={now.shares}
+            before={baseline.shares}
+            now={current.shares}
             title={`${name}: baseline (left) and now (right) by bin`}
           />
           <figcaption>
@@ -280,11 +272,16 @@ const Distribution: FC<{ view: DriftView; series: NonNullable<DriftView['series'
         <Table
           caption="Shares by bin of the baseline"
           columns={[{ head: 'Bin' }, { head: 'Baseline', numeric: true }, { head: 'Now', numeric: true }]}
-          rows={bins.map((share, bin) => [
-            labelOf(bin),
-            percent(share),
-            now.values === 0 ? '–' : percent(now.shares[bin]),
-          ])}
+          rows={[
+            ...baseline.shares.map((share, bin) => [
+              labelOf(bin),
+              percent(share),
+              percent(current?.shares[bin]),
+            ]),
+            ...(baseline.missing === null
+              ? []
+              : [['no value', percent(baseline.missing), percent(current?.missing)]]),
+          ]}
         />
       </details>
     </section>

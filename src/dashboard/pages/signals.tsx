@@ -1,5 +1,5 @@
 import type { FC } from 'hono/jsx';
-import type { SignalSet } from '../../db/queries/dashboard-signals.ts';
+import type { SignalHead } from '../../db/queries/dashboard-signals.ts';
 import type { StoredSignal } from '../../db/queries/predictions.ts';
 import { readingOf } from '../../db/queries/report.ts';
 import { ChooseNight } from '../components/choose-night.tsx';
@@ -13,7 +13,7 @@ import type { ChosenNight } from '../which-night.ts';
 export type SignalsView = {
   chosen: ChosenNight;
   /** With the base rate of the symbols that were scored. */
-  set: (SignalSet & { baseRate: number | null }) | null;
+  set: (SignalHead & { baseRate: number | null }) | null;
   /** In the order asked for, only those that were looked for. */
   rows: StoredSignal[];
   all: number;

@@ -1,7 +1,8 @@
 import type { FC } from 'hono/jsx';
 import type { Feature } from '../../api/symbol-values.ts';
-import type { Instrument, TrackPoint } from '../../db/queries/dashboard-signals.ts';
+import type { Instrument } from '../../db/queries/dashboard-signals.ts';
 import { PROBABILITY_NAMES, type StoredSignal } from '../../db/queries/predictions.ts';
+import type { SymbolPrediction } from '../../db/queries/result-signals.ts';
 import { ADJUSTMENTS, type Adjustment } from '../../domain/adjustment.ts';
 import { BarTable, Chart } from '../components/charts.tsx';
 import type { ChartSpec } from '../components/chart-spec.ts';
@@ -24,7 +25,8 @@ export type SymbolView = {
   /** Or why there are none. */
   prices: PriceLine | { problem: string };
   features: Feature[] | null;
-  track: TrackPoint[];
+  /** Up to the session, oldest first. */
+  track: SymbolPrediction[];
 };
 
 /** One symbol's story: what the model says and why, its prices and features, what came of earlier predictions. */
@@ -107,7 +109,7 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
               </Chart>
             )}
             <Table
-              caption="The last sessions, newest first; returns from the next open to the close of the exit"
+              caption="The last sessions up to this one, newest first; returns from the next open to the close of the exit"
               columns={[
                 { head: 'Session' },
                 { head: 'Signal' },
@@ -174,7 +176,7 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
   );
 };
 
-function outcomeOf({ forwardReturn, excessReturn, missingReason }: TrackPoint): string {
+function outcomeOf({ forwardReturn, excessReturn, missingReason }: SymbolPrediction): string {
   if (forwardReturn === null) return missingReason ?? 'not known yet';
   return `${percent(forwardReturn, { sign: true, digits: 2 })}, ${percent(excessReturn, { sign: true, digits: 2 })} against the median`;
 }
@@ -243,7 +245,7 @@ const OTHERS = ['lightgbm', 'logisticRegression'] as const;
 const MARGIN = 0.12;
 
 /** Probabilities as lines, outcomes as points above and below all of them: how large they were is in the table. */
-function trackSpec(track: readonly TrackPoint[]): ChartSpec {
+function trackSpec(track: readonly SymbolPrediction[]): ChartSpec {
   const known = track
     .flatMap(({ probability, baseRate, probabilities }) => [
       probability,

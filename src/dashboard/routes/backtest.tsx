@@ -1,6 +1,9 @@
 import { Hono } from 'hono';
-import { type BacktestRun, findBacktest, readBacktestMetrics } from '../../db/queries/backtests.ts';
-import { readBacktestSessions, readEquity } from '../../db/queries/dashboard-backtests.ts';
+import { textIn } from '../../api/results.ts';
+import { readBacktestMetrics } from '../../db/queries/backtests.ts';
+import { readEquity } from '../../db/queries/dashboard-backtests.ts';
+import { findBacktestById } from '../../db/queries/result-backtests.ts';
+import { findTaskResult, readResultSessions } from '../../db/queries/task-results.ts';
 import { calibrationOf, equitySpec, saidBy } from '../backtest-tables.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
@@ -14,11 +17,14 @@ export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> 
   const { sql } = deps;
   return new Hono<PageEnv>().get('/backtest', ...guard, async (c) => {
     const chosen = await whichNight(c, sql, (universe) =>
-      readBacktestSessions(sql, { universe, limit: SESSIONS }),
+      readResultSessions(sql, { task: 'backtest', universe, limit: SESSIONS }),
     );
     const { session, universe } = chosen;
-    const run: (BacktestRun & { invalidReason?: string | null }) | null =
-      session === null ? null : await findBacktest(sql, { sessionDate: session, universe });
+    const result =
+      session === null
+        ? null
+        : await findTaskResult(sql, { task: 'backtest', sessionDate: session, universe });
+    const run = result === null ? null : await findBacktestById(sql, textIn(result, 'backtestId'));
     const [metrics, points] =
       run === null
         ? [[], []]

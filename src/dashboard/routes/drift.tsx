@@ -1,21 +1,15 @@
 import { Hono } from 'hono';
-import {
-  findSeriesBaseline,
-  readDriftCells,
-  readDriftSessions,
-  readFeatureValues,
-  readRaisedFlags,
-} from '../../db/queries/dashboard-drift.ts';
+import { readDistribution } from '../../api/drift-distribution.ts';
+import { readDriftCells, readRaisedFlags } from '../../db/queries/dashboard-drift.ts';
 import { type BaselineKind, readDriftLog } from '../../db/queries/drift.ts';
+import { findTaskResult, readResultSessions } from '../../db/queries/task-results.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
-import { sharesOf } from '../drift-levels.ts';
 import { DriftPage, type DriftView } from '../pages/drift.tsx';
 import { whichNight } from '../which-night.ts';
 
 const SESSIONS = 60;
 const SHOWN = 30;
-const WINDOW = 21;
 const FLAGS = 1;
 
 /** Drift of features and predictions. */
@@ -23,27 +17,15 @@ export function driftRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   const { sql } = deps;
   const seriesOf = async (
     of: { universe: string; sessionDate: string; kind: BaselineKind },
-    feature: string,
+    name: string,
   ): Promise<DriftView['series']> => {
-    const baseline = await findSeriesBaseline(sql, { ...of, feature });
-    if (baseline === null) return null;
-    const { universeVersion, featureSetVersion, edges } = baseline;
-    const { sessions, values } = await readFeatureValues(sql, {
-      feature,
-      throughSession: of.sessionDate,
-      universeVersion,
-      featureSetVersion,
-      sessions: WINDOW,
-    });
-    return {
-      name: feature,
-      baseline,
-      now: { sessions, values: values.length, shares: sharesOf(values, edges) },
-    };
+    const run = await findTaskResult(sql, { task: 'driftMonitoring', ...of });
+    const found = run === null ? null : await readDistribution(sql, { run, series: name, kind: of.kind });
+    return found === null ? null : { name, ...found };
   };
   return new Hono<PageEnv>().get('/drift', ...guard, async (c) => {
     const chosen = await whichNight(c, sql, (universe) =>
-      readDriftSessions(sql, { universe, limit: SESSIONS }),
+      readResultSessions(sql, { task: 'driftMonitoring', universe, limit: SESSIONS }),
     );
     const { session, universe, sessions } = chosen;
     const kind: BaselineKind = c.req.query('kind') === 'anchored' ? 'anchored' : 'rolling';

@@ -1,15 +1,17 @@
 import { Hono } from 'hono';
 import { Problem } from '../../api/problems.ts';
+import { FIRST_DAY, signalSetIn } from '../../api/results.ts';
 import { featuresOf } from '../../api/symbol-values.ts';
 import {
   findInstrument,
-  findSignalSet,
+  findSignalHead,
   readSectors,
-  readSignalSessions,
-  readSymbolTrack,
+  type SignalHead,
 } from '../../db/queries/dashboard-signals.ts';
 import { readSignals } from '../../db/queries/predictions.ts';
+import { readSignalPage, readSymbolPredictions } from '../../db/queries/result-signals.ts';
 import { readSymbolFeatures } from '../../db/queries/result-symbols.ts';
+import { findTaskResult, readResultSessions } from '../../db/queries/task-results.ts';
 import { ADJUSTMENTS } from '../../domain/adjustment.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
@@ -27,12 +29,19 @@ const TRACK_SESSIONS = 250;
 export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   const { sql } = deps;
   const sessionsOf = (universe: string): Promise<string[]> =>
-    readSignalSessions(sql, { universe, limit: SESSIONS });
+    readResultSessions(sql, { task: 'overnightScan', universe, limit: SESSIONS });
+  /** The signals that the newest scan of a session names, as the API and the report have them. */
+  const headOf = async (universe: string, sessionDate: string | null): Promise<SignalHead | null> => {
+    if (sessionDate === null) return null;
+    const scan = await findTaskResult(sql, { task: 'overnightScan', sessionDate, universe });
+    const set = scan === null ? null : signalSetIn(scan);
+    return set === null ? null : await findSignalHead(sql, set);
+  };
   return new Hono<PageEnv>()
     .get('/signals', ...guard, async (c) => {
       const chosen = await whichNight(c, sql, sessionsOf);
       const { session, universe } = chosen;
-      const set = session === null ? null : await findSignalSet(sql, { universe, sessionDate: session });
+      const set = await headOf(universe, session);
       const all = set === null ? [] : await readSignals(sql, set);
       const sectors = await readSectors(
         sql,
@@ -64,9 +73,9 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
     .get('/symbols/:symbol', ...guard, async (c) => {
       const symbol = c.req.param('symbol').toUpperCase();
       const { session, universe } = await whichNight(c, sql, sessionsOf);
-      const set = session === null ? null : await findSignalSet(sql, { universe, sessionDate: session });
-      const signals = set === null ? [] : await readSignals(sql, set);
-      const signal = signals.find((one) => one.symbol === symbol);
+      const set = await headOf(universe, session);
+      const [signal] =
+        set === null ? [] : await readSignalPage(sql, { set, sort: 'rank', after: null, limit: 1, symbol });
       if (session === null || set === null || signal === undefined)
         throw new Problem(
           'not-found',
@@ -75,14 +84,15 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const { universeVersion } = set;
       const { featureSetVersion } = signal;
       const adjust = ADJUSTMENTS.find((one) => one === c.req.query('adjust')) ?? 'splits';
+      const asked = { symbol, universe, from: FIRST_DAY, through: session, before: null };
       const [instrument, prices, stored, track] = await Promise.all([
         findInstrument(sql, symbol),
         readPriceLine(deps, { symbol, session, universe, adjust }),
         readSymbolFeatures(sql, { sessionDate: session, universeVersion, featureSetVersion, symbol }),
-        readSymbolTrack(sql, { universe, symbol, sessions: TRACK_SESSIONS }),
+        readSymbolPredictions(sql, { ...asked, limit: TRACK_SESSIONS }),
       ]);
-      const contributions = contributionsOf(signal.reasons);
       const features = stored === null ? null : featuresOf(stored);
+      const contributions = contributionsOf(signal.reasons);
       const view = {
         symbol,
         session,
@@ -93,7 +103,7 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
         adjust,
         prices,
         features,
-        track,
+        track: track.toReversed(),
       };
       const chrome = c.get('chrome');
       const body = <SymbolPage view={view} chrome={chrome} />;

@@ -1,17 +1,6 @@
 import type { EquityPoint } from './backtests.ts';
 import type { Queryable } from '../client.ts';
 
-/** Sessions of a universe with a backtest, newest first. */
-export async function readBacktestSessions(
-  sql: Queryable,
-  input: { universe: string; limit: number },
-): Promise<string[]> {
-  const rows = await sql<{ sessionDate: string }[]>`
-    select distinct session_date from turbomode.backtest_runs where universe = ${input.universe}
-    order by session_date desc limit ${input.limit}`;
-  return rows.map(({ sessionDate }) => sessionDate);
-}
-
 /** Equity after costs of each series of a backtest, in the order of sessions. */
 export async function readEquity(
   sql: Queryable,

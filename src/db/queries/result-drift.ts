@@ -45,6 +45,8 @@ export async function readDriftSeries(
   sql: Queryable,
   input: {
     universe: string;
+    /** Only as this list of members was watched. */
+    universeVersion?: string;
     series: string;
     baseline: BaselineKind;
     from: string;
@@ -53,11 +55,12 @@ export async function readDriftSeries(
     limit: number;
   },
 ): Promise<DriftRow[]> {
-  const { universe, series, baseline, from, through, after, limit } = input;
+  const { universe, universeVersion, series, baseline, from, through, after, limit } = input;
   return await sql<DriftRow[]>`
     select ${columns(sql)} from turbomode.drift_log
     where universe = ${universe} and feature = ${series} and baseline_kind = ${baseline}
       and session_date between ${from} and ${through}
+      and ${universeVersion === undefined ? sql`true` : sql`universe_version = ${universeVersion}`}
       and ${after === null ? sql`true` : sql`(session_date, universe_version, feature_set_version) < (${after.sessionDate}, ${after.universeVersion}, ${after.featureSetVersion})`}
     order by session_date desc, universe_version desc, feature_set_version desc limit ${limit}`;
 }
@@ -75,10 +78,10 @@ export async function findDriftBaseline(
   return row ?? null;
 }
 
-/** One series on one session; NaN: no value. */
-export type SessionValues = { sessionDate: string; values: number[] };
+/** One series on one session; NaN or null: no value. */
+export type SessionValues = { sessionDate: string; values: (number | null)[] };
 
-/** A feature's stored values on the newest sessions up to one, newest first: those whose night has run. */
+/** A feature's stored values that still hold on the newest sessions up to one whose night has run, newest first. */
 export async function readStoredFeatureValues(
   sql: Queryable,
   input: {
@@ -99,7 +102,7 @@ export async function readStoredFeatureValues(
     select f.session_date, array_agg(f.values[place.position::int] order by f.symbol) as values
     from turbomode.session_features f, place
     where f.session_date between ${from} and ${through} and f.universe_version = ${universeVersion}
-      and f.feature_set_version = ${featureSetVersion}
+      and f.feature_set_version = ${featureSetVersion} and f.invalid_reason is null
     group by f.session_date order by f.session_date desc limit ${sessions}`;
 }
 

@@ -27,6 +27,18 @@ export async function findTaskResult(
   return row ?? null;
 }
 
+/** Sessions of a universe for which a task has succeeded, newest first; at most `limit`. */
+export async function readResultSessions(
+  sql: Queryable,
+  input: { task: Task; universe: string; limit: number },
+): Promise<string[]> {
+  const rows = await sql<{ sessionDate: string }[]>`
+    select distinct session_date from ops.task_runs
+    where task = ${input.task} and state = 'succeeded' and universe = ${input.universe}
+    order by session_date desc limit ${input.limit}`;
+  return rows.map(({ sessionDate }) => sessionDate);
+}
+
 /** Part of a statement: the universe of the newest night; that of any run where none has begun. */
 function newestUniverse(sql: Queryable) {
   return sql`coalesce((select universe from ops.nights order by started_at desc, run_id desc limit 1), universe)`;
