@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { isOfTheApi } from '../../tests/support/api-asker.ts';
 import { NOWHERE, openApiAway } from '../../tests/support/api-away.ts';
 import { createDatabase } from '../db/client.ts';
+import { PostgresError } from '../db/errors.ts';
 import { API_TIMES } from './deps.ts';
 
 const api = openApiAway();
@@ -114,6 +115,20 @@ describe('every answer', () => {
     expect(line?.fields['error']).toContain('RangeError: the moon is full');
     await broken.close();
   });
+
+  it.each([
+    ['57014', 503, 'timed-out'],
+    ['22021', 400, 'invalid-input'],
+    ['57P03', 503, 'database-down'],
+    ['42703', 500, 'internal-error'],
+  ])('to an error %s of Postgres is %i', async (code, status, kind) => {
+    const refusal = new PostgresError('words of the server', { code });
+    const broken = openApiAway({ findToken: () => Promise.reject(refusal) });
+    const answer = await broken.ask('GET', '/api/v1/runs', { token: viewer });
+    expect(answer).toMatchObject({ status, body: { type: `urn:nightshift:problem:${kind}` } });
+    expect(JSON.stringify(answer.body)).not.toContain('words of the server');
+    await broken.close();
+  });
 });
 
 describe('input', () => {
@@ -153,6 +168,8 @@ describe('input', () => {
     ['GET', '/api/v1/nights?sessionDate=soon', 'sessionDate'],
     ['GET', `/api/v1/nights?universe=${encodeURIComponent("x' or 1=1 --")}`, 'universe'],
     ['GET', '/api/v1/audit?limit=501', 'limit'],
+    ['GET', '/api/v1/audit?subject=a%00b', 'subject'],
+    ['GET', '/api/v1/runs/a%00b', 'runId'],
   ])('%s %s is refused and names %s', async (method, path, field) => {
     const answer = await api.ask(method, path, { token: operator });
     expect(answer).toMatchObject({
@@ -169,6 +186,7 @@ describe('input', () => {
       ['/api/v1/nights/one/cancel', {}, 'why'],
       ['/api/v1/schedules/other/pause', { why: 'x' }, 'scheduleId'],
       ['/scheduler/stop', { why: '' }, 'why'],
+      ['/api/v1/runs/one/review', { decision: 'retry', why: 'a\0b' }, 'why'],
     ] as const) {
       expect(await api.ask('POST', path, { token: operator, body }), path).toMatchObject({
         status: 400,
@@ -195,7 +213,8 @@ describe('with Postgres away', () => {
     const database = createDatabase(`postgres://nobody@127.0.0.1:${port}/none`, { max: 1 });
     const waiting = openApiAway({ sql: database.sql, times: { ...API_TIMES, requestMs: 100 } });
     const { text: token } = waiting.token('viewer');
-    expect(await waiting.ask('GET', '/api/v1/runs', { token })).toMatchObject({
+    // Nothing is waited for there, whatever the query says.
+    expect(await waiting.ask('GET', '/api/v1/runs?wait=600', { token })).toMatchObject({
       status: 503,
       body: { type: 'urn:nightshift:problem:timed-out' },
     });

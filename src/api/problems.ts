@@ -1,5 +1,10 @@
 import { z } from '@hono/zod-openapi';
-import { isCancelledStatement, isRefusedLogin, isTransientDatabaseError } from '../db/errors.ts';
+import {
+  databaseErrorCode,
+  isCancelledStatement,
+  isRefusedLogin,
+  isTransientDatabaseError,
+} from '../db/errors.ts';
 import { isTemporalGone } from '../temporal/gone.ts';
 import { ScheduleConflictError } from '../temporal/schedule-server.ts';
 
@@ -88,6 +93,9 @@ export function problemDetails(
   };
 }
 
+/** `character_not_in_repertoire`, `untranslatable_character`: a NUL in what was asked for. */
+const NO_TEXT: readonly (string | null)[] = ['22021', '22P05'];
+
 /** What an error means for who asked. Anything unknown is our mistake, without its words. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
@@ -108,6 +116,8 @@ export function problemOf(error: unknown): Problem {
       headers,
       cause: error,
     });
+  if (NO_TEXT.includes(databaseErrorCode(error)))
+    return new Problem('invalid-input', 'it holds a character that no text has', { cause: error });
   if (isTemporalGone(error))
     return new Problem('temporal-down', 'the Temporal server does not answer; try again in a moment', {
       headers,

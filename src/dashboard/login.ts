@@ -84,7 +84,10 @@ export async function formOf(c: PageContext, needed: ApiRole): Promise<Record<st
     throw new Problem('forbidden', 'this form is of another login; open the page again');
   const { role, name } = session.caller;
   if (!roleIncludes(role, needed)) throw new Problem('forbidden', `${name} is ${role}; this needs ${needed}`);
-  return Object.fromEntries(
-    Object.entries(body).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  const fields = Object.entries(body).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
+  if (fields.some(([, text]) => text.includes('\0')))
+    throw new Problem('invalid-input', 'a field holds a NUL character');
+  return Object.fromEntries(fields);
 }
