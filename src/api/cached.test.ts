@@ -20,4 +20,18 @@ describe('a cached answer', () => {
     void read();
     expect(waiting).toHaveLength(3);
   });
+
+  it('is forgotten on demand, also while it is being asked for', async () => {
+    const waiting: ((value: string) => void)[] = [];
+    const read = cached(60_000, () => new Promise<string>((resolve) => void waiting.push(resolve)));
+    const early = read();
+    read.forget();
+    const late = read();
+    waiting[1]?.('paused');
+    expect(await late).toBe('paused');
+    waiting[0]?.('on');
+    expect(await early).toBe('on');
+    expect(await read()).toBe('paused');
+    expect(waiting).toHaveLength(2);
+  });
 });

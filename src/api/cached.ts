@@ -1,10 +1,13 @@
+/** `forget`: who asks from now on gets an answer that was begun later. */
+export type Cached<Value> = (() => Promise<Value>) & { forget: () => void };
+
 /**
  * Answers from the last `maxAgeMs`, asked for once however many want them at the same moment. A failure is not kept:
  * whoever waits for it gets it, and the next one asks again.
  */
-export function cached<Value>(maxAgeMs: number, read: () => Promise<Value>): () => Promise<Value> {
+export function cached<Value>(maxAgeMs: number, read: () => Promise<Value>): Cached<Value> {
   let answer: { value: Promise<Value>; untilMs: number } | undefined;
-  return () => {
+  const ask = (): Promise<Value> => {
     if (answer !== undefined && answer.untilMs > Date.now()) return answer.value;
     const value = read();
     const mine = { value, untilMs: Number.POSITIVE_INFINITY };
@@ -19,4 +22,8 @@ export function cached<Value>(maxAgeMs: number, read: () => Promise<Value>): () 
     );
     return value;
   };
+  const forget = (): void => {
+    answer = undefined;
+  };
+  return Object.assign(ask, { forget });
 }

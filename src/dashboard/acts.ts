@@ -106,6 +106,7 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
         });
       try {
         const text = await run(parsed.data as FormOf<Name>, c.get('session').caller);
+        reader.forget();
         return back(c, fields, { kind: 'done', text });
       } catch (error) {
         const text = refusalOf(error);

@@ -12,6 +12,7 @@ const MOST_LISTENERS = 64;
 /** Stands where a login's own token goes: one drawing serves all listeners of a role. */
 const CSRF_PLACE = 'csrf-of-this-login';
 
+type BoardReader = Pick<TonightReader, 'view' | 'settings'>;
 type Listener = { mayAct: boolean; csrfToken: string; send: (html: string) => Promise<void> };
 /** What a listener is to get next: one that reads slowly gets the newest board only. */
 type Outbox = { next: string | null; isSending: boolean };
@@ -21,13 +22,13 @@ type Outbox = { next: string | null; isSending: boolean };
  * and not at all while nobody listens.
  */
 export class LiveBoard {
-  readonly #reader: TonightReader;
+  readonly #reader: BoardReader;
   readonly #log: ApiLog;
   readonly #listeners = new Map<Listener, Outbox>();
   #polling = false;
   #shown = '';
 
-  constructor(reader: TonightReader, log: ApiLog) {
+  constructor(reader: BoardReader, log: ApiLog) {
     this.#reader = reader;
     this.#log = log;
   }

@@ -23,6 +23,7 @@ const MANUAL_RUNS = 6;
 /** Of a call that a page waits for. */
 const CALL_MS = 2_500;
 const SLOW_MS = 5_000;
+const VIEW_MS = 300;
 /** Workers beat every two seconds. */
 const SILENT_MS = 15_000;
 /** A kind that is silent for longer is no longer expected: nobody runs it any more. */
@@ -57,7 +58,12 @@ export function offeredUniverses(settings: Settings, night: Pick<NightRow, 'univ
   return [...new Set([night?.universe ?? settings.universe, settings.universe, ...settings.universes])];
 }
 
-export type TonightReader = { view: () => Promise<TonightView>; settings: () => Promise<Settings> };
+export type TonightReader = {
+  view: () => Promise<TonightView>;
+  settings: () => Promise<Settings>;
+  /** Somebody has acted: what is read from now on shows it. */
+  forget: () => void;
+};
 
 /** Reads what the first page shows; Postgres has to answer, Temporal need not. */
 export function createTonightReader({ sql, client }: Pick<ApiDeps, 'sql' | 'client'>): TonightReader {
@@ -123,7 +129,12 @@ export function createTonightReader({ sql, client }: Pick<ApiDeps, 'sql' | 'clie
       data: age,
     };
   };
-  return { view: cached(300, view), settings };
+  const kept = cached(VIEW_MS, view);
+  const forget = (): void => {
+    schedules.forget();
+    kept.forget();
+  };
+  return { view: kept, settings, forget };
 }
 
 /** What people did about a night and its tasks since it began. */

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createQueueActivities } from '../../src/activities/queue.ts';
+import { API_TIMES } from '../../src/api/deps.ts';
 import { TASK_PATHS } from '../../src/api/routes/scheduler-definitions.ts';
 import { manualRunWorkflowId, TASKS } from '../../src/contracts/wire/names.ts';
 import { insertRunRequest, listAudit } from '../../src/db/queries/requests.ts';
@@ -87,6 +88,15 @@ describe('the documents’ endpoints', () => {
     expect((await api.ask('POST', '/scheduler/start', { token })).body).toMatchObject({
       changes: ['nightly: unpaused', 'weekly-maintenance: unpaused'],
     });
+    // What the API has done itself is seen at once, however long it keeps answers.
+    api.restart({ times: { ...API_TIMES, freshMs: 60_000 } });
+    const isRunning = async (): Promise<unknown> =>
+      (await api.ask('GET', '/scheduler/status', { token })).body;
+    expect(await isRunning()).toMatchObject({ running: true });
+    await api.ask('POST', '/scheduler/stop', { token });
+    expect(await isRunning()).toMatchObject({ running: false });
+    await api.ask('POST', '/scheduler/start', { token });
+    expect(await isRunning()).toMatchObject({ running: true });
     const audit = await listAudit(api.desk.house.api.sql, { subject: 'nightly' });
     expect(audit.map(({ actor, action, why }) => [actor, action, why])).toContainEqual([
       'the operator',

@@ -36,6 +36,11 @@ export function schedulerRoutes(deps: ApiDeps) {
     const { tasks, timezone } = effectiveConfig(file);
     return { version: file.globals.version, tasks, timezone };
   });
+  /** What this API has changed itself is seen at once. */
+  const forget = (): void => {
+    schedules.forget();
+    configuration.forget();
+  };
 
   const status = sharedAnswers<Status>();
   const readStatus = async (): Promise<Status> => {
@@ -98,6 +103,7 @@ export function schedulerRoutes(deps: ApiDeps) {
         const file = await configurationInForce(sql);
         const changes = await applySchedules({ client, sql: pipelineSql, file, by: name, enable: true });
         const switched = await setPaused(deps, { paused: false, by: name, why });
+        forget();
         return c.json(
           { success: true, message: 'Unified scheduler started', changes: [...changes, ...switched] },
           200,
@@ -108,6 +114,7 @@ export function schedulerRoutes(deps: ApiDeps) {
       const { name } = c.get('caller');
       const { why = 'POST /scheduler/stop' } = c.req.valid('json');
       const changes = await setPaused(deps, { paused: true, by: name, why });
+      forget();
       return c.json({ success: true, message: 'Unified scheduler stopped', changes }, 200);
     })
     .openapi(runTaskRoute, (c) => run(c, TASKS[c.req.valid('param').task_id - 1] ?? 'ingestion'))
