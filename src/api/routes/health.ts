@@ -1,13 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { TASK_QUEUES } from '../../contracts/wire/names.ts';
+import { readPollers } from '../../temporal/pollers.ts';
 import type { ApiDeps } from '../deps.ts';
 import { newRouter } from '../router.ts';
 import { PROBLEM, problems } from './schemas.ts';
-
-/** Pollers that asked within this time are there: a long poll lasts a minute. */
-const POLLER_FRESH_MS = 90_000;
-/** `temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY`: every worker of ours polls for activities. */
-const ACTIVITY = 2;
 
 const healthSchema = z.object({ status: z.literal('ok') }).openapi('Health');
 const checkSchema = z.object({ part: z.string(), ok: z.boolean(), detail: z.string() });
@@ -63,13 +59,16 @@ export function readinessRoutes(deps: ApiDeps) {
 }
 
 async function check(part: string, limitMs: number, look: () => Promise<string>): Promise<Check> {
+  let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_resolve, reject) => {
-    setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs).unref();
+    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
   });
   try {
     return { part, ok: true, detail: await Promise.race([look(), limit]) };
   } catch (error) {
     return { part, ok: false, detail: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -86,17 +85,7 @@ async function checkTemporal({ client, times }: ApiDeps): Promise<string> {
 }
 
 async function checkWorkers({ client, times }: ApiDeps, queue: string): Promise<string> {
-  const { namespace } = client.options;
-  const { pollers } = await client.withDeadline(Date.now() + times.checkMs, () =>
-    client.workflowService.describeTaskQueue({
-      namespace,
-      taskQueue: { name: queue },
-      taskQueueType: ACTIVITY,
-    }),
-  );
-  const fresh = (pollers ?? []).filter(
-    ({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000 < POLLER_FRESH_MS,
-  );
-  if (fresh.length === 0) throw new Error('no worker asks for work');
-  return fresh.map(({ identity }) => identity).join(', ');
+  const identities = await readPollers(client, queue, times.checkMs);
+  if (identities.length === 0) throw new Error('no worker asks for work');
+  return identities.join(', ');
 }
