@@ -5,6 +5,7 @@ import { NOWHERE, openApiAway } from '../../tests/support/api-away.ts';
 import { createDatabase } from '../db/client.ts';
 import { PostgresError } from '../db/errors.ts';
 import { API_TIMES } from './deps.ts';
+import { keyText } from './key-pages.ts';
 
 const api = openApiAway();
 afterAll(() => api.close());
@@ -165,6 +166,9 @@ describe('input', () => {
     ['GET', '/api/v1/runs?limit=0', 'limit'],
     ['GET', '/api/v1/runs?limit=1.5', 'limit'],
     ['GET', '/api/v1/runs?task=lunch', 'task'],
+    ['GET', '/api/v1/runs?sessionDate=0000-01-01', 'sessionDate'],
+    ['GET', `/api/v1/runs?pageToken=${keyText(['0000-01-01T00:00:00Z', 'x'])}`, 'pageToken'],
+    ['GET', `/api/v1/nights?pageToken=${keyText(['2018-02-07T00:00:00Z', 'a\0b'])}`, 'pageToken'],
     ['GET', '/api/v1/nights?sessionDate=soon', 'sessionDate'],
     ['GET', `/api/v1/nights?universe=${encodeURIComponent("x' or 1=1 --")}`, 'universe'],
     ['GET', '/api/v1/audit?limit=501', 'limit'],

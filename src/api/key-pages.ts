@@ -1,21 +1,17 @@
 import { z } from '@hono/zod-openapi';
 import { Problem } from './problems.ts';
+import { wholeNumber } from './routes/schemas.ts';
 
 const MAX_ROWS = 1_000;
 const DEFAULT_ROWS = 100;
 /** Rows of one statement behind a stream: what is in memory at a time. */
 const BATCH_ROWS = 1_000;
 
-/** A whole number in a query, where everything is text: blanks, signs and `1e2` are none. */
-export function countQuery({ maximum, usual, words }: { maximum: number; usual: number; words: string }) {
-  return z
-    .string()
-    .regex(/^\d{1,9}$/, `a whole number from 1 to ${maximum}`)
-    .transform(Number)
-    .pipe(z.number().min(1).max(maximum))
-    .openapi({ type: 'integer', minimum: 1, maximum })
+/** How many rows somebody wants at most. */
+export function countQuery({ maximum, usual, words }: { maximum: number; usual: number; words?: string }) {
+  return wholeNumber({ minimum: 1, maximum })
     .default(usual)
-    .openapi({ default: usual, description: words });
+    .openapi({ default: usual, ...(words !== undefined && { description: words }) });
 }
 
 /** Query of every list of results. */
@@ -44,13 +40,20 @@ export type KeyedList<Row, K extends Key> = {
   keyOf: (row: Row) => K;
 };
 
+/** An instant in a token: the database knows no year 0. */
+export const instantPart = z.iso.datetime({ abort: true }).regex(/^(19|20)/);
+
 /** The key in a token; null without one. Throws a Problem for a token that is none of this list. */
-export function keyIn<K extends Key>(token: string | undefined, schema: z.ZodType<K>): K | null {
+export function keyIn<K extends Key>(
+  token: string | undefined,
+  schema: z.ZodType<K>,
+  field = 'pageToken',
+): K | null {
   if (token === undefined) return null;
   const parsed = schema.safeParse(jsonOf(Buffer.from(token, 'base64url').toString('utf8')));
   if (parsed.success) return parsed.data;
   const message = 'is no token of a page of this list; leave it out for the first page';
-  throw new Problem('invalid-input', `pageToken: ${message}`, { errors: [{ field: 'pageToken', message }] });
+  throw new Problem('invalid-input', `${field}: ${message}`, { errors: [{ field, message }] });
 }
 
 /** The text of a key, for a token or as the id of a row. */

@@ -93,8 +93,8 @@ export function problemDetails(
   };
 }
 
-/** `character_not_in_repertoire`, `untranslatable_character`: a NUL in what was asked for. */
-const NO_TEXT: readonly (string | null)[] = ['22021', '22P05'];
+/** `character_not_in_repertoire`, `untranslatable_character`, `datetime_field_overflow`: a NUL, a year 0. */
+const NO_VALUES: readonly (string | null)[] = ['22021', '22P05', '22008'];
 
 /** What an error means for who asked. Anything unknown is our mistake, without its words. */
 export function problemOf(error: unknown): Problem {
@@ -116,8 +116,10 @@ export function problemOf(error: unknown): Problem {
       headers,
       cause: error,
     });
-  if (NO_TEXT.includes(databaseErrorCode(error)))
-    return new Problem('invalid-input', 'it holds a character that no text has', { cause: error });
+  if (NO_VALUES.includes(databaseErrorCode(error)))
+    return new Problem('invalid-input', 'it holds a character or a date that no row can have', {
+      cause: error,
+    });
   if (isTemporalGone(error))
     return new Problem('temporal-down', 'the Temporal server does not answer; try again in a moment', {
       headers,

@@ -8,20 +8,15 @@ import {
   type TaskResultRun,
 } from '../db/queries/task-results.ts';
 import { Problem } from './problems.ts';
-import { universeSchema } from './routes/schemas.ts';
+import { dateSchema, universeSchema } from './routes/schemas.ts';
 
-/** A day that market data may be of: the database knows no year 0. */
-export const daySchema = z.iso
-  .date({ abort: true })
-  .regex(/^(19|20)/, 'is no day of 1900 to 2099')
-  .openapi({ example: '2018-02-07' });
-
+/** The days that `dateSchema` allows. */
 export const FIRST_DAY = '1900-01-01';
 export const LAST_DAY = '2099-12-31';
 
 /** Which night's results are meant. */
 export const nightQuery = z.object({
-  session: daySchema.optional().openapi({ description: 'Default: the newest session that has any' }),
+  session: dateSchema.optional().openapi({ description: 'Default: the newest session that has any' }),
   universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night' }),
 });
 export type AskedNight = z.infer<typeof nightQuery>;
@@ -34,7 +29,7 @@ export const symbolSchema = z
 
 /** Parts of page tokens: what cannot be in a row is refused before it reaches the database. */
 export const keyPart = {
-  date: daySchema,
+  date: dateSchema,
   name: z.string().regex(/^\P{C}{1,100}$/u),
   symbol: z.string().regex(/^[\w.^/=-]{1,32}$/),
   hash: z.string().regex(/^[\w.-]{0,100}$/),

@@ -1,5 +1,10 @@
 /** Months as `YYYY-MM`. */
 
+/** Whether a text is a month that market data may be of. */
+export function isMonth(text: string): boolean {
+  return /^(19|20)\d\d-(0[1-9]|1[0-2])$/.test(text);
+}
+
 /** The month so many months later (or earlier). */
 export function addMonths(month: string, months: number): string {
   const date = new Date(`${month}-01T00:00:00Z`);

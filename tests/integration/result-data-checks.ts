@@ -260,7 +260,7 @@ export function checkDataRoutes(house: ResultHouse): void {
       ['/api/v1/drift?baseline=none', 'baseline'],
       ['/api/v1/data/quarantine?status=lost', 'status'],
       ['/api/v1/logs/training?lines=0', 'lines'],
-      ['/api/v1/logs/training?before=zzz', 'pageToken'],
+      ['/api/v1/logs/training?before=zzz', 'before'],
     ])('%s is refused and names its field', async (path, field) => {
       expect(await house.ask(path)).toMatchObject({ status: 400, body: { errors: [{ field }] } });
     });

@@ -1,8 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { listAudit } from '../../db/queries/requests.ts';
 import type { ApiDeps } from '../deps.ts';
+import { countQuery } from '../key-pages.ts';
 import { newRouter } from '../router.ts';
-import { problems, rowLimit } from './schemas.ts';
+import { problems } from './schemas.ts';
 
 const entrySchema = z
   .object({
@@ -24,7 +25,7 @@ const auditRoute = createRoute({
   request: {
     query: z.object({
       subject: z.string().min(1).max(300).optional(),
-      limit: rowLimit({ maximum: 500, usual: 100 }),
+      limit: countQuery({ maximum: 500, usual: 100 }),
     }),
   },
   responses: {

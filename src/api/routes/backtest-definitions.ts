@@ -5,9 +5,9 @@ import {
   reportOverfittingSchema,
 } from '../../contracts/schemas/report.ts';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
-import { daySchema, estimateSchema, nightQuery } from '../results.ts';
+import { estimateSchema, nightQuery } from '../results.ts';
 import { streamContent } from '../streams.ts';
-import { problems } from './schemas.ts';
+import { dateSchema, problems } from './schemas.ts';
 
 const number = () => z.number().nullable();
 /** Nights of older versions lack what came later. */
@@ -131,7 +131,7 @@ export const equitySchema = z
   })
   .openapi('EquityPoint');
 
-const params = z.object({ session: daySchema });
+const params = z.object({ session: dateSchema });
 const universe = nightQuery.shape.universe;
 const nameQuery = z
   .string()

@@ -9,7 +9,7 @@ import {
   readMetricPage,
 } from '../../db/queries/result-backtests.ts';
 import type { ApiDeps } from '../deps.ts';
-import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
+import { instantPart, itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
 import { keyPart, requireResult, textIn } from '../results.ts';
 import { newRouter } from '../router.ts';
@@ -25,7 +25,7 @@ import {
   summarySchema,
 } from './backtest-definitions.ts';
 
-const listKey = z.tuple([keyPart.date, z.iso.datetime(), keyPart.hash]);
+const listKey = z.tuple([keyPart.date, instantPart, keyPart.hash]);
 /** The backtest a page is of, then the place in it: a page goes on in the backtest it began with. */
 const metricKey = z.tuple([keyPart.hash, keyPart.name, keyPart.name, keyPart.name, keyPart.name]);
 const equityKey = z.tuple([keyPart.hash, keyPart.name, keyPart.date]);

@@ -1,8 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
-import { daySchema, nightQuery } from '../results.ts';
+import { nightQuery } from '../results.ts';
 import { streamContent } from '../streams.ts';
-import { problems, universeSchema } from './schemas.ts';
+import { dateSchema, problems, universeSchema } from './schemas.ts';
 
 const number = () => z.number().nullable();
 const statusSchema = z.enum(['stable', 'elevated', 'alarm', 'not_enough_data', 'not_monitored']);
@@ -171,8 +171,8 @@ export const seriesRoute = createRoute({
     query: streamQuery.extend({
       universe: nightQuery.shape.universe,
       baseline: baselineSchema.default('rolling'),
-      from: daySchema.optional(),
-      to: daySchema.optional(),
+      from: dateSchema.optional(),
+      to: dateSchema.optional(),
     }),
   },
   responses: {

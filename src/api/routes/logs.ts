@@ -79,7 +79,7 @@ export function logRoutes({ logDir }: ApiDeps) {
   return newRouter().openapi(logRoute, async (c) => {
     const { task } = c.req.valid('param');
     const { lines, before: token, folder: asked, taskRunId } = c.req.valid('query');
-    const position = keyIn(token, positionSchema);
+    const position = keyIn(token, positionSchema, 'before');
     const root = logDir ?? null;
     if (root === null)
       throw new Problem(

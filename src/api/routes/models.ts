@@ -13,7 +13,7 @@ import {
 } from '../../db/queries/result-models.ts';
 import { findModelVersion, type ModelMetricRow, type StoredModelVersion } from '../../db/queries/training.ts';
 import type { ApiDeps } from '../deps.ts';
-import { type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
+import { instantPart, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
 import { keyPart } from '../results.ts';
 import { newRouter } from '../router.ts';
@@ -26,7 +26,7 @@ import {
   versionRoute,
 } from './model-definitions.ts';
 
-const keySchema = z.tuple([keyPart.date, z.iso.datetime(), keyPart.hash]);
+const keySchema = z.tuple([keyPart.date, instantPart, keyPart.hash]);
 
 const verdictSchema = z.object({
   verdict: z.enum(['edge', 'no_edge']),

@@ -1,8 +1,11 @@
 import { z } from '@hono/zod-openapi';
 import { problemSchema } from '../problems.ts';
 
-/** `YYYY-MM-DD` that is a day of the calendar. */
-export const dateSchema = z.iso.date().openapi({ example: '2018-02-07' });
+/** `YYYY-MM-DD` that is a day of the calendar and may be one of market data: the database knows no year 0. */
+export const dateSchema = z.iso
+  .date({ abort: true })
+  .regex(/^(19|20)/, 'is no day of 1900 to 2099')
+  .openapi({ example: '2018-02-07' });
 
 /** A whole number in a path or query, where everything is text: blanks, signs and `1e2` are none. */
 export function wholeNumber({ minimum, maximum }: { minimum: number; maximum: number }) {
@@ -12,11 +15,6 @@ export function wholeNumber({ minimum, maximum }: { minimum: number; maximum: nu
     .transform(Number)
     .pipe(z.number().min(minimum).max(maximum))
     .openapi({ type: 'integer', minimum, maximum });
-}
-
-/** How many rows somebody wants at most. */
-export function rowLimit({ maximum, usual }: { maximum: number; usual: number }) {
-  return wholeNumber({ minimum: 1, maximum }).default(usual).openapi({ default: usual });
 }
 
 /** `true` or `false` in a query. */

@@ -1,16 +1,16 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { ADJUSTMENTS } from '../../domain/adjustment.ts';
 import { streamQuery } from '../key-pages.ts';
-import { daySchema, nightQuery, outcomeSchema, symbolSchema } from '../results.ts';
+import { nightQuery, outcomeSchema, symbolSchema } from '../results.ts';
 import { streamContent } from '../streams.ts';
 import { quarantineFields } from './quarantine-schema.ts';
-import { problems } from './schemas.ts';
+import { dateSchema, problems } from './schemas.ts';
 import { signalFields } from './signals.ts';
 
 const params = z.object({ symbol: symbolSchema });
 const rangeQuery = {
-  from: daySchema.optional(),
-  to: daySchema.optional().openapi({ description: 'Default and at most: the session' }),
+  from: dateSchema.optional(),
+  to: dateSchema.optional().openapi({ description: 'Default and at most: the session' }),
 };
 
 const storySchema = z

@@ -13,7 +13,7 @@ import type { Chapter } from '../../temporal/timeline.ts';
 import { webLinks } from '../../temporal/web-links.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
-import { addMonths, datesOf } from '../months.ts';
+import { addMonths, datesOf, isMonth } from '../months.ts';
 import { HistoryPage } from '../pages/history.tsx';
 import { NightPage } from '../pages/night.tsx';
 import { RequestPage, RunPage } from '../pages/run.tsx';
@@ -38,7 +38,7 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const universe = universes.find((name) => name === asked) ?? universes[0] ?? '';
       const span = await readNightSpan(sql, universe);
       const to = c.req.query('to') ?? '';
-      const newest = /^\d{4}-(0\d|1[0-2])$/.test(to) ? to : (span?.last.slice(0, 7) ?? '2000-01');
+      const newest = isMonth(to) ? to : (span?.last.slice(0, 7) ?? '2000-01');
       const months = Array.from({ length: MONTHS }, (_, index) => addMonths(newest, -index));
       const range = { from: datesOf(months.at(-1) ?? newest).from, to: datesOf(newest).to };
       const history = await readHistory(sql, { universe, ...range });
