@@ -37,14 +37,16 @@ export async function runTask(
 ): Promise<RunAnswer> {
   const { sql, client } = deps;
   const { task, query, key, caller, httpRequestId, onAsked, signal } = asked;
-  const [newest] = await listNights(sql, { limit: 1 });
+  const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
+  // What a key stood for stays, although another night is the newest one by now.
+  const before = key === undefined ? null : await findRunRequest(sql, requestId);
+  const newest = before ?? (await listNights(sql, { limit: 1 }))[0];
   const sessionDate = query.sessionDate ?? newest?.sessionDate;
   if (sessionDate === undefined)
     throw fieldProblem('sessionDate', 'no night has run here yet, so a session has to be named');
   const file = await configurationInForce(sql);
   const universe = query.universe ?? newest?.universe ?? effectiveConfig(file).universe;
   if (query.universe !== undefined) requireUniverse(file, universe);
-  const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
   const { force = false } = query;
   await askForRun(deps, {
     httpRequestId,
