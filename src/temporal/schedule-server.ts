@@ -48,7 +48,9 @@ export async function createSchedule(
   const { namespace, identity } = client.options;
   const requestId = randomUUID();
   try {
-    await client.workflowService.createSchedule({ namespace, scheduleId, schedule, identity, requestId });
+    await client.withDeadline(Date.now() + CALL_MS, () =>
+      client.workflowService.createSchedule({ namespace, scheduleId, schedule, identity, requestId }),
+    );
     return true;
   } catch (error) {
     if (codeOf(error) === ALREADY_EXISTS) return false;
@@ -59,7 +61,7 @@ export async function createSchedule(
 /** False when it was gone already. */
 export async function removeSchedule(client: Client, scheduleId: string): Promise<boolean> {
   try {
-    await client.schedule.getHandle(scheduleId).delete();
+    await client.withDeadline(Date.now() + CALL_MS, () => client.schedule.getHandle(scheduleId).delete());
     return true;
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return false;

@@ -187,21 +187,20 @@ export type ScheduleSummary = {
 
 /** Our schedules as the server has them; those that do not exist are left out. Each call has `callMs` (15 s). */
 export async function describeSchedules(client: Client, callMs = CALL_MS): Promise<ScheduleSummary[]> {
-  const summaries: ScheduleSummary[] = [];
-  for (const scheduleId of Object.values(SCHEDULE_IDS)) {
+  const summaries = Object.values(SCHEDULE_IDS).map(async (scheduleId): Promise<ScheduleSummary | null> => {
     const found = await describeSchedule(client, scheduleId, callMs);
-    if (found === null) continue;
+    if (found === null) return null;
     const state = found.schedule?.state;
-    summaries.push({
+    return {
       scheduleId,
       paused: state?.paused ?? false,
       note: state?.notes || null,
       nextTimes: (found.info?.futureActionTimes ?? []).map(({ seconds }) =>
         new Date(Number(seconds) * 1000).toISOString(),
       ),
-    });
-  }
-  return summaries;
+    };
+  });
+  return (await Promise.all(summaries)).filter((one) => one !== null);
 }
 
 /**
