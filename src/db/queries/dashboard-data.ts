@@ -24,14 +24,17 @@ export async function readFreshness(sql: Queryable, universe: string): Promise<S
       select m.symbol, min(b.session_date) as first_bar, max(b.session_date) as last_bar, count(b.session_date) as bars
       from members m left join market.bars b on b.symbol = m.symbol collate "C" group by m.symbol),
     newest as (select max(last_bar) as last_bar from spans),
-    calendar as materialized (${calendarDates(sql)})
-    select s.symbol, i.name, s.first_bar, s.last_bar, s.bars,
-      (select count(*) from calendar c, newest n
-       where c.session_date > s.last_bar and c.session_date <= n.last_bar) as behind,
+    calendar as materialized (${calendarDates(sql)}),
+    ages as (
+      select d.last_bar, (select count(*) from calendar c, newest n
+        where c.session_date > d.last_bar and c.session_date <= n.last_bar) as behind
+      from (select distinct last_bar from spans) d)
+    select s.symbol, i.name, s.first_bar, last_bar, s.bars, coalesce(a.behind, 0) as behind,
       (select count(distinct f.session_date) from market.bar_flags f
        where f.symbol = s.symbol and f.severity = 'doubtful' and f.resolved_session is null) as doubtful
-    from spans s left join market.instruments i on i.symbol = s.symbol collate "C"
-    order by s.last_bar nulls first, s.symbol`;
+    from spans s left join ages a using (last_bar)
+    left join market.instruments i on i.symbol = s.symbol collate "C"
+    order by last_bar nulls first, s.symbol`;
 }
 
 export type SessionCoverage = { sessionDate: string; bars: number; doubtful: number };

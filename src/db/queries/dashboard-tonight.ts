@@ -2,7 +2,7 @@ import type { TaskState } from '../../contracts/wire/names.ts';
 import type { Queryable } from '../client.ts';
 import { OPEN_STATES } from './nights.ts';
 import type { RunRequestRow } from './requests.ts';
-import { calendarDates } from './sessions.ts';
+import { countSessionsBehind, findLastClosedSession } from './result-data.ts';
 import type { TaskRunRow } from './task-runs.ts';
 
 /** When a kind of our workers was last heard from; kinds that never were are left out. */
@@ -15,15 +15,27 @@ export async function readLastBeats(sql: Queryable): Promise<{ process: string; 
 export async function readDataAge(
   sql: Queryable,
 ): Promise<{ newestBar: string | null; lastSession: string | null; sessionsBehind: number }> {
-  const [row] = await sql<{ newestBar: string | null; lastSession: string | null; sessionsBehind: number }[]>`
-    with newest as (select max(session_date) as bar from market.bars),
-    calendar as (
-      select c.session_date from (${calendarDates(sql)}) c join market.sessions s using (session_date)
-      where s.close_at <= now())
-    select n.bar as newest_bar, (select max(session_date) from calendar) as last_session,
-      (select count(*) from calendar where session_date > n.bar) as sessions_behind
-    from newest n`;
-  return row ?? { newestBar: null, lastSession: null, sessionsBehind: 0 };
+  const [newestBar, last] = await Promise.all([
+    findNewestBar(sql),
+    findLastClosedSession(sql, new Date().toISOString()),
+  ]);
+  const lastSession = last?.sessionDate ?? null;
+  if (newestBar === null || lastSession === null) return { newestBar, lastSession, sessionsBehind: 0 };
+  const behind = await countSessionsBehind(sql, { from: [newestBar], through: lastSession });
+  return { newestBar, lastSession, sessionsBehind: behind.get(newestBar) ?? 0 };
+}
+
+/** By symbol, as the key of the bars has it: two looks into it for each, where `max` would read all bars. */
+async function findNewestBar(sql: Queryable): Promise<string | null> {
+  const [row] = await sql<{ newestBar: string | null }[]>`
+    with recursive symbols as (
+      (select symbol from market.bars order by symbol limit 1)
+      union all
+      select (select b.symbol from market.bars b where b.symbol > s.symbol order by b.symbol limit 1)
+      from symbols s where s.symbol is not null)
+    select max((select max(b.session_date) from market.bars b where b.symbol = s.symbol)) as newest_bar
+    from symbols s where s.symbol is not null`;
+  return row?.newestBar ?? null;
 }
 
 /** Task runs by hand (of no night): those that are open, then the ones asked for last; at most `limit`. */
@@ -49,13 +61,14 @@ export async function readWaitingReviews(sql: Queryable): Promise<TaskRunRow[]> 
     select * from ops.task_runs where state = ${state} order by created_at, task_run_id`;
 }
 
-/** What people did about these subjects from a minute before an instant on, oldest first. */
+/** The last acts of people about these subjects from a minute before an instant on, oldest first; at most 50. */
 export async function readActsAbout(
   sql: Queryable,
   input: { subjects: readonly string[]; since: string },
 ): Promise<{ at: string; actor: string; action: string; why: string | null }[]> {
-  return await sql<{ at: string; actor: string; action: string; why: string | null }[]>`
+  const rows = await sql<{ at: string; actor: string; action: string; why: string | null }[]>`
     select at, actor, action, why from ops.audit
     where subject = any(${[...input.subjects]}) and at >= ${input.since}::timestamptz - interval '1 minute'
     order by audit_id desc limit 50`;
+  return rows.toReversed();
 }
