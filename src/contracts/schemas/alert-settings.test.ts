@@ -61,6 +61,19 @@ describe('the block nightshift.alerts', () => {
       },
       ['nightshift.alerts.channels[0]: needs userEnv and passwordEnv together, or neither'],
     ],
+    [
+      {
+        channels: [
+          {
+            ...{ name: 'm', type: 'smtp', host: 'h', port: 25, from: 'a@b.co', to: ['c@d.co'] },
+            ...{ security: 'none', userEnv: 'U', passwordEnv: 'P' },
+          },
+        ],
+      },
+      [
+        'nightshift.alerts.channels[0]: a login needs starttls or tls: with none its password is sent in the clear',
+      ],
+    ],
     [{ coverageRatio: 95 }, [expect.stringMatching(/^nightshift\.alerts\.coverageRatio: /)]],
   ])('%j is refused by its path', (alerts, expected) => {
     expect(problemsOf(alerts)).toEqual(expected);

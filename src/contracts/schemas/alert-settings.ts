@@ -61,6 +61,9 @@ const smtp = z
   })
   .refine(({ userEnv, passwordEnv }) => (userEnv === undefined) === (passwordEnv === undefined), {
     message: 'needs userEnv and passwordEnv together, or neither',
+  })
+  .refine(({ security, passwordEnv }) => security !== 'none' || passwordEnv === undefined, {
+    message: 'a login needs starttls or tls: with none its password is sent in the clear',
   });
 
 const log = z.strictObject({ ...common, type: z.literal('log') });
