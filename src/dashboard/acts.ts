@@ -8,7 +8,7 @@ import { decideQuarantineFor } from '../api/quarantine.ts';
 import { askForRun, decideRun, endNight, endSingleRun, retryRun } from '../api/run-acts.ts';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
-import { revokeApiToken } from '../db/queries/api-tokens.ts';
+import { findApiToken, revokeApiToken } from '../db/queries/api-tokens.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
 import { cancelBackfill } from '../temporal/backfill.ts';
@@ -20,9 +20,6 @@ import { leaveFlash } from './flash.ts';
 import { words } from './format.ts';
 import { formOf, ownPath, requireLogin, requireOwnOrigin } from './login.ts';
 import { offeredUniverses, type TonightReader } from './tonight.ts';
-
-/** A worker answers at once or not at all: the same decision may be given again. */
-const ANSWER_MS = 7_000;
 
 const why = z.string().trim().min(1, 'a reason is needed').max(500);
 const optionalDate = z
@@ -227,6 +224,8 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
 
   act('/acts/revoke', { form: 'revoke', needs: 'admin' }, async (form, { name: by }) => {
     const { tokenId } = form;
+    if ((await findApiToken(sql, tokenId)) === null)
+      throw new Problem('not-found', `there is no token ${tokenId}`);
     if (!(await revokeApiToken(sql, { tokenId, by, why: form.why })))
       throw new Problem('conflict', `${tokenId} was revoked before`);
     return `the token ${tokenId} is revoked; its logins end within two seconds`;
