@@ -65,8 +65,15 @@ describe('the block nightshift.alerts', () => {
       {
         channels: [
           {
-            ...{ name: 'm', type: 'smtp', host: 'h', port: 25, from: 'a@b.co', to: ['c@d.co'] },
-            ...{ security: 'none', userEnv: 'U', passwordEnv: 'P' },
+            name: 'm',
+            type: 'smtp',
+            host: 'h',
+            port: 25,
+            from: 'a@b.co',
+            to: ['c@d.co'],
+            security: 'none',
+            userEnv: 'U',
+            passwordEnv: 'P',
           },
         ],
       },

@@ -28,9 +28,7 @@ const PROBABILITIES: Record<ProbabilityName, number> = {
 };
 const point = (sessionDate: string, excessReturn: number | null): SymbolView['track'][number] => ({
   sessionDate,
-  modelVersion: 'v1',
   side: 'buy',
-  rank: 1,
   probability: 0.6,
   baseRate: 0.5,
   probabilities: PROBABILITIES,

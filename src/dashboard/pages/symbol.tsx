@@ -14,6 +14,19 @@ import type { Contribution } from '../reasons.ts';
 import { edgeOf } from '../signal-order.ts';
 import { Side } from './signals.tsx';
 
+/** What is drawn of a prediction and its outcome. */
+type TrackPoint = Pick<
+  SymbolPrediction,
+  | 'sessionDate'
+  | 'side'
+  | 'probability'
+  | 'baseRate'
+  | 'probabilities'
+  | 'forwardReturn'
+  | 'excessReturn'
+  | 'missingReason'
+>;
+
 export type SymbolView = {
   symbol: string;
   session: string;
@@ -26,7 +39,7 @@ export type SymbolView = {
   prices: PriceLine | { problem: string };
   features: Feature[] | null;
   /** Up to the session, oldest first. */
-  track: SymbolPrediction[];
+  track: TrackPoint[];
 };
 
 /** One symbol's story: what the model says and why, its prices and features, what came of earlier predictions. */
@@ -176,7 +189,7 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
   );
 };
 
-function outcomeOf({ forwardReturn, excessReturn, missingReason }: SymbolPrediction): string {
+function outcomeOf({ forwardReturn, excessReturn, missingReason }: TrackPoint): string {
   if (forwardReturn === null) return missingReason ?? 'not known yet';
   return `${percent(forwardReturn, { sign: true, digits: 2 })}, ${percent(excessReturn, { sign: true, digits: 2 })} against the median`;
 }
@@ -245,7 +258,7 @@ const OTHERS = ['lightgbm', 'logisticRegression'] as const;
 const MARGIN = 0.12;
 
 /** Probabilities as lines, outcomes as points above and below all of them: how large they were is in the table. */
-function trackSpec(track: readonly SymbolPrediction[]): ChartSpec {
+function trackSpec(track: readonly TrackPoint[]): ChartSpec {
   const known = track
     .flatMap(({ probability, baseRate, probabilities }) => [
       probability,
