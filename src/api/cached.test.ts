@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cached } from './cached.ts';
 
 describe('a cached answer', () => {
@@ -33,5 +33,22 @@ describe('a cached answer', () => {
     expect(await early).toBe('on');
     expect(await read()).toBe('paused');
     expect(waiting).toHaveLength(2);
+  });
+
+  it('is asked for anew where the question stays without an answer', () => {
+    vi.useFakeTimers();
+    try {
+      let asked = 0;
+      const read = cached(1_000, () => new Promise<never>(() => void (asked += 1)));
+      void read();
+      vi.advanceTimersByTime(9_999);
+      void read();
+      expect(asked).toBe(1);
+      vi.advanceTimersByTime(1);
+      void read();
+      expect(asked).toBe(2);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

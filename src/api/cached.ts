@@ -1,3 +1,6 @@
+/** A question that takes longer is asked anew: the connection that it went out on may be dead. */
+const LONGEST_MS = 10_000;
+
 /** `forget`: who asks from now on gets an answer that was begun later. */
 export type Cached<Value> = (() => Promise<Value>) & { forget: () => void };
 
@@ -10,7 +13,7 @@ export function cached<Value>(maxAgeMs: number, read: () => Promise<Value>): Cac
   const ask = (): Promise<Value> => {
     if (answer !== undefined && answer.untilMs > Date.now()) return answer.value;
     const value = read();
-    const mine = { value, untilMs: Number.POSITIVE_INFINITY };
+    const mine = { value, untilMs: Date.now() + LONGEST_MS };
     answer = mine;
     value.then(
       () => {
