@@ -103,6 +103,24 @@ describe('every answer', () => {
     });
   });
 
+  it('to a method that a path does not have is 405, and says which it has', async () => {
+    const ask = (method: string, path: string) => api.ask(method, path, { token: viewer });
+    for (const [method, path, allow] of [
+      ['PUT', '/scheduler/status', 'GET, HEAD'],
+      ['OPTIONS', '/scheduler/stop', 'POST'],
+      ['DELETE', '/api/v1/runs/one', 'GET, HEAD'],
+      ['PATCH', '/healthz', 'GET, HEAD'],
+      ['DELETE', '/login', 'GET, HEAD, POST'],
+    ] as const) {
+      const answer = await ask(method, path);
+      const type = 'urn:nightshift:problem:method-not-allowed';
+      expect(answer, `${method} ${path}`).toMatchObject({ status: 405, body: { type } });
+      expect(answer.headers.get('allow')).toBe(allow);
+    }
+    expect((await ask('PUT', '/nothing')).status).toBe(404);
+    expect((await api.ask('PUT', '/scheduler/status')).status).toBe(401);
+  });
+
   it('to what nobody foresaw is 500 without its words, which are in the log', async () => {
     const broken = openApiAway({ findToken: () => Promise.reject(new RangeError('the moon is full')) });
     const answer = await broken.ask('GET', '/readyz', { token: viewer });

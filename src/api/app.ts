@@ -8,6 +8,7 @@ import { problemPage, wantsPage } from '../dashboard/problem-page.tsx';
 import { requireToken, TokenReader } from './auth.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { addressOf, limitRequests } from './limits.ts';
+import { allowedMethods } from './methods.ts';
 import { Problem, problemDetails, problemOf } from './problems.ts';
 import { type ApiDocument, describeApi } from './openapi.ts';
 import { newRouter } from './router.ts';
@@ -86,6 +87,9 @@ export function createApi(deps: ApiDeps) {
     return c.body(JSON.stringify(details), status, headers);
   });
   base.notFound((c) => {
+    const allow = allowedMethods(base, c.req.path);
+    if (allow !== null)
+      throw new Problem('method-not-allowed', `${c.req.path} is there for ${allow}`, { headers: { allow } });
     throw new Problem(
       'not-found',
       `${c.req.method} ${c.req.path} is no part of this API; /openapi.json lists what is`,

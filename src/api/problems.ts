@@ -14,6 +14,7 @@ const PROBLEMS = {
   unauthorized: { status: 401, title: 'A token is needed' },
   forbidden: { status: 403, title: 'This token may not do that' },
   'not-found': { status: 404, title: 'There is no such thing' },
+  'method-not-allowed': { status: 405, title: 'This is there for other methods' },
   conflict: { status: 409, title: 'It is otherwise by now' },
   'dependency-not-met': { status: 409, title: 'A task it needs did not succeed' },
   'body-too-large': { status: 413, title: 'The body is too large' },
