@@ -3,7 +3,7 @@ import { listAudit } from '../../db/queries/requests.ts';
 import type { ApiDeps } from '../deps.ts';
 import { countQuery } from '../key-pages.ts';
 import { newRouter } from '../router.ts';
-import { problems } from './schemas.ts';
+import { problems, textSchema } from './schemas.ts';
 
 const entrySchema = z
   .object({
@@ -24,7 +24,7 @@ const auditRoute = createRoute({
   summary: 'What people did, newest first',
   request: {
     query: z.object({
-      subject: z.string().min(1).max(300).optional(),
+      subject: textSchema({ maximum: 300 }).optional(),
       limit: countQuery({ maximum: 500, usual: 100 }),
     }),
   },

@@ -10,7 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { countQuery, keyIn, keyText } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { problems } from './schemas.ts';
+import { problems, textSchema } from './schemas.ts';
 
 const MOST_LINES = 1_000;
 
@@ -41,12 +41,10 @@ const logRoute = createRoute({
     query: z.object({
       lines: countQuery({ maximum: MOST_LINES, usual: 200, words: 'Records of a page' }),
       before: z.string().max(400).optional().openapi({ description: '`before` of the page before' }),
-      taskRunId: z.string().max(200).optional().openapi({
+      taskRunId: textSchema({ minimum: 0, maximum: 200 }).optional().openapi({
         description: 'Only lines about this run, of those that the page would have: go on with `before`',
       }),
-      folder: z
-        .string()
-        .max(255)
+      folder: textSchema({ minimum: 0, maximum: 255 })
         .optional()
         .openapi({ description: 'One of `folders`: that of a worker on its own; default: the newest' }),
     }),

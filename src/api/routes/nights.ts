@@ -17,7 +17,7 @@ import { endNight, requireNight } from '../run-acts.ts';
 import { failureChainSchema, liveOf, liveSchema } from './live-schema.ts';
 import { summarySchema } from './run-definitions.ts';
 import { summaryOf } from './runs.ts';
-import { BODY_PROBLEMS, dateSchema, problems, universeSchema, whyBody } from './schemas.ts';
+import { BODY_PROBLEMS, dateSchema, problems, textSchema, universeSchema, whyBody } from './schemas.ts';
 
 const NIGHT_STATES = [...RUN_STATES, 'partial', 'no_session'] as const;
 
@@ -36,7 +36,7 @@ const nightSchema = z
   })
   .openapi('Night');
 
-const params = z.object({ runId: z.string().min(1).max(100) });
+const params = z.object({ runId: textSchema({ maximum: 100 }) });
 
 const listRoute = createRoute({
   method: 'get',

@@ -5,7 +5,15 @@ import { requireRole } from '../auth.ts';
 import { pageQuery } from '../pages.ts';
 import { failureChainSchema, liveSchema } from './live-schema.ts';
 import { acceptedSchema, runHeaders, runQuery } from './scheduler-definitions.ts';
-import { BODY_PROBLEMS, dateSchema, problems, universeSchema, whyBody, whySchema } from './schemas.ts';
+import {
+  BODY_PROBLEMS,
+  dateSchema,
+  problems,
+  textSchema,
+  universeSchema,
+  whyBody,
+  whySchema,
+} from './schemas.ts';
 
 const failureSchema = z.looseObject({ type: z.string(), message: z.string() }).nullable();
 
@@ -85,7 +93,7 @@ export const listRoute = createRoute({
   },
 });
 
-export const runParams = z.object({ runId: z.string().min(1).max(200) });
+export const runParams = z.object({ runId: textSchema({ maximum: 200 }) });
 
 export const runRoute = createRoute({
   method: 'get',

@@ -2,7 +2,15 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { TASKS, type Task, taskIdOf } from '../../contracts/wire/names.ts';
 import { requireRole } from '../auth.ts';
 import { MAX_WAIT_SECONDS } from '../time-limit.ts';
-import { BODY_PROBLEMS, dateSchema, flagSchema, problems, universeSchema, wholeNumber } from './schemas.ts';
+import {
+  BODY_PROBLEMS,
+  dateSchema,
+  flagSchema,
+  problems,
+  universeSchema,
+  wholeNumber,
+  whySchema,
+} from './schemas.ts';
 
 /** The documents' paths of the six tasks, in their order. */
 export const TASK_PATHS = [
@@ -49,8 +57,8 @@ export const doneSchema = z
   .object({ success: z.boolean(), task_id: z.int(), results: z.record(z.string(), z.unknown()) })
   .openapi('RunDone');
 
-const whySchema = z.object({
-  why: z.string().min(1).max(500).optional().openapi({ description: 'Kept in the note and the audit' }),
+const switchBody = z.object({
+  why: whySchema.optional().openapi({ description: 'Kept in the note and the audit' }),
 });
 
 export const runQuery = z.object({
@@ -85,7 +93,7 @@ export function switchRoute<Verb extends 'start' | 'stop'>(verb: Verb, summary: 
     tags: ['Scheduler'],
     summary,
     middleware: [requireRole('operator')] as const,
-    request: { body: { content: { 'application/json': { schema: whySchema } }, required: false } },
+    request: { body: { content: { 'application/json': { schema: switchBody } }, required: false } },
     responses: {
       200: { description: 'Done', content: { 'application/json': { schema: switchedSchema } } },
       ...problems(...BODY_PROBLEMS, 401, 403, 409, 429, 503),

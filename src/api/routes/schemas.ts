@@ -5,7 +5,7 @@ import { problemSchema } from '../problems.ts';
 export const dateSchema = z.iso
   .date({ abort: true })
   .regex(/^(19|20)/, 'is no day of 1900 to 2099')
-  .openapi({ example: '2018-02-07' });
+  .openapi({ format: 'date', example: '2018-02-07' });
 
 /** A whole number in a path or query, where everything is text: blanks, signs and `1e2` are none. */
 export function wholeNumber({ minimum, maximum }: { minimum: number; maximum: number }) {
@@ -26,8 +26,18 @@ export const universeSchema = z
   .regex(/^[\w.-]{1,64}$/)
   .openapi({ example: 'sample' });
 
-/** The reason that an act needs. */
-export const whySchema = z.string().trim().min(1).max(500);
+/** No text of a request has a NUL (`newRouter` sees to it): this is for whoever reads the document. */
+const NUL = String.raw`\u0000`;
+const WITHOUT_NUL = new RegExp(`^[^${NUL}]*$`);
+const SAYS_SOMETHING = new RegExp(String.raw`^[^${NUL}]*[^${NUL}\s][^${NUL}]*$`);
+
+/** A text that is looked for. */
+export function textSchema({ minimum = 1, maximum }: { minimum?: number; maximum: number }) {
+  return z.string().min(minimum).max(maximum).regex(WITHOUT_NUL, 'has a NUL character');
+}
+
+/** The reason that an act needs; kept without the blanks around it. */
+export const whySchema = z.string().max(500).regex(SAYS_SOMETHING, 'a reason is needed').trim();
 /** A body that is the reason alone. */
 export const whyBody = {
   content: { 'application/json': { schema: z.object({ why: whySchema }) } },
