@@ -100,7 +100,8 @@ export function createApi(deps: ApiDeps) {
   const tokens = new TokenReader(deps.findToken, times.tokenMs);
   const sessions = new SessionKeeper(deps.sql);
   const perToken = limitRequests(limits.tokenPerMinute, (c) => c.get('caller').tokenId);
-  base.route('/', dashboardRoutes({ ...deps, tokens, sessions, attempts, perToken }));
+  const shared = { ...deps, tokens, sessions, attempts, perToken, document: () => document };
+  base.route('/', dashboardRoutes(shared));
   const open = base.route('/', healthRoutes());
   open.use(requireLoginOr(sessions, requireToken(tokens, attempts)), perToken);
   const api = open

@@ -21,6 +21,7 @@ import { LoginPage } from './pages/login.tsx';
 import { TonightPage } from './pages/tonight.tsx';
 import { backtestRoutes } from './routes/backtest.tsx';
 import { dataRoutes } from './routes/data.tsx';
+import { docsRoutes } from './routes/docs.tsx';
 import { driftRoutes } from './routes/drift.tsx';
 import { historyRoutes } from './routes/history.tsx';
 import { modelRoutes } from './routes/models.tsx';
@@ -135,5 +136,6 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
   app.route('/', driftRoutes(deps, guard));
   app.route('/', dataRoutes(deps, guard));
   app.route('/', settingsRoutes(deps, guard, reader));
+  app.route('/', docsRoutes(deps, guard, shared.document));
   return app;
 }

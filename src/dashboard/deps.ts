@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { TokenReader } from '../api/auth.ts';
 import type { ApiDeps, ApiEnv } from '../api/deps.ts';
+import type { ApiDocument } from '../api/openapi.ts';
 import type { Session, SessionKeeper } from '../api/sessions.ts';
 import type { Flash } from './flash.ts';
 import type { LiveBoard } from './live.tsx';
@@ -12,6 +13,8 @@ export type DashboardDeps = ApiDeps & {
   /** Limit of one address for wrong tokens, and of one token for requests. */
   attempts: MiddlewareHandler;
   perToken: MiddlewareHandler;
+  /** The OpenAPI document, which is there once all routes are. */
+  document: () => ApiDocument;
 };
 
 export type PageEnv = {

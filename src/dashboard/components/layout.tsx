@@ -69,6 +69,11 @@ export async function renderPage(input: PageInput): Promise<HtmlEscapedString> {
             Times are those of the exchange ({chrome.timezone}); point at one for UTC. Old sample data, fit
             for tests and demonstration, not for investment decisions.
           </p>
+          {chrome.user === null ? null : (
+            <p>
+              <a href="/docs">The API</a>: all of this for programs.
+            </p>
+          )}
         </footer>
       </body>
     </html>
