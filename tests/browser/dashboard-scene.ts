@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { serve } from '@hono/node-server';
 import type { Page } from 'playwright-core';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
@@ -12,7 +11,6 @@ import { createIngestionActivities } from '../../src/activities/ingestion/activi
 import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts';
 import { createScanActivities } from '../../src/activities/scan/activities.ts';
 import { createTrainingActivities } from '../../src/activities/training/activities.ts';
-import { createApi } from '../../src/api/app.ts';
 import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { createArtifactStore } from '../../src/artifacts/store.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
@@ -27,6 +25,7 @@ import type { House } from '../support/house.ts';
 import { startMlBridge } from '../support/ml-bridge.ts';
 import type { Rig } from '../support/rig.ts';
 import { sharedArchive } from '../support/sample-archive.ts';
+import { type ServedApi, serveApi } from '../support/served-api.ts';
 
 const SAMPLE = join(projectRoot, 'data', 'sample');
 
@@ -74,25 +73,22 @@ export async function openRealTasks(house: House): Promise<RealTasks> {
   };
 }
 
-export type Dashboard = {
-  url: string;
+export type Dashboard = ServedApi & {
   /** What went wrong inside. */
   failures: string[];
   /** A token of a role; its name is the role's. */
   token: (role: ApiRole) => Promise<{ tokenId: string; text: string }>;
-  close: () => Promise<void>;
 };
 
 /** The API with its pages on a port of its own. */
 export async function openDashboard(
   parts: { house: House; rig: Rig },
-  change: Partial<ApiDeps> = {},
+  change: Partial<Omit<ApiDeps, 'stopping'>> = {},
 ): Promise<Dashboard> {
   const { house, rig } = parts;
   await adoptFileAtStart(house.database.sql, { path: house.deps.configPath, named: true });
-  const stopping = new AbortController();
   const failures: string[] = [];
-  const api = createApi({
+  const served = await serveApi({
     sql: house.api.sql,
     findToken: (tokenId) => findApiToken(house.api.sql, tokenId),
     times: API_TIMES,
@@ -104,18 +100,10 @@ export async function openDashboard(
     configPath: house.deps.configPath,
     limits: { tokenPerMinute: 6_000, anonymousPerMinute: 300 },
     workflowsUrl: `${testTemporal().ui}/namespaces/${rig.namespace}/workflows`,
-    stopping: stopping.signal,
     ...change,
   });
-  const { server, port } = await new Promise<{ server: ReturnType<typeof serve>; port: number }>(
-    (resolve) => {
-      const made = serve({ fetch: api.fetch, hostname: '127.0.0.1', port: 0 }, (address) =>
-        resolve({ server: made, port: address.port }),
-      );
-    },
-  );
   return {
-    url: `http://127.0.0.1:${port}`,
+    ...served,
     failures,
     token: async (role) => {
       const { tokenId, secretHash, text } = newApiToken();
@@ -127,12 +115,6 @@ export async function openDashboard(
         createdBy: 'Ann',
       });
       return { tokenId, text };
-    },
-    close: async () => {
-      stopping.abort();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
     },
   };
 }

@@ -266,6 +266,13 @@ describe('the dashboard', () => {
     await page().getByText('in each left the baseline').waitFor();
     await look('/data', ['Quarantine', 'Freshness', 'Coverage'], 'data');
     await look('/settings', ['Schedules', 'The next ten times', 'session begin'], 'settings');
+    await page().getByRole('link', { name: 'The API' }).click();
+    await page().getByText('GET /api/v1/symbols/{symbol}/bars').click();
+    await page().getByText('Parameters of GET /api/v1/symbols/{symbol}/bars').waitFor();
+    await page().emulateMedia({ colorScheme: 'dark' });
+    expect(await violations()).toEqual([]);
+    await page().emulateMedia({ colorScheme: 'light' });
+    await look('/docs', ['How to ask', 'run_backtest_generator', 'SchedulerStatus'], 'docs');
     expect(wrong()).toEqual([]);
   });
 

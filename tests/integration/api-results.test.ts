@@ -4,6 +4,7 @@ import { columnsOf } from '../../src/api/streams.ts';
 import { MODELS } from '../../src/contracts/wire/names.ts';
 import { checkDataRoutes } from './result-data-checks.ts';
 import { NEXT, type Page, S, UNIVERSE, useResults } from './result-house.ts';
+import { checkWithSchemathesis } from './result-schemathesis.ts';
 
 const house = useResults();
 
@@ -313,5 +314,7 @@ describe('a backtest', () => {
   });
 });
 
-// Last: a row that it releases from quarantine is among the bars from then on.
+// Late: a row that it releases from quarantine is among the bars from then on.
 checkDataRoutes(house);
+// Last: it does everything that can be done.
+checkWithSchemathesis(house);

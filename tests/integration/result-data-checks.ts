@@ -15,6 +15,17 @@ function largestOf(drift: Record<string, unknown>): { feature: string; psi: numb
   return z.array(z.object({ feature: z.string(), psi: z.number() })).parse(drift['largest'])[0];
 }
 
+/** Puts three bars into quarantine, and nothing else. */
+export async function holdBack(house: ResultHouse): Promise<void> {
+  const { sql } = house.rig.db('owner');
+  await sql`delete from market.quarantine`;
+  for (const symbol of ['AAPL', 'BAC', 'GE'])
+    await sql`
+      insert into market.quarantine (symbol, session_date, provider, price_basis, codes, reason, raw, available_at)
+      values (${symbol}, '2010-01-04', 'archive', 'as-traded', '{highBelowLow}', 'high below low',
+        ${JSON.stringify([{ open: 10, high: 12, low: 9, close: 11, volume: 5 }])}::jsonb, now())`;
+}
+
 /** Drift, data, logs and what is refused, over the night of a house. */
 export function checkDataRoutes(house: ResultHouse): void {
   describe('drift', () => {
@@ -121,13 +132,7 @@ export function checkDataRoutes(house: ResultHouse): void {
 
     describe('in quarantine', () => {
       beforeEach(async () => {
-        const { sql } = house.rig.db('owner');
-        await sql`delete from market.quarantine`;
-        for (const symbol of ['AAPL', 'BAC', 'GE'])
-          await sql`
-          insert into market.quarantine (symbol, session_date, provider, price_basis, codes, reason, raw, available_at)
-          values (${symbol}, '2010-01-04', 'archive', 'as-traded', '{highBelowLow}', 'high below low',
-            ${JSON.stringify([{ open: 10, high: 12, low: 9, close: 11, volume: 5 }])}::jsonb, now())`;
+        await holdBack(house);
         const decisions = createDecisionActivities({
           db: house.rig.db('ingest'),
           sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),

@@ -7,7 +7,7 @@ import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { createDriftActivities } from '../../src/activities/drift/activities.ts';
 import { createApi } from '../../src/api/app.ts';
-import { API_TIMES } from '../../src/api/deps.ts';
+import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import type { RunReport } from '../../src/contracts/schemas/report.ts';
 import type { Task } from '../../src/contracts/wire/names.ts';
@@ -35,6 +35,9 @@ export type ResultHouse = {
   readonly temporal: Rig;
   readonly report: RunReport;
   readonly logDir: string;
+  /** What its API is made of. */
+  readonly deps: ApiDeps;
+  readonly token: (role: ApiRole) => string;
   /** Of a task of the night. */
   resultOf(task: Task): Record<string, unknown>;
   ask(path: string, init?: Asked): Promise<Answer>;
@@ -54,6 +57,7 @@ export function useResults(): ResultHouse {
   let ml: MlBridge;
   let logDir: string;
   let report: RunReport;
+  let deps: ApiDeps;
   let api: ReturnType<typeof createApi>;
   let promises: ApiPromises | undefined;
 
@@ -62,7 +66,7 @@ export function useResults(): ResultHouse {
     rig = await TaskRig.start({ settings: QUICK_SETTINGS });
     ml = startMlBridge(rig.artifacts.url);
     report = await makeNight(rig, ml);
-    api = createApi({
+    deps = {
       sql: rig.db('api').sql,
       findToken: (tokenId) => findApiToken(rig.db('api').sql, tokenId),
       times: API_TIMES,
@@ -74,8 +78,9 @@ export function useResults(): ResultHouse {
       configPath: join(projectRoot, 'config', 'scheduler_config.json'),
       logDir,
       limits: { tokenPerMinute: 10_000, anonymousPerMinute: 100 },
-    });
-    for (const role of ['viewer', 'operator'] as const) {
+    };
+    api = createApi(deps);
+    for (const role of ['viewer', 'operator', 'admin'] as const) {
       const { tokenId, secretHash, text } = newApiToken();
       const token = { tokenId, name: `the ${role}`, role, secretHash, createdBy: 'Ann' };
       await insertApiToken(rig.db('api').sql, token);
@@ -88,13 +93,14 @@ export function useResults(): ResultHouse {
     await rm(logDir, { recursive: true, force: true });
   });
 
+  const tokenOf = (role: ApiRole): string => tokens.get(role) ?? '';
   const ask = async (path: string, init: Asked = {}): Promise<Answer> => {
     const { method = 'GET', as = 'viewer', accept = 'application/json', body } = init;
     const response = await api.request(path, {
       method,
       headers: {
         accept,
-        authorization: `Bearer ${tokens.get(as) ?? ''}`,
+        authorization: `Bearer ${tokenOf(as)}`,
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
@@ -135,6 +141,10 @@ export function useResults(): ResultHouse {
     get logDir() {
       return logDir;
     },
+    get deps() {
+      return deps;
+    },
+    token: tokenOf,
     resultOf: (task) => report.tasks.find((one) => one.task === task)?.result ?? {},
     ask,
     get,

@@ -25,6 +25,7 @@ import {
   shapRoute,
   versionRoute,
 } from './model-definitions.ts';
+import { instantSchema } from './schemas.ts';
 
 const keySchema = z.tuple([keyPart.date, instantPart, keyPart.hash]);
 
