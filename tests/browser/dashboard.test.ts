@@ -267,12 +267,12 @@ describe('the dashboard', () => {
     await look('/data', ['Quarantine', 'Freshness', 'Coverage'], 'data');
     await look('/settings', ['Schedules', 'The next ten times', 'session begin'], 'settings');
     await page().getByRole('link', { name: 'The API' }).click();
-    await page().getByText('GET /api/v1/symbols/{symbol}/bars').click();
+    await page().getByText('GET /api/v1/symbols/{symbol}/bars', { exact: true }).click();
     await page().getByText('Parameters of GET /api/v1/symbols/{symbol}/bars').waitFor();
     await page().emulateMedia({ colorScheme: 'dark' });
     expect(await violations()).toEqual([]);
     await page().emulateMedia({ colorScheme: 'light' });
-    await look('/docs', ['How to ask', 'run_backtest_generator', 'SchedulerStatus'], 'docs');
+    await look('/docs', ['How to ask', 'POST /scheduler/run_backtest_generator'], 'docs');
     expect(wrong()).toEqual([]);
   });
 
