@@ -8,8 +8,7 @@ const INVALID_ARGUMENT = 3;
 /** Whether an error says that the Temporal server does not answer. */
 export function isTemporalGone(error: unknown): boolean {
   const code = grpcCodeOf(error);
-  if (code !== null) return GONE.includes(code);
-  return error instanceof Error && error.cause !== undefined && isTemporalGone(error.cause);
+  return code !== null && GONE.includes(code);
 }
 
 /** Whether the server says that it does not know a run (any more). */
@@ -22,6 +21,8 @@ export function isRefusedArgument(error: unknown): boolean {
   return grpcCodeOf(error) === INVALID_ARGUMENT;
 }
 
+/** The client wraps what the server says in errors of its own. */
 function grpcCodeOf(error: unknown): number | null {
-  return isGrpcServiceError(error) ? error.code : null;
+  if (isGrpcServiceError(error)) return error.code;
+  return error instanceof Error && error.cause !== undefined ? grpcCodeOf(error.cause) : null;
 }

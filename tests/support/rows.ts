@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { TaskStep } from '../../src/contracts/activities.ts';
 import type { Sql } from '../../src/db/client.ts';
 import { beginAttempt } from '../../src/db/queries/attempts.ts';
@@ -9,7 +10,7 @@ import { uniqueName } from './env.ts';
 export function newNight(overrides: Partial<NewNight> = {}): NewNight {
   return {
     workflowId: uniqueName('night'),
-    runId: uniqueName('run'),
+    runId: randomUUID(),
     sessionDate: '2018-02-07',
     universe: uniqueName('u'),
     universeVersion: 'v',
@@ -30,7 +31,7 @@ export function newTaskRun(overrides: Partial<NewTaskRun> = {}): NewTaskRun {
     nightWorkflowId: null,
     nightRunId: null,
     starterWorkflowId: `manual/${taskRunId}`,
-    starterRunId: uniqueName('run'),
+    starterRunId: randomUUID(),
     task: 'training',
     sessionDate: '2018-02-07',
     universe: uniqueName('u'),
@@ -58,7 +59,7 @@ export async function beginStep(input: {
 }): Promise<TaskStep> {
   const { sql, run, workflowId, attempt = 1 } = input;
   const { taskRunId, task, sessionDate, universe, universeVersion, configHash, forced, timeoutMs } = run;
-  const fence = { taskRunId, workflowId, runId: uniqueName('run'), attempt };
+  const fence = { taskRunId, workflowId, runId: randomUUID(), attempt };
   await insertTaskRuns(sql, [run]);
   await beginAttempt(sql, fence);
   const identity = { taskRunId, task, sessionDate, universe, universeVersion, configHash };
