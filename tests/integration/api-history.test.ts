@@ -450,7 +450,7 @@ describe('backfill', () => {
     for (const [query, field] of [
       ['from=2018-02-06&to=2018-02-01', 'to'],
       ['from=2016-01-04&to=2018-02-01', 'to'],
-      ['from=1801-01-01&to=1801-01-02', 'from'],
+      ['from=1901-01-01&to=1901-01-02', 'from'],
       ['from=2018-02-01&to=2018-02-02&universe=other', 'universe'],
       ['from=2018-02-31&to=2018-03-02', 'from'],
     ])
