@@ -25,7 +25,6 @@ import {
   shapRoute,
   versionRoute,
 } from './model-definitions.ts';
-import { instantSchema } from './schemas.ts';
 
 const keySchema = z.tuple([keyPart.date, instantPart, keyPart.hash]);
 
