@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Fence } from '../../src/contracts/activities.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
+import { readAlertPage, storeAlerts } from '../../src/db/queries/alert-rows.ts';
 import { attemptsOf } from '../../src/db/queries/attempts.ts';
 import { applyConfig, currentConfigHash, findConfig, insertConfig } from '../../src/db/queries/configs.ts';
 import { insertEvents, markEventsHandled, openEvents } from '../../src/db/queries/events.ts';
@@ -23,6 +24,7 @@ import {
   succeededTasks,
   transitionTaskRuns,
 } from '../../src/db/queries/task-runs.ts';
+import type { Alert, AlertSeverity } from '../../src/domain/alert-rules.ts';
 import { createTestDatabase, type TestDatabase, uniqueName } from '../support/env.ts';
 import { beginStep, newNight, newTaskRun } from '../support/rows.ts';
 
@@ -234,5 +236,36 @@ describe('small tables', () => {
     expect(enabled?.firstEnabledAt).not.toBeNull();
     await saveScheduleState(db.sql, state);
     expect(await find()).toMatchObject({ paused: true, firstEnabledAt: enabled?.firstEnabledAt });
+  });
+});
+
+describe('alerts', () => {
+  it('that become graver are told anew, also to who had not to know before', async () => {
+    const about = { rule: 'night_failed', key: uniqueName('night_failed'), summary: 's', details: {} } as const;
+    const alert = (severity: AlertSeverity): Alert => ({ ...about, severity });
+    const store = async (...alerts: Alert[]) => {
+      const channelsOf = ({ severity }: Pick<Alert, 'severity'>) =>
+        severity === 'critical' ? ['all', 'pager'] : ['all', 'mild'];
+      await storeAlerts(db.sql, { alerts, unknown: [], channelsOf });
+      const rows = await readAlertPage(db.sql, { state: 'all', after: null, limit: 10 });
+      return rows
+        .toSorted((a, b) => a.alertId - b.alertId)
+        .map(({ severity, resolvedAt, deliveries }) =>
+          [
+            `${severity} ${resolvedAt === null ? 'open' : 'over'}:`,
+            ...deliveries.map(({ channel, kind }) => `${channel} ${kind}`).toSorted(),
+          ].join(' '),
+        );
+    };
+    expect(await store(alert('warning'))).toEqual(['warning open: all opened mild opened']);
+    const outgrown = 'warning over: all opened mild opened mild resolved';
+    const graver = [outgrown, 'critical open: all opened pager opened'];
+    expect(await store(alert('critical'))).toEqual(graver);
+    // A milder one is the same alert, seen again.
+    expect(await store(alert('warning'))).toEqual(graver);
+    expect(await store()).toEqual([
+      outgrown,
+      'critical over: all opened all resolved pager opened pager resolved',
+    ]);
   });
 });

@@ -15,6 +15,7 @@ export const ALERT_RULES = [
   'queue_unpolled',
 ] as const satisfies readonly AlertRule[];
 
+/** The gravest first. */
 export const ALERT_SEVERITIES = ['critical', 'warning', 'info'] as const satisfies readonly AlertSeverity[];
 
 export const ALERT_KINDS = ['opened', 'resolved'] as const;

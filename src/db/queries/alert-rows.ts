@@ -1,4 +1,4 @@
-import type { AlertKind } from '../../contracts/wire/alerts.ts';
+import { ALERT_SEVERITIES, type AlertKind } from '../../contracts/wire/alerts.ts';
 import type { Alert, AlertRule, AlertSeverity } from '../../domain/alert-rules.ts';
 import type { Queryable, Sql, Tx } from '../client.ts';
 import { jsonb } from '../client.ts';
@@ -41,8 +41,8 @@ export type AlertChange = {
 
 /**
  * Makes the open rows follow what is the case: new ones are opened with a message to each channel that wants them,
- * known ones are seen again, the rest is resolved, with a message where the first one went. Open alerts of `unknown`
- * rules stay as they are.
+ * known ones are seen again, one that is graver than its row gets a new one, the rest is resolved, with a message
+ * where the first one went unless the graver one goes there. Open alerts of `unknown` rules stay as they are.
  */
 export async function storeAlerts(
   sql: Sql,
@@ -55,6 +55,13 @@ export async function storeAlerts(
   const { alerts, unknown, channelsOf } = input;
   return await sql.begin(async (tx) => {
     const keys = alerts.map(({ key }) => key);
+    const gravestFirst = [...ALERT_SEVERITIES];
+    const outgrown = await tx<AlertRow[]>`
+      update ops.alerts o set resolved_at = now()
+      from jsonb_to_recordset(${tx.json(jsonb(alerts))}::jsonb) as a(key text, severity text)
+      where o.key = a.key and o.resolved_at is null
+        and array_position(${gravestFirst}::text[], a.severity) < array_position(${gravestFirst}::text[], o.severity)
+      returning o.*`;
     await tx`
       update ops.alerts set last_seen_at = now() where resolved_at is null and key = any(${keys}::text[])`;
     const opened = await tx<AlertRow[]>`
@@ -64,16 +71,20 @@ export async function storeAlerts(
         as a(rule text, key text, severity text, summary text, details jsonb)
       on conflict (key) where resolved_at is null do nothing
       returning *`;
-    const resolved = await tx<AlertRow[]>`
+    const over = await tx<AlertRow[]>`
       update ops.alerts set resolved_at = now()
       where resolved_at is null and not key = any(${keys}::text[]) and not rule = any(${[...unknown]}::text[])
       returning *`;
+    const resolved = [...outgrown, ...over];
     for (const alert of opened) await insertOpened(tx, alert.alertId, channelsOf(alert));
     await tx`
       insert into ops.alert_deliveries (alert_id, channel, kind)
-      select alert_id, channel, 'resolved' from ops.alert_deliveries
+      select d.alert_id, d.channel, 'resolved' from ops.alert_deliveries d join ops.alerts a using (alert_id)
       where alert_id = any(${resolved.map(({ alertId }) => alertId)}::bigint[])
-        and kind = 'opened' and state <> 'given_up'
+        and d.kind = 'opened' and d.state <> 'given_up'
+        and not exists (
+          select 1 from ops.alerts graver join ops.alert_deliveries told using (alert_id)
+          where graver.key = a.key and graver.resolved_at is null and told.channel = d.channel)
       on conflict do nothing`;
     return { opened, resolved };
   });
