@@ -35,7 +35,7 @@ export type NightFact = About & {
   runId: string;
   state: string;
   reason: string | null;
-  /** When its schedule wanted it, or when it was started by hand. */
+  /** When its schedule wanted it, or when it was started: by hand, or by a schedule long after. */
   nominalMs: number;
   /** Null while it runs. */
   completedMs: number | null;

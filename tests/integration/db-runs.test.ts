@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Fence } from '../../src/contracts/activities.ts';
+import { configHash, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
 import { readAlertPage, storeAlerts } from '../../src/db/queries/alert-rows.ts';
+import { readNightFacts } from '../../src/db/queries/alerts.ts';
 import { attemptsOf } from '../../src/db/queries/attempts.ts';
 import { applyConfig, currentConfigHash, findConfig, insertConfig } from '../../src/db/queries/configs.ts';
 import { insertEvents, markEventsHandled, openEvents } from '../../src/db/queries/events.ts';
@@ -26,6 +28,7 @@ import {
 } from '../../src/db/queries/task-runs.ts';
 import type { Alert, AlertSeverity } from '../../src/domain/alert-rules.ts';
 import { createTestDatabase, type TestDatabase, uniqueName } from '../support/env.ts';
+import { testConfig } from '../support/house.ts';
 import { beginStep, newNight, newTaskRun } from '../support/rows.ts';
 
 let database: TestDatabase;
@@ -240,6 +243,25 @@ describe('small tables', () => {
 });
 
 describe('alerts', () => {
+  it('about a night of the past that a schedule was let run over count from its own start', async () => {
+    const config = effectiveConfig(parseConfigFile(testConfig()));
+    const frozen = configHash(config);
+    await insertConfig(db.sql, { configHash: frozen, body: config });
+    const nominalInstant = '2018-02-08T03:45:00Z';
+    const night = newNight({ configHash: frozen, nominalInstant });
+    await claimNight(db.sql, night);
+    const nominalMs = async () =>
+      (await readNightFacts(db.sql)).find(({ runId }) => runId === night.runId)?.nominalMs;
+    const started = (await findNight(db.sql, night))?.startedAt ?? '';
+    expect(await nominalMs()).toBeCloseTo(Date.parse(started) - config.misfireGraceTimeMs, -1);
+    // One that was caught up in time keeps its nominal start.
+    const owner = createDatabase(database.urls.owner, { max: 1 });
+    await owner.sql`
+      update ops.nights set started_at = nominal_instant + interval '10 seconds' where run_id = ${night.runId}`;
+    await owner.close();
+    expect(await nominalMs()).toBe(Date.parse(nominalInstant));
+  });
+
   it('that become graver are told anew, also to who had not to know before', async () => {
     const about = { rule: 'night_failed', key: uniqueName('night_failed'), summary: 's', details: {} } as const;
     const alert = (severity: AlertSeverity): Alert => ({ ...about, severity });

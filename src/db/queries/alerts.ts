@@ -13,9 +13,11 @@ import { OPEN_STATES } from './nights.ts';
 
 /**
  * Nights that run, and of each session the last end where that was `failed` or `partial` and no night of that session
- * or a later one has succeeded since.
+ * or a later one has succeeded since. A scheduled night that began later than its schedule catches up, say because
+ * somebody let the schedule run over past sessions, was wanted when it began, not at its nominal instant.
  */
 export async function readNightFacts(sql: Queryable): Promise<NightFact[]> {
+  const grace = sql`(body ->> 'misfireGraceTimeMs')::float8`;
   return await sql<NightFact[]>`
     with succeeded as (
       select universe, max(session_date) as session_date from ops.nights where state = 'succeeded' group by universe),
@@ -29,9 +31,13 @@ export async function readNightFacts(sql: Queryable): Promise<NightFact[]> {
       select e.* from ended e left join succeeded s using (universe)
       where e.state in ('failed', 'partial') and (s.session_date is null or e.session_date > s.session_date))
     select session_date, universe, workflow_id, run_id, state, reason,
-      ${milliseconds(sql, sql`coalesce(nominal_instant, started_at)`)} as nominal_ms,
+      ${milliseconds(
+        sql,
+        sql`case when nominal_instant is null then started_at
+          else greatest(nominal_instant, started_at - ${grace} * interval '1 millisecond') end`,
+      )} as nominal_ms,
       ${milliseconds(sql, sql`completed_at`)} as completed_ms
-    from telling order by session_date, universe, run_id`;
+    from telling left join ops.configs using (config_hash) order by session_date, universe, run_id`;
 }
 
 /** Of each task and universe the newest run that ended by itself or has begun its last attempt. */
