@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createDecisionActivities } from '../../src/activities/decisions/activities.ts';
 import type { ApiRole } from '../../src/contracts/api-tokens.ts';
+import { readDriftCells } from '../../src/db/queries/dashboard-drift.ts';
+import { readDriftLog } from '../../src/db/queries/drift.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { findTaskResult } from '../../src/db/queries/task-results.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
@@ -72,6 +74,26 @@ export function checkDataRoutes(house: ResultHouse): void {
       expect((await house.ask('/api/v1/drift/nothing/distribution')).status).toBe(404);
       const issued = await house.get<{ current: object }>('/api/v1/drift/prediction:lightgbm/distribution');
       expect(issued.current).toMatchObject({ sessions: 1, rows: 8, firstSession: S, lastSession: S });
+    });
+
+    it('of the members that the run watched is not mixed with that of another list, which was logged later', async () => {
+      const { sql } = house.rig.db('owner');
+      const read = house.rig.db('api').sql;
+      const run = await findTaskResult(read, { task: 'driftMonitoring', sessionDate: S, universe: UNIVERSE });
+      if (run === null) throw new Error('no run of drift monitoring');
+      const shown = () =>
+        Promise.all([
+          readDriftLog(read, run),
+          readDriftCells(read, { universe: UNIVERSE, sessions: [S], kind: 'rolling' }),
+        ]);
+      const before = await shown();
+      expect(before.map(({ length }) => length > 0)).toEqual([true, true]);
+      const others = { universe_version: 'others', status: 'other', recorded_at: '2100-01-01T00:00:00Z' };
+      await sql`
+        insert into turbomode.drift_log
+        select (jsonb_populate_record(d, ${sql.json(others)})).* from turbomode.drift_log d`;
+      expect(await shown()).toEqual(before);
+      await sql`delete from turbomode.drift_log where universe_version = 'others'`;
     });
 
     it('lists retraining flags, those that are no longer due too', async () => {

@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { readDistribution } from '../../api/drift-distribution.ts';
 import { readDriftCells, readRaisedFlags } from '../../db/queries/dashboard-drift.ts';
 import { type BaselineKind, readDriftLog } from '../../db/queries/drift.ts';
-import { findTaskResult, readResultSessions } from '../../db/queries/task-results.ts';
+import { findTaskResult, readResultSessions, type TaskResultRun } from '../../db/queries/task-results.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { DriftPage, type DriftView } from '../pages/drift.tsx';
@@ -16,11 +16,10 @@ const FLAGS = 1;
 export function driftRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   const { sql } = deps;
   const seriesOf = async (
-    of: { universe: string; sessionDate: string; kind: BaselineKind },
-    name: string,
+    run: TaskResultRun,
+    { name, kind }: { name: string; kind: BaselineKind },
   ): Promise<DriftView['series']> => {
-    const run = await findTaskResult(sql, { task: 'driftMonitoring', ...of });
-    const found = run === null ? null : await readDistribution(sql, { run, series: name, kind: of.kind });
+    const found = await readDistribution(sql, { run, series: name, kind });
     return found === null ? null : { name, ...found };
   };
   return new Hono<PageEnv>().get('/drift', ...guard, async (c) => {
@@ -32,14 +31,18 @@ export function driftRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
     const from = session === null ? 0 : sessions.indexOf(session);
     const shown = sessions.slice(from, from + SHOWN).toReversed();
     const feature = c.req.query('feature') ?? '';
-    const [rows, cells, flags, series] =
+    const run =
       session === null
+        ? null
+        : await findTaskResult(sql, { task: 'driftMonitoring', sessionDate: session, universe });
+    const [rows, cells, flags, series] =
+      run === null
         ? [[], [], [], null]
         : await Promise.all([
-            readDriftLog(sql, { sessionDate: session, universe }),
+            readDriftLog(sql, run),
             readDriftCells(sql, { universe, sessions: shown, kind }),
             readRaisedFlags(sql, { universe, limit: FLAGS }),
-            feature === '' ? null : seriesOf({ universe, sessionDate: session, kind }, feature),
+            feature === '' ? null : seriesOf(run, { name: feature, kind }),
           ]);
     const chrome = c.get('chrome');
     const body = <DriftPage view={{ chosen, kind, rows, cells, shown, flags, asked: feature, series }} />;

@@ -9,16 +9,23 @@ export type DriftCell = {
   psiCritical: number | null;
 };
 
-/** What was found for each series against one kind of baseline in these sessions; the newest of several versions. */
+/**
+ * What was found for each series against one kind of baseline in these sessions, of each session for the members that
+ * its newest successful run watched; the newest of several feature sets.
+ */
 export async function readDriftCells(
   sql: Queryable,
   input: { universe: string; sessions: readonly string[]; kind: BaselineKind },
 ): Promise<DriftCell[]> {
   return await sql<DriftCell[]>`
+    with shown as (
+      select distinct on (session_date) session_date, universe, universe_version from ops.task_runs
+      where task = 'driftMonitoring' and state = 'succeeded' and universe = ${input.universe}
+        and session_date = any(${[...input.sessions]}::date[])
+      order by session_date, completed_at desc, task_run_id desc)
     select distinct on (session_date, feature) session_date, feature, status, psi, psi_critical
-    from turbomode.drift_log
-    where universe = ${input.universe} and baseline_kind = ${input.kind}
-      and session_date = any(${[...input.sessions]}::date[])
+    from turbomode.drift_log join shown using (session_date, universe, universe_version)
+    where baseline_kind = ${input.kind}
     order by session_date, feature, recorded_at desc`;
 }
 

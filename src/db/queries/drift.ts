@@ -252,14 +252,16 @@ export async function readPastExceedances(
 
 export type StoredDriftRow = DriftLogRow & { sessionDate: string };
 
-/** A night's drift log, alarms first. */
+/** A night's drift log, alarms first; only as one list of members was watched where that is named. */
 export async function readDriftLog(
   sql: Queryable,
-  input: { sessionDate: string; universe: string },
+  input: { sessionDate: string; universe: string; universeVersion?: string },
 ): Promise<StoredDriftRow[]> {
+  const { sessionDate, universe, universeVersion } = input;
   return await sql<StoredDriftRow[]>`
     select * from turbomode.drift_log
-    where session_date = ${input.sessionDate} and universe = ${input.universe}
+    where session_date = ${sessionDate} and universe = ${universe}
+      and ${universeVersion === undefined ? sql`true` : sql`universe_version = ${universeVersion}`}
     order by alarm desc, exceeded desc, baseline_kind, feature`;
 }
 
