@@ -397,6 +397,8 @@ describe('tracing', () => {
       expect(named('RunWorkflow:manualRun')).toMatchObject({
         status: { code: 1 },
         attributes: {
+          // What it began with says the id only, its plan the session.
+          'nightshift.session_date': S,
           'nightshift.task_run_id': taskRunId,
           temporalWorkflowId: manualRunWorkflowId(taskRunId),
         },

@@ -23,7 +23,7 @@ export function currentRunContext(): RunContext {
  */
 export function interceptors(): WorkflowInterceptors {
   const learn = (value: unknown): void => {
-    // What it began with counts; a plan tells what a night without a session was not told.
+    // What it began with counts; a plan tells what a run was not told, such as its session.
     context = { ...runContextOf(value), ...context };
   };
   const withHeader = <Input extends ActivityInput | LocalActivityInput>(input: Input): Input => {
