@@ -9,11 +9,10 @@ import { askForRun, decideRun, endNight, endSingleRun, retryRun } from '../api/r
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
 import { findApiToken, revokeApiToken } from '../db/queries/api-tokens.ts';
-import { insertAudit } from '../db/queries/requests.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
 import { cancelBackfill } from '../temporal/backfill.ts';
 import { runIdOfKey } from '../temporal/manual-request.ts';
-import { setSchedulePaused, triggerSchedule } from '../temporal/schedules.ts';
+import { setSchedulePaused, triggerScheduleFor } from '../temporal/schedules.ts';
 import { type EndHow, startNightFor } from '../temporal/verbs.ts';
 import type { PageContext, PageDeps, PageEnv } from './deps.ts';
 import { leaveFlash } from './flash.ts';
@@ -191,14 +190,7 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     const { verb } = form;
     const asked = { client, scheduleId: form.scheduleId, by, why: form.why };
     if (verb === 'trigger') {
-      const { why: reason } = form;
-      await insertAudit(sql, {
-        actor: by,
-        action: 'schedule.trigger',
-        subject: form.scheduleId,
-        why: reason,
-      });
-      await triggerSchedule(client, form.scheduleId);
+      await triggerScheduleFor({ ...asked, sql });
       return `${form.scheduleId} starts now, unless its last run still goes on`;
     }
     await setSchedulePaused({ ...asked, sql: pipelineSql, paused: verb === 'pause' });

@@ -18,7 +18,7 @@ import {
   type Task,
 } from '../contracts/wire/names.ts';
 import { NIGHT_DETAILS } from '../contracts/wire/user-metadata.ts';
-import type { Sql } from '../db/client.ts';
+import type { Queryable, Sql } from '../db/client.ts';
 import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
 import { nightHasWork } from '../domain/night-work.ts';
 import { insertAudit } from '../db/queries/requests.ts';
@@ -241,12 +241,20 @@ export async function setSchedulePaused(options: {
 }
 
 /**
- * Starts a schedule's run now. Without the SKIP policy a trigger is allowed beside a running one (ran), and
- * two nights would begin.
+ * Starts a schedule's run now because a person asked for it, with an audit row once the server has taken it. Without
+ * the SKIP policy a trigger is allowed beside a running one (ran), and two nights would begin.
  */
-export async function triggerSchedule(client: Client, scheduleId: string): Promise<void> {
+export async function triggerScheduleFor(options: {
+  client: Client;
+  sql: Queryable;
+  scheduleId: string;
+  by: string;
+  why: string;
+}): Promise<void> {
+  const { client, sql, scheduleId, by, why } = options;
   const handle = client.schedule.getHandle(scheduleId);
   await client.withDeadline(Date.now() + CALL_MS, () => handle.trigger(ScheduleOverlapPolicy.SKIP));
+  await insertAudit(sql, { actor: by, action: 'schedule.trigger', subject: scheduleId, why });
 }
 
 /** How long the server of ours keeps closed runs. Returns whether that changed. */

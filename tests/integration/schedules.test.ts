@@ -17,7 +17,7 @@ import {
   describeSchedules,
   NOT_YET_ENABLED,
   setSchedulePaused,
-  triggerSchedule,
+  triggerScheduleFor,
 } from '../../src/temporal/schedules.ts';
 import { openCommandLine } from '../support/command-line.ts';
 import { createFakes } from '../support/fakes.ts';
@@ -364,17 +364,25 @@ describe('starts', () => {
       planIngestion: () => Context.current().cancelled,
     });
     await apply();
-    await triggerSchedule(client, 'nightly');
+    const { sql } = house.database;
+    const trigger = (scheduleId: string) =>
+      triggerScheduleFor({ client, sql, scheduleId, by: 'Ann', why: 'to see it' });
+    await expect(trigger('nothing')).rejects.toThrow();
+    await trigger('nightly');
     const running = await eventually('a night runs', async () => (await listNights(house.database.sql))[0]);
     expect(running.sessionDate).toBe('2018-02-07');
     // Two triggers within one second would share a workflow id.
     await sleep(1_100);
-    await triggerSchedule(client, 'nightly');
+    await trigger('nightly');
     const handle = client.schedule.getHandle('nightly');
     await eventually(
       'the second was skipped',
       async () => (await handle.describe()).info.numActionsSkippedOverlap === 1,
     );
     expect(await listNights(house.database.sql)).toHaveLength(1);
+    // What did not happen has no row.
+    const acts = (await listAudit(sql)).filter(({ action }) => action === 'schedule.trigger');
+    const row = { actor: 'Ann', subject: 'nightly', why: 'to see it' };
+    expect(acts).toMatchObject([row, row]);
   });
 });

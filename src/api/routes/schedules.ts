@@ -4,9 +4,8 @@ import {
   describeSchedules,
   type ScheduleSummary,
   setSchedulePaused,
-  triggerSchedule,
+  triggerScheduleFor,
 } from '../../temporal/schedules.ts';
-import { insertAudit } from '../../db/queries/requests.ts';
 import { requireRole } from '../auth.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Problem } from '../problems.ts';
@@ -81,11 +80,10 @@ export function scheduleRoutes(deps: ApiDeps) {
     })
     .openapi(triggerRoute, async (c) => {
       const { scheduleId } = c.req.valid('param');
-      const { name: actor } = c.get('caller');
+      const { name: by } = c.get('caller');
       const { why } = c.req.valid('json');
       await findSchedule(deps, scheduleId);
-      await insertAudit(deps.sql, { actor, action: 'schedule.trigger', subject: scheduleId, why });
-      await triggerSchedule(client, scheduleId);
+      await triggerScheduleFor({ client, sql: deps.sql, scheduleId, by, why });
       return c.json(await findSchedule(deps, scheduleId), 200);
     });
 }
