@@ -5,8 +5,10 @@ import { requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
 import { dashboardRoutes } from '../dashboard/app.tsx';
 import { problemPage, wantsPage } from '../dashboard/problem-page.tsx';
+import { describeSchedules } from '../temporal/schedules.ts';
 import { requireToken, TokenReader } from './auth.ts';
-import type { ApiDeps, ApiEnv } from './deps.ts';
+import { cached } from './cached.ts';
+import type { ApiDeps, ApiEnv, RouteDeps } from './deps.ts';
 import { addressOf, limitRequests } from './limits.ts';
 import { allowedMethods } from './methods.ts';
 import { Problem, problemDetails, problemOf } from './problems.ts';
@@ -41,8 +43,12 @@ const MAX_BODY_BYTES = 64 * 1024;
  * The HTTP API: `/healthz` for everybody, the rest for tokens. Every error is answered as RFC 9457 problem details
  * with the request's id; what failed inside is in the log, not in the answer.
  */
-export function createApi(deps: ApiDeps) {
-  const { log, limits, times } = deps;
+export function createApi(given: ApiDeps) {
+  const { log, limits, times, client } = given;
+  const deps: RouteDeps = {
+    ...given,
+    schedules: cached(times.freshMs, () => describeSchedules(client, times.callMs)),
+  };
   const attempts = limitRequests(limits.anonymousPerMinute, addressOf);
   const base = newRouter();
   const metrics = createMetrics(deps);

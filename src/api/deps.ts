@@ -2,7 +2,9 @@ import type { Client } from '@temporalio/client';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import type { Sql } from '../db/client.ts';
 import type { ApiTokenRow } from '../db/queries/api-tokens.ts';
+import type { ScheduleSummary } from '../temporal/schedules.ts';
 import type { Tracing } from '../tracing/start.ts';
+import type { Cached } from './cached.ts';
 
 /** One JSON line per event; `fields` never hold secrets. */
 export type ApiLog = (
@@ -59,6 +61,12 @@ export type ApiDeps = {
   tracing?: Tracing;
   /** Aborted when the process stops: streams to browsers end. */
   stopping?: AbortSignal;
+};
+
+/** What the routes share of all that. */
+export type RouteDeps = ApiDeps & {
+  /** The schedules as the server has them: whoever changes one here makes every reader forget them. */
+  schedules: Cached<ScheduleSummary[]>;
 };
 
 /** Who asks, by their token. */

@@ -1,13 +1,13 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { TokenReader } from '../api/auth.ts';
-import type { ApiDeps, ApiEnv } from '../api/deps.ts';
+import type { ApiEnv, RouteDeps } from '../api/deps.ts';
 import type { ApiDocument } from '../api/openapi.ts';
 import type { Session, SessionKeeper } from '../api/sessions.ts';
 import type { Flash } from './flash.ts';
 import type { LiveBoard } from './live.tsx';
 
 /** What the pages share with the API: its connections, tokens, logins and limits. */
-export type DashboardDeps = ApiDeps & {
+export type DashboardDeps = RouteDeps & {
   tokens: TokenReader;
   sessions: SessionKeeper;
   /** Limit of one address for wrong tokens, and of one token for requests. */

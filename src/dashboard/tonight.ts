@@ -1,6 +1,6 @@
 import { cached } from '../api/cached.ts';
 import { configurationInForce } from '../api/configuration.ts';
-import type { ApiDeps } from '../api/deps.ts';
+import type { ApiDeps, RouteDeps } from '../api/deps.ts';
 import { Problem } from '../api/problems.ts';
 import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
 import { type Task, taskWorkflowId } from '../contracts/wire/names.ts';
@@ -66,7 +66,8 @@ export type TonightReader = {
 };
 
 /** Reads what the first page shows; Postgres has to answer, Temporal need not. */
-export function createTonightReader({ sql, client }: Pick<ApiDeps, 'sql' | 'client'>): TonightReader {
+export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'schedules'>): TonightReader {
+  const { sql, client } = deps;
   const readProgress = createProgressReader(client);
   const schedules = cached(SLOW_MS, () => describeSchedules(client, CALL_MS).catch((): null => null));
   const data = cached(SLOW_MS, () => readDataAge(sql));
@@ -132,6 +133,7 @@ export function createTonightReader({ sql, client }: Pick<ApiDeps, 'sql' | 'clie
   const kept = cached(VIEW_MS, view);
   const forget = (): void => {
     schedules.forget();
+    deps.schedules.forget();
     kept.forget();
   };
   return { view: kept, settings, forget };

@@ -146,6 +146,35 @@ describe('settings', () => {
     for (const id of Object.values(SCHEDULE_IDS)) await client.schedule.getHandle(id).delete();
   });
 
+  it('are the same to the API at once when somebody switched a schedule here or there', async () => {
+    const { client } = desk.rig;
+    const { sql } = desk.house.database;
+    await adoptFileAtStart(sql, { path: desk.house.deps.configPath, named: true });
+    await applySchedules({ client, sql, file: parseConfigFile(testConfig()), by: 'Ann', enable: true });
+    api = createApi({ ...deps, times: { ...API_TIMES, freshMs: 60_000 } });
+    const cookie = cookieOf(await logIn(await token('operator')));
+    const csrf = valueOf(await page(cookie, '/'), 'csrf');
+    const isRunning = async () => {
+      const answer = await api.request('/scheduler/status', { headers: { cookie } });
+      return ((await answer.json()) as { running: boolean }).running;
+    };
+    expect(await isRunning()).toBe(true);
+    const paused = await act(cookie, '/acts/schedule', {
+      csrf,
+      scheduleId: 'nightly',
+      verb: 'pause',
+      why: 'quarter end',
+    });
+    expect([paused.status, await isRunning()]).toEqual([303, false]);
+    const unpaused = await api.request('/api/v1/schedules/nightly/unpause', {
+      method: 'POST',
+      headers: { cookie, 'x-csrf-token': csrf, 'content-type': 'application/json' },
+      body: JSON.stringify({ why: 'it is over' }),
+    });
+    expect([unpaused.status, await isRunning()]).toEqual([200, true]);
+    for (const id of Object.values(SCHEDULE_IDS)) await client.schedule.getHandle(id).delete();
+  });
+
   it('preview a backfill, and begin what was confirmed by a form of this login, with a reason', async () => {
     desk.prepare({ planIngestion: () => Context.current().cancelled });
     await adoptFileAtStart(desk.house.database.sql, { path: desk.house.deps.configPath, named: true });

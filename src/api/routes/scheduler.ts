@@ -7,7 +7,7 @@ import { localIso, nextRun } from '../../domain/schedule-times.ts';
 import { applySchedules, describeSchedules, setSchedulePaused } from '../../temporal/schedules.ts';
 import { cached } from '../cached.ts';
 import { configurationInForce } from '../configuration.ts';
-import type { ApiDeps, ApiEnv } from '../deps.ts';
+import type { ApiDeps, ApiEnv, RouteDeps } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { runTask } from '../run-task.ts';
@@ -27,11 +27,9 @@ import {
 type RunContext = Context<ApiEnv, string, { in: object; out: { query: RunQuery; header: RunHeaders } }>;
 
 /** The documents' endpoints: same paths, same top-level fields. */
-export function schedulerRoutes(deps: ApiDeps) {
-  const { sql, client } = deps;
-  const { freshMs, callMs } = deps.times;
-  const schedules = cached(freshMs, () => describeSchedules(client, callMs));
-  const configuration = cached(freshMs, async () => {
+export function schedulerRoutes(deps: RouteDeps) {
+  const { sql, client, schedules } = deps;
+  const configuration = cached(deps.times.freshMs, async () => {
     const file = await configurationInForce(sql);
     const { tasks, timezone } = effectiveConfig(file);
     return { version: file.globals.version, tasks, timezone };

@@ -7,7 +7,7 @@ import {
   triggerScheduleFor,
 } from '../../temporal/schedules.ts';
 import { requireRole } from '../auth.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ApiDeps, RouteDeps } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { BODY_PROBLEMS, problems, whySchema } from './schemas.ts';
@@ -60,12 +60,13 @@ const unpauseRoute = actRoute('unpause', 'Start at the next time again');
 const triggerRoute = actRoute('trigger', 'Start it now, unless its last start still runs');
 
 /** The schedules as the Temporal server has them. */
-export function scheduleRoutes(deps: ApiDeps) {
-  const { client, pipelineSql } = deps;
+export function scheduleRoutes(deps: RouteDeps) {
+  const { client, pipelineSql, schedules } = deps;
   const { callMs } = deps.times;
   const setPaused = async (scheduleId: string, paused: boolean, by: string, why: string) => {
     await findSchedule(deps, scheduleId);
     await setSchedulePaused({ client, sql: pipelineSql, scheduleId, paused, by, why });
+    schedules.forget();
     return await findSchedule(deps, scheduleId);
   };
   return newRouter()
