@@ -92,14 +92,15 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
     return c.html(await renderPage({ title: 'Tonight', at: '/', chrome, body }));
   });
 
-  app.get('/live', login, (c) => {
-    const { secret, csrfToken } = c.get('session');
+  app.get('/live', login, deps.perToken, (c) => {
+    const { secret, csrfToken, caller } = c.get('session');
     const { mayAct } = c.get('chrome');
     const stopping = deps.stopping ?? new AbortController().signal;
     const answer = streamSSE(c, async (stream) => {
       const left = new AbortController();
       stream.onAbort(() => left.abort());
       const leave = await deps.board.join({
+        tokenId: caller.tokenId,
         mayAct,
         csrfToken,
         send: (data) => stream.writeSSE({ event: 'board', data, retry: RETRY_MS }),

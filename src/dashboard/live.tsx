@@ -9,11 +9,18 @@ import type { TonightReader, TonightView } from './tonight.ts';
 
 const POLL_MS = 1_000;
 const MOST_LISTENERS = 64;
+/** Of one token, so that nobody takes every place. */
+const MOST_OF_TOKEN = 16;
 /** Stands where a login's own token goes: one drawing serves all listeners of a role. */
 const CSRF_PLACE = 'csrf-of-this-login';
 
 type BoardReader = Pick<TonightReader, 'view' | 'settings'>;
-type Listener = { mayAct: boolean; csrfToken: string; send: (html: string) => Promise<void> };
+type Listener = {
+  tokenId: string;
+  mayAct: boolean;
+  csrfToken: string;
+  send: (html: string) => Promise<void>;
+};
 /** What a listener is to get next: one that reads slowly gets the newest board only. */
 type Outbox = { next: string | null; isSending: boolean };
 
@@ -33,9 +40,14 @@ export class LiveBoard {
     this.#log = log;
   }
 
-  /** Sends the board now, and whenever it changes, until the result is called. Null: there are too many already. */
+  /**
+   * Sends the board now, and whenever it changes, until the result is called. Null: there are too many already, in all
+   * or of this token.
+   */
   async join(listener: Listener): Promise<(() => void) | null> {
-    if (this.#listeners.size >= MOST_LISTENERS) return null;
+    const { tokenId } = listener;
+    const own = [...this.#listeners.keys()].filter((other) => other.tokenId === tokenId).length;
+    if (this.#listeners.size >= MOST_LISTENERS || own >= MOST_OF_TOKEN) return null;
     this.#listeners.set(listener, { next: null, isSending: false });
     const leave = (): void => void this.#listeners.delete(listener);
     try {

@@ -274,6 +274,7 @@ describe('the pages', () => {
     const first = await reader?.read();
     expect(first?.value).toMatch(/^event: board\ndata: <div data-part="trouble">/);
     expect(first?.value).not.toContain('csrf-of-this-login');
+    expect(live.headers.get('ratelimit')).toContain('limit=1000');
     expect(csrf).toMatch(/^[\w-]{43}$/);
     stopping.abort();
     for (let read = await reader?.read(); read?.done === false; read = await reader?.read());

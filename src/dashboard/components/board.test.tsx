@@ -110,13 +110,32 @@ describe('the board', () => {
 });
 
 describe('who follows the board', () => {
-  it('is not held up by a browser that does not read, which gets the newest one later', async () => {
-    let view = EMPTY;
-    const settings = { timezone: 'America/New_York', universe: 'tiny', universes: ['tiny'] };
-    const board = new LiveBoard(
-      { view: () => Promise.resolve(view), settings: () => Promise.resolve(settings) },
+  const settings = { timezone: 'America/New_York', universe: 'tiny', universes: ['tiny'] };
+  const boardOf = (view: () => TonightView): LiveBoard =>
+    new LiveBoard(
+      { view: () => Promise.resolve(view()), settings: () => Promise.resolve(settings) },
       () => undefined,
     );
+
+  it('takes 16 places with one token, of 64 in all', async () => {
+    const board = boardOf(() => EMPTY);
+    const join = (tokenId: string) =>
+      board.join({ tokenId, mayAct: false, csrfToken: 'a', send: () => Promise.resolve() });
+    const leaves: (() => void)[] = [];
+    for (const tokenId of ['a', 'b', 'c', 'd']) {
+      for (let place = 0; place < 16; place += 1) leaves.push((await join(tokenId)) ?? expect.fail('full'));
+      expect(await join(tokenId)).toBeNull();
+    }
+    expect(await join('e')).toBeNull();
+    leaves.shift()?.();
+    expect(await join('b')).toBeNull();
+    leaves.push((await join('a')) ?? expect.fail('full'));
+    for (const leave of leaves) leave();
+  });
+
+  it('is not held up by a browser that does not read, which gets the newest one later', async () => {
+    let view = EMPTY;
+    const board = boardOf(() => view);
     const [slow, quick]: [string[], string[]] = [[], []];
     let read = (): void => undefined;
     const reading = new Promise<void>((resolve) => {
@@ -124,11 +143,17 @@ describe('who follows the board', () => {
     });
     const leaves = await Promise.all([
       board.join({
+        tokenId: 'a',
         mayAct: true,
         csrfToken: 'a',
         send: (html) => reading.then(() => void slow.push(html)),
       }),
-      board.join({ mayAct: true, csrfToken: 'b', send: (html) => Promise.resolve(void quick.push(html)) }),
+      board.join({
+        tokenId: 'a',
+        mayAct: true,
+        csrfToken: 'b',
+        send: (html) => Promise.resolve(void quick.push(html)),
+      }),
     ]);
     for (const behind of [1, 2]) {
       view = { ...EMPTY, data: { newestBar: '2018-02-06', lastSession: 'L', sessionsBehind: behind } };
