@@ -14,13 +14,15 @@ import { askForRun } from './run-acts.ts';
 import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
 import { documentWord, snakeCased } from './words.ts';
 
-const POLL_MS = 200;
+/** Looked for soon at first: most that is refused is refused at once. */
+const FIRST_POLL_MS = 200;
+const POLL_MS = 1_000;
 
 type RunAnswer = z.infer<typeof acceptedSchema> | z.infer<typeof doneSchema>;
 
 /**
- * Asks for one run of a task as a person does, and waits for its end as long as the query says. Throws Problems for
- * input that is not right, for a need that is not met, and for a key that is another run's.
+ * Asks for one run of a task as a person does, and waits for its end as long as the query says, or until this process
+ * stops. Throws Problems for input that is not right, for a need that is not met, and for a key that is another run's.
  */
 export async function runTask(
   deps: ApiDeps,
@@ -35,7 +37,7 @@ export async function runTask(
     signal: AbortSignal;
   },
 ): Promise<RunAnswer> {
-  const { sql, client } = deps;
+  const { sql, client, stopping } = deps;
   const { task, query, key, caller, httpRequestId, onAsked, signal } = asked;
   const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
   // What a key stood for stays, although another night is the newest one by now.
@@ -63,7 +65,9 @@ export async function runTask(
   });
   onAsked(requestId);
   const taskId = taskIdOf(task);
-  const row = await untilClosed({ sql, client, requestId, signal, waitMs: (query.wait ?? 0) * 1000 });
+  const over = stopping === undefined ? signal : AbortSignal.any([signal, stopping]);
+  const waitMs = (query.wait ?? 0) * 1000;
+  const row = await untilClosed({ sql, client, requestId, signal: over, waitMs });
   if (row === null)
     return { success: true, task_id: taskId, run_id: requestId, status_url: `/api/v1/runs/${requestId}` };
   const fields = snakeCased(row.result ?? {});
@@ -79,7 +83,7 @@ export async function runTask(
   };
 }
 
-/** The row of a run once it is over, or waits for a person; null when the time is up before. */
+/** The row of a run once it is over, or waits for a person; null when the time is up or the signal comes before. */
 async function untilClosed(input: {
   sql: ApiDeps['sql'];
   client: ApiDeps['client'];
@@ -89,6 +93,7 @@ async function untilClosed(input: {
 }): Promise<TaskRunRow | null> {
   const { sql, client, requestId, signal, waitMs } = input;
   const untilMs = Date.now() + waitMs;
+  let pauseMs = FIRST_POLL_MS;
   while (Date.now() < untilMs && !signal.aborted) {
     const row = await findTaskRun(sql, requestId);
     const isOpen = row === null || (row.state !== 'awaiting_review' && isOpenState(row.state));
@@ -101,7 +106,9 @@ async function untilClosed(input: {
       if (failure !== null && (await findTaskRun(sql, requestId)) === null)
         throw new Problem('conflict', failure.message);
     }
-    await sleep(Math.min(POLL_MS, Math.max(0, untilMs - Date.now())));
+    const leftMs = Math.max(0, untilMs - Date.now());
+    await sleep(Math.min(pauseMs, leftMs), undefined, { signal }).catch(() => undefined);
+    pauseMs = Math.min(POLL_MS, pauseMs * 1.5);
   }
   return null;
 }

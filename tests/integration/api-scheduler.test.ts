@@ -164,8 +164,12 @@ describe('the documents’ endpoints', () => {
       },
     });
     const { text: token } = await api.token('operator');
-    const queued = await api.ask('POST', `/scheduler/run_ingestion?sessionDate=${S}`, { token });
-    const { run_id: runId } = queued.body as { run_id: string };
+    const ask = (query = '') =>
+      api.ask('POST', `/scheduler/run_ingestion?sessionDate=${S}${query}`, {
+        token,
+        headers: { 'idempotency-key': 'wrong-day' },
+      });
+    const { run_id: runId } = (await ask()).body as { run_id: string };
     const path = `/api/v1/runs/${runId}`;
     const run = await eventually('its progress is seen', async () => {
       const { body } = await api.ask('GET', path, { token });
@@ -189,6 +193,13 @@ describe('the documents’ endpoints', () => {
         ],
       },
     });
+    // Who waits for it hears where to look when the API stops.
+    const stopping = new AbortController();
+    api.restart({ stopping: stopping.signal });
+    const waiting = ask('&wait=600');
+    setTimeout(() => stopping.abort(), 300);
+    expect(await waiting).toMatchObject({ status: 202, body: { run_id: runId } });
+    api.restart({});
     const cancel = (id: string) =>
       api.ask('POST', `/api/v1/runs/${id}/cancel`, { token, body: { why: 'wrong day' } });
     expect(await cancel(runId)).toMatchObject({ status: 202, body: { runId } });
