@@ -5,7 +5,7 @@ import { Board } from '../components/board.tsx';
 import { Act, PageHead, Why } from '../components/parts.tsx';
 import type { Chrome } from '../deps.ts';
 import { sentence, words } from '../format.ts';
-import type { Settings, TonightView } from '../tonight.ts';
+import { offeredUniverses, type Settings, type TonightView } from '../tonight.ts';
 
 /** The running or the last night, live, with what a person can do about it. */
 export const TonightPage: FC<{ view: TonightView; settings: Settings; chrome: Chrome }> = (props) => {
@@ -36,7 +36,7 @@ const RunForms: FC<{ view: TonightView; settings: Settings; chrome: Chrome }> = 
   chrome,
 }) => {
   const universe = view.night?.universe ?? settings.universe;
-  const universes = [...new Set([universe, settings.universe, ...settings.universes])];
+  const universes = offeredUniverses(settings, view.night);
   return (
     <div class="cols">
       <section class="panel" aria-labelledby="run-night">
