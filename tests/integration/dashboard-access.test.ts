@@ -10,6 +10,7 @@ import { createDatabase } from '../../src/db/client.ts';
 import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
+import { localIso } from '../../src/domain/schedule-times.ts';
 import { readBackfill } from '../../src/temporal/backfill.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
 import { testConfig } from '../support/house.ts';
@@ -134,7 +135,15 @@ describe('settings', () => {
     const { client, namespace } = desk.rig;
     const { sql } = desk.house.database;
     const cookie = cookieOf(await logIn(await token('viewer')));
-    await applySchedules({ client, sql, file: parseConfigFile(testConfig()), by: 'Ann', enable: true });
+    const file = parseConfigFile(testConfig({ timezone: 'Europe/Berlin' }));
+    await applySchedules({ client, sql, file, by: 'Ann', enable: true });
+    const html = await page(cookie);
+    // The configuration's zone is not the exchange's.
+    expect(html).toContain('Times are in Europe/Berlin');
+    const [, at = '', shown] =
+      /<th[^>]*>Exchange<.*?<time[^>]* datetime="([^"]+)"[^>]*>([^<]+)</s.exec(html) ?? [];
+    expect(shown).toBe(localIso(Date.parse(at), 'America/New_York').slice(0, 16).replace('T', ' '));
+    expect(localIso(Date.parse(at), 'Europe/Berlin')).toContain('T22:45:00');
     const nightly = async () => /<h3>nightly.*?<table/s.exec(await page(cookie))?.[0] ?? '';
     expect(await nightly()).toContain('enabled by Ann');
     const toggle = (...args: string[]) =>

@@ -66,8 +66,8 @@ export async function renderPage(input: PageInput): Promise<HtmlEscapedString> {
         </main>
         <footer class="foot">
           <p>
-            Times are those of the exchange ({chrome.timezone}); point at one for UTC. Old sample data, fit
-            for tests and demonstration, not for investment decisions.
+            Times are in {chrome.timezone}; point at one for UTC. Old sample data, fit for tests and
+            demonstration, not for investment decisions.
           </p>
           {chrome.user === null ? null : (
             <p>

@@ -17,7 +17,10 @@ export const Badge: FC<{ state: string; label?: string }> = ({ state, label }) =
   );
 };
 
-/** `2018-02-07 22:45` in exchange time; UTC in its title. `short` leaves the date out. */
+/**
+ * `2018-02-07 22:45` in the zone that is given, mostly the configuration's; UTC in its title. `short` leaves the date
+ * out.
+ */
 export const Time: FC<{ at: string | null; zone: Zone; short?: boolean; seconds?: boolean }> = (props) => {
   const { at, zone, short = false, seconds = false } = props;
   if (at === null) return <span>–</span>;
@@ -37,7 +40,7 @@ export const Ago: FC<{ at: string; chrome: Pick<Chrome, 'timezone' | 'nowMs'> }>
     <time
       class="nowrap"
       datetime={at}
-      title={`${local} exchange time, ${at.slice(0, 16).replace('T', ' ')} UTC`}
+      title={`${local} ${chrome.timezone}, ${at.slice(0, 16).replace('T', ' ')} UTC`}
     >
       {relative(Date.parse(at), chrome.nowMs)}
     </time>

@@ -4,6 +4,7 @@ import { SCHEDULE_IDS, TASKS } from '../../contracts/wire/names.ts';
 import type { ApiTokenRow } from '../../db/queries/api-tokens.ts';
 import type { listAudit } from '../../db/queries/requests.ts';
 import { nextRun } from '../../domain/schedule-times.ts';
+import { XNYS_TIME_ZONE } from '../../providers/calendar-file.ts';
 import type { Backfill } from '../../temporal/backfill.ts';
 import type { ScheduleSummary } from '../../temporal/schedules.ts';
 import { BackfillForm, BackfillState } from '../components/backfill.tsx';
@@ -13,6 +14,9 @@ import type { Chrome } from '../deps.ts';
 import { limit, sentence, words } from '../format.ts';
 
 const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+
+/** Whichever zone the configuration has. */
+const EXCHANGE = { timezone: XNYS_TIME_ZONE };
 
 export type SettingsView = {
   universes: string[];
@@ -34,7 +38,7 @@ export const SettingsPage: FC<{ view: SettingsView; chrome: Chrome }> = ({ view,
         What is in force. A changed file takes effect with <code>nightshift config apply</code>.
       </p>
     </PageHead>
-    <Schedules schedules={view.schedules} chrome={chrome} />
+    <Schedules schedules={view.schedules} />
     {view.config === null ? (
       <Notice tone="wait" title="No configuration is applied yet">
         <p>
@@ -61,7 +65,7 @@ export const SettingsPage: FC<{ view: SettingsView; chrome: Chrome }> = ({ view,
   </>
 );
 
-const Schedules: FC<{ schedules: ScheduleSummary[] | null; chrome: Chrome }> = ({ schedules, chrome }) => (
+const Schedules: FC<Pick<SettingsView, 'schedules'>> = ({ schedules }) => (
   <section class="panel">
     <h2>Schedules</h2>
     {schedules === null ? (
@@ -83,7 +87,7 @@ const Schedules: FC<{ schedules: ScheduleSummary[] | null; chrome: Chrome }> = (
               caption={paused ? 'The next ten times if it were not paused' : 'The next ten times'}
               columns={[{ head: 'Exchange' }, { head: 'Here' }]}
               rows={nextTimes.slice(0, 10).map((at) => [
-                <Time at={at} zone={chrome} />,
+                <Time at={at} zone={EXCHANGE} />,
                 <time class="nowrap" datetime={at} data-local="">
                   {at.slice(0, 16).replace('T', ' ')} UTC
                 </time>,
