@@ -83,25 +83,25 @@ export class SessionKeeper {
   }
 }
 
-/** Cookies do not know ports: two instances on one machine would log each other out under one name. */
-function cookieName(c: Context): string {
-  return `nightshift_session_${new URL(c.req.url).port || 'web'}`;
+/** Cookies do not know ports: two instances on one machine would take each other's under one name. */
+export function cookieName(c: Context, of: 'session' | 'told' | 'theme'): string {
+  return `nightshift_${of}_${new URL(c.req.url).port || 'web'}`;
 }
 
 /** The login of a request, if it has one; renews its cookie where its row was. */
 export async function sessionOf(c: Context, sessions: SessionKeeper): Promise<Session | null> {
-  const secret = getCookie(c, cookieName(c));
+  const secret = getCookie(c, cookieName(c, 'session'));
   const session = secret === undefined ? null : await sessions.find(secret);
   if (session?.renewed === true) setSessionCookie(c, session.secret);
   return session;
 }
 
 export function setSessionCookie(c: Context, secret: string): void {
-  setCookie(c, cookieName(c), secret, { ...cookieOptions(c), maxAge: SESSION_SECONDS });
+  setCookie(c, cookieName(c, 'session'), secret, { ...cookieOptions(c), maxAge: SESSION_SECONDS });
 }
 
 export function clearSessionCookie(c: Context): void {
-  deleteCookie(c, cookieName(c), { path: '/' });
+  deleteCookie(c, cookieName(c, 'session'), { path: '/' });
 }
 
 /** No script reads it, no other site sends it; over TLS (also that of a proxy) it never leaves without. */

@@ -5,6 +5,7 @@ import { streamSSE } from 'hono/streaming';
 import { insertAudit } from '../db/queries/requests.ts';
 import {
   clearSessionCookie,
+  cookieName,
   cookieOptions,
   provesCsrf,
   sessionOf,
@@ -16,7 +17,7 @@ import { assetRoutes } from './assets.ts';
 import { renderPage } from './components/layout.tsx';
 import { type DashboardDeps, type PageDeps, type PageEnv, type PageRoute, THEMES } from './deps.ts';
 import { LiveBoard } from './live.tsx';
-import { chromeOf, countGuess, ownPath, requireLogin, requireOwnOrigin, THEME_COOKIE } from './login.ts';
+import { chromeOf, countGuess, ownPath, requireLogin, requireOwnOrigin } from './login.ts';
 import { LoginPage } from './pages/login.tsx';
 import { TonightPage } from './pages/tonight.tsx';
 import { backtestRoutes } from './routes/backtest.tsx';
@@ -81,7 +82,7 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
   app.post('/theme', requireOwnOrigin, async (c) => {
     const { theme, back } = await c.req.parseBody();
     const chosen = THEMES.find((one) => one === theme) ?? 'auto';
-    setCookie(c, THEME_COOKIE, chosen, { ...cookieOptions(c), maxAge: THEME_SECONDS });
+    setCookie(c, cookieName(c, 'theme'), chosen, { ...cookieOptions(c), maxAge: THEME_SECONDS });
     return c.redirect(ownPath(back), 303);
   });
 

@@ -3,12 +3,11 @@ import { createMiddleware } from 'hono/factory';
 import { getCookie } from 'hono/cookie';
 import { csrf } from 'hono/csrf';
 import { Problem } from '../api/problems.ts';
-import { provesCsrf, sessionOf } from '../api/sessions.ts';
+import { cookieName, provesCsrf, sessionOf } from '../api/sessions.ts';
 import { type ApiRole, roleIncludes } from '../contracts/api-tokens.ts';
 import { type Chrome, type PageContext, type PageDeps, type PageEnv, THEMES } from './deps.ts';
 import { takeFlash } from './flash.ts';
 
-const THEME_COOKIE = 'nightshift_theme';
 const NOT_READ = 'America/New_York';
 
 /** A path of ours to go to after a form; anything else leads to the first page. */
@@ -50,7 +49,7 @@ export function chromeOf(
 ): Chrome {
   const { session, timezone = NOT_READ } = known;
   const { pathname, search } = new URL(c.req.url);
-  const theme = getCookie(c, THEME_COOKIE);
+  const theme = getCookie(c, cookieName(c, 'theme'));
   return {
     user: session?.caller ?? null,
     csrfToken: session?.csrfToken ?? '',
@@ -63,8 +62,6 @@ export function chromeOf(
     nowMs: Date.now(),
   };
 }
-
-export { THEME_COOKIE };
 
 /** Refuses forms that another origin sends. */
 export const requireOwnOrigin = createMiddleware<PageEnv>(async (c, next) => {

@@ -268,13 +268,30 @@ describe('the pages', () => {
           why: 'to see what is in it',
         }),
       });
-      const told = /nightshift_told=([\w-]+)/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
+      const told = /nightshift_told_web=([\w-]+)/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
       expect([answer.status, JSON.parse(Buffer.from(told, 'base64url').toString())]).toEqual([
         303,
         { kind: 'refused', text: `/etc/passwd is none of the universes ${offered.join(', ')}` },
       ]);
     }
     expect(await listNights(desk.house.api.sql)).toEqual([]);
+  });
+
+  it('keep what they are told to one instance: a cookie does not know ports', async () => {
+    const switched = await api.request('http://localhost:4001/theme', {
+      method: 'POST',
+      headers: { origin: 'http://localhost:4001' },
+      body: new URLSearchParams({ theme: 'dark' }),
+    });
+    const told = Buffer.from(JSON.stringify({ kind: 'done', text: 'the night is asked for' }));
+    const cookie = `${cookieOf(switched)}; nightshift_told_4001=${told.toString('base64url')}`;
+    const seen = async (port: number) => {
+      const answer = await api.request(`http://localhost:${port}/login`, { headers: { cookie, ...BROWSER } });
+      const html = await answer.text();
+      return [html.includes('data-theme="dark"'), html.includes('the night is asked for')];
+    };
+    expect(await seen(4001)).toEqual([true, true]);
+    expect(await seen(4002)).toEqual([false, false]);
   });
 
   it('stream the board to who is logged in until the process stops', async () => {
