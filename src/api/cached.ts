@@ -1,5 +1,5 @@
 /** A question that takes longer is asked anew: the connection that it went out on may be dead. */
-const LONGEST_MS = 10_000;
+export const LONGEST_MS = 10_000;
 
 /** `forget`: who asks from now on gets an answer that was begun later. */
 export type Cached<Value> = (() => Promise<Value>) & { forget: () => void };

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { sharedReads } from './shared-reads.ts';
 
 /** Reads that end when the test says so. */
@@ -44,5 +44,31 @@ describe('a shared read', () => {
     await settled();
     begun[1]?.resolve('up');
     expect(await next).toBe('up');
+  });
+
+  it('that never ends does not keep those after it waiting', async () => {
+    vi.useFakeTimers();
+    try {
+      const { begun, ask } = scene();
+      void ask('status');
+      await vi.advanceTimersByTimeAsync(4_000);
+      const next = ask('status');
+      await vi.advanceTimersByTimeAsync(5_999);
+      expect(begun).toHaveLength(1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(begun).toHaveLength(2);
+      begun[1]?.resolve('up');
+      expect(await next).toBe('up');
+      // Its late end is not that of the read which runs by then.
+      void ask('status');
+      begun[0]?.reject(new Error('reset'));
+      const last = ask('status');
+      begun[2]?.resolve('still up');
+      await vi.advanceTimersByTimeAsync(0);
+      begun[3]?.resolve('up at last');
+      expect(await last).toBe('up at last');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -1,15 +1,18 @@
 import type { Context } from 'hono';
+import { LONGEST_MS } from './cached.ts';
 import type { ApiEnv } from './deps.ts';
+
+type Turn<Value> = { running: Promise<Value>; untilMs: number; next: Promise<Value> | null };
 
 /**
  * Reads by key that many may want at the same moment: one runs, and all who ask meanwhile share the next one. Nobody
  * gets a read that began before they asked, so what was written before is always in it. A failure is that of all who
- * share it, and the next one reads again.
+ * share it, and the next one reads again; nobody waits longer for one before theirs than LONGEST_MS.
  */
 export function sharedReads<Value>(): (key: string, read: () => Promise<Value>) => Promise<Value> {
-  const turns = new Map<string, { running: Promise<Value>; next: Promise<Value> | null }>();
+  const turns = new Map<string, Turn<Value>>();
   const begin = (key: string, read: () => Promise<Value>): Promise<Value> => {
-    const turn = { running: read(), next: null };
+    const turn: Turn<Value> = { running: read(), untilMs: Date.now() + LONGEST_MS, next: null };
     turns.set(key, turn);
     const end = (): void => {
       if (turn.next === null) turns.delete(key);
@@ -20,10 +23,19 @@ export function sharedReads<Value>(): (key: string, read: () => Promise<Value>) 
   return (key, read) => {
     const turn = turns.get(key);
     if (turn === undefined) return begin(key, read);
-    const next = (): Promise<Value> => begin(key, read);
-    turn.next ??= turn.running.then(next, next);
+    turn.next ??= overOrLate(turn).then(() => begin(key, read));
     return turn.next;
   };
+}
+
+/** When a read has ended, or has taken so long that its connection may be dead. */
+async function overOrLate({ running, untilMs }: Turn<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, untilMs - Date.now());
+  });
+  await Promise.race([running, late]).catch(() => undefined);
+  clearTimeout(timer);
 }
 
 /** A value with its JSON, which is made once for all who get it. */
