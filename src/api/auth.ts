@@ -12,29 +12,40 @@ const NOBODY = '0'.repeat(64);
 export class TokenReader {
   readonly #find: ApiDeps['findToken'];
   readonly #maxAgeMs: number;
-  readonly #known = new Map<string, { row: ApiTokenRow | null; untilMs: number }>();
+  /** Rows that were found, the one asked for longest ago first; whoever guesses adds none. */
+  readonly #known = new Map<string, { row: ApiTokenRow; untilMs: number }>();
 
   constructor(find: ApiDeps['findToken'], maxAgeMs: number) {
     this.#find = find;
     this.#maxAgeMs = maxAgeMs;
   }
 
-  /** Who a token belongs to; null if it is none of ours, or revoked. */
-  async callerOf(text: string): Promise<Caller | null> {
+  /**
+   * Who a token belongs to; null if it is none of ours, or revoked. `countGuess` may throw: it is asked once about each
+   * token that is not right, and about one not seen before already when it has not been looked up.
+   */
+  async callerOf(text: string, countGuess: () => Promise<unknown>): Promise<Caller | null> {
     const given = readApiToken(text);
+    const isSeen = given !== null && this.#known.has(given.tokenId);
+    if (!isSeen) await countGuess();
     if (given === null) return null;
     const row = await this.#rowOf(given.tokenId);
     // An unknown id costs the same comparison as a wrong secret.
     const isSame = sameHash(given.secretHash, row?.secretHash ?? NOBODY);
-    if (row === null || !isSame || row.revokedAt !== null) return null;
-    return { tokenId: row.tokenId, name: row.name, role: row.role };
+    if (row !== null && isSame && row.revokedAt === null)
+      return { tokenId: row.tokenId, name: row.name, role: row.role };
+    if (isSeen) await countGuess();
+    return null;
   }
 
   async #rowOf(tokenId: string): Promise<ApiTokenRow | null> {
     const known = this.#known.get(tokenId);
     if (known !== undefined && known.untilMs > Date.now()) return known.row;
     const row = await this.#find(tokenId);
-    if (this.#known.size >= TOKENS_CACHED) this.#known.clear();
+    if (row === null) return null;
+    this.#known.delete(tokenId);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size >= TOKENS_CACHED && oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(tokenId, { row, untilMs: Date.now() + this.#maxAgeMs });
     return row;
   }
@@ -44,9 +55,9 @@ export class TokenReader {
 export function requireToken(tokens: TokenReader, attempts: MiddlewareHandler<ApiEnv>) {
   return createMiddleware<ApiEnv>(async (c, next) => {
     const [scheme = '', text = ''] = (c.req.header('authorization') ?? '').split(' ');
-    const caller = scheme.toLowerCase() === 'bearer' ? await tokens.callerOf(text) : null;
+    const token = scheme.toLowerCase() === 'bearer' ? text : '';
+    const caller = await tokens.callerOf(token, () => attempts(c, () => Promise.resolve()));
     if (caller === null) {
-      await attempts(c, () => Promise.resolve());
       throw new Problem(
         'unauthorized',
         text === ''

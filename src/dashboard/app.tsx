@@ -54,10 +54,9 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
   app.post('/login', requireOwnOrigin, async (c) => {
     const { token, next } = await c.req.parseBody();
     const text = typeof token === 'string' ? token.trim() : '';
-    const caller = await deps.tokens.callerOf(text);
+    const caller = await deps.tokens.callerOf(text, () => deps.attempts(c, () => Promise.resolve()));
     c.header('cache-control', 'no-store');
     if (caller === null) {
-      await deps.attempts(c, () => Promise.resolve());
       const refused = text.startsWith('nst_')
         ? 'This token is not known, or was revoked.'
         : 'This is no token: one begins with nst_ and is shown once, when it is made.';
