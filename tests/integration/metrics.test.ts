@@ -9,6 +9,7 @@ import type { Task, TaskState } from '../../src/contracts/wire/names.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
 import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { applyConfig, CURRENT_FILE } from '../../src/db/queries/configs.ts';
+import { DURATION_BOUNDS } from '../../src/db/queries/metrics.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
 import { saveScheduleState } from '../../src/db/queries/schedule-state.ts';
 import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
@@ -173,7 +174,8 @@ describe('/metrics', () => {
         text,
       )?.[1];
     expect(['60', '300', '[+]Inf'].map((le) => took('ingestion', le))).toEqual(['0', '1', '1']);
-    expect(['900', '1800', '[+]Inf'].map((le) => took('training', le))).toEqual(['0', '1', '1']);
+    const bounds = [...DURATION_BOUNDS.map(String), '[+]Inf'];
+    expect(bounds.map((le) => took('training', le))).toEqual([...'00000011111']);
     expect(text).toMatch(/^nightshift_task_duration_seconds_sum\{task="ingestion"\} 100$/m);
     expect(text).toMatch(/^nightshift_task_duration_seconds_count\{task="ingestion"\} 1$/m);
     expect(values('nightshift_http_requests_total')).toEqual({

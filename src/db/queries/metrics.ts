@@ -24,13 +24,14 @@ export async function countTaskRuns(sql: Queryable): Promise<Sample[]> {
 
 /** Durations of task runs that succeeded, waiting before them left out. */
 export async function measureDurations(sql: Queryable): Promise<DurationSample[]> {
+  const upTo = DURATION_BOUNDS.map((bound) => sql`count(*) filter (where seconds <= ${bound})`);
+  const counts = upTo.reduce((list, one) => sql`${list}, ${one}`);
   return await sql<DurationSample[]>`
     with runs as (
       select task, extract(epoch from completed_at - started_at)::float8 as seconds from ops.task_runs
       where state = 'succeeded' and started_at is not null and completed_at is not null)
     select task, count(*)::float8 as count, sum(seconds) as sum_seconds,
-      array(select (select count(*) from runs r where r.task = runs.task and r.seconds <= bound)::float8
-        from unnest(${DURATION_BOUNDS}::float8[]) with ordinality as b(bound, place) order by place) as counts
+      array[${counts}]::float8[] as counts
     from runs group by task order by task`;
 }
 
