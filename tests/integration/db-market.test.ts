@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type Database } from '../../src/db/client.ts';
 import { insertBarSource, readBars } from '../../src/db/queries/bars.ts';
+import { readFreshness, readRecentCoverage } from '../../src/db/queries/dashboard-data.ts';
 import { type BarRows, insertBars, replaceBars } from '../../src/db/queries/bars-write.ts';
 import {
   readCorporateActions,
@@ -178,6 +179,28 @@ describe('bars', () => {
     expect(await closesAt('2018-02-07T11:00:00Z')).toEqual([10, 3]);
     expect(await closesAt('2018-02-07T14:30:00Z')).toEqual([10, 2, 3]);
     expect(await closesAt('2018-02-08T14:30:00Z')).toEqual([20, 2, 3]);
+  });
+
+  it('are told by symbol, the oldest first, and by session, the newest first', async () => {
+    const universe = { universe: 'fresh', version: 'v', asOf: '2013-02-08', survivorship: 'biased' } as const;
+    await storeUniverse(db.sql, { ...universe, members: ['ZZZ', 'NONE', 'OLD'] });
+    await db.sql.begin(async (tx) => {
+      const old = rowsOf(await insertBarSource(tx, source), [['2018-02-01', 1]], '2018-02-01T22:00:00Z');
+      await insertBars(tx, { ...old, symbols: ['OLD'] });
+    });
+    const rows = await readFreshness(db.sql, 'fresh');
+    expect(rows.map(({ symbol, firstBar, lastBar, behind }) => [symbol, firstBar, lastBar, behind])).toEqual([
+      ['NONE', null, null, 0],
+      ['OLD', '2018-02-01', '2018-02-01', 2],
+      ['ZZZ', '2018-02-01', '2018-02-05', 0],
+    ]);
+    const days = await readRecentCoverage(db.sql, { symbols: ['ZZZ', 'NONE', 'OLD'], sessions: 3 });
+    expect(days.map(({ sessionDate, bars }) => [sessionDate, bars])).toEqual([
+      ['2018-02-05', 1],
+      ['2018-02-02', 1],
+      ['2018-02-01', 2],
+    ]);
+    expect(await readRecentCoverage(db.sql, { symbols: ['NONE'], sessions: 3 })).toEqual([]);
   });
 });
 

@@ -87,14 +87,14 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
               { head: 'Symbol' },
               { head: 'State' },
               { head: 'Newest bar' },
-              { head: 'Bars', numeric: true },
+              { head: 'First bar' },
               { head: 'Doubtful', numeric: true },
             ]}
             rows={freshness.map((one) => [
               one.name === null ? one.symbol : <span title={one.name}>{one.symbol}</span>,
               <Fresh of={one} />,
               one.lastBar ?? '–',
-              count(one.bars),
+              one.firstBar ?? '–',
               count(one.doubtful),
             ])}
           />
