@@ -257,15 +257,20 @@ export async function triggerScheduleFor(options: {
   await insertAudit(sql, { actor: by, action: 'schedule.trigger', subject: scheduleId, why });
 }
 
-/** How long the server of ours keeps closed runs. Returns whether that changed. */
-export async function keepClosedRuns(client: Client, days: number): Promise<boolean> {
-  const { namespace } = client.options;
+/** How long the server of ours keeps closed runs. Returns whether that changed. Each call has `callMs` (15 s). */
+export async function keepClosedRuns(client: Client, days: number, callMs = CALL_MS): Promise<boolean> {
+  const { workflowService, options } = client;
+  const { namespace } = options;
   const seconds = days * 86_400;
-  const { config } = await client.workflowService.describeNamespace({ namespace });
+  const { config } = await client.withDeadline(Date.now() + callMs, () =>
+    workflowService.describeNamespace({ namespace }),
+  );
   if (Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) === seconds) return false;
-  await client.workflowService.updateNamespace({
-    namespace,
-    config: { workflowExecutionRetentionTtl: msToTs(seconds * 1000) },
-  });
+  await client.withDeadline(Date.now() + callMs, () =>
+    workflowService.updateNamespace({
+      namespace,
+      config: { workflowExecutionRetentionTtl: msToTs(seconds * 1000) },
+    }),
+  );
   return true;
 }

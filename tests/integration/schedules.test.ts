@@ -1,7 +1,8 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Context } from '@temporalio/activity';
-import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
+import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -15,6 +16,7 @@ import { localDate, nextRun, weekdayOf } from '../../src/domain/schedule-times.t
 import {
   applySchedules,
   describeSchedules,
+  keepClosedRuns,
   NOT_YET_ENABLED,
   setSchedulePaused,
   triggerScheduleFor,
@@ -169,6 +171,18 @@ describe('times of 2027, as the server computes them', () => {
       expect(times).toEqual(computedTimes(effectiveConfig(file).tasks.ingestion, ...YEAR));
     },
   );
+});
+
+it('no call waits for ever for a server that takes connections and says nothing', async () => {
+  const silent = createServer();
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const connection = Connection.lazy({ address: `127.0.0.1:${port}` });
+  const client = new Client({ connection });
+  for (const call of [() => keepClosedRuns(client, 30, 100), () => describeSchedules(client, 100)])
+    await expect(call()).rejects.toThrow(/DEADLINE_EXCEEDED|deadline exceeded/i);
+  await connection.close();
+  silent.close();
 });
 
 describe('the state of a schedule', () => {
