@@ -1,6 +1,10 @@
+import { get } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { z } from '@hono/zod-openapi';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ApiEnv } from './deps.ts';
 import { batchesOf, type KeyedList, keyIn, keyText, readKeyPage } from './key-pages.ts';
 import { Problem } from './problems.ts';
@@ -58,6 +62,8 @@ describe('CSV', () => {
   });
 });
 
+afterEach(() => void vi.restoreAllMocks());
+
 describe('a stream', () => {
   const reads: number[] = [];
   function api(options: { rows: number; failsAfter?: number; stallMs?: number }) {
@@ -71,7 +77,11 @@ describe('a stream', () => {
       const rows = Array.from({ length: options.rows }, (_, index) => item(index));
       const list = listOf(rows);
       const read: typeof list.read = async (after, limit) => {
-        if (reads.length >= (options.failsAfter ?? Number.POSITIVE_INFINITY)) throw new Error('lost');
+        if (reads.length >= (options.failsAfter ?? Number.POSITIVE_INFINITY)) {
+          // What came before it is out by then.
+          await sleep(20);
+          throw new Error('lost');
+        }
         reads.push(limit);
         return await list.read(after, limit);
       };
@@ -128,6 +138,29 @@ describe('a stream', () => {
     // Not in its own words, which would go to the client.
     await expect((await ask(some.app, 'text/csv')).text()).rejects.toThrow(/^the stream broke$/);
     expect(some.logged).toEqual(['a stream broke']);
+  });
+
+  it('that breaks cuts its connection: no words of the server reach its client or the terminal', async () => {
+    const said = [vi.spyOn(console, 'error'), vi.spyOn(console, 'info')];
+    const { app, logged } = api({ rows: 100, failsAfter: 2 });
+    const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 });
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    const headers = { accept: 'text/csv' };
+    let text = '';
+    const end = await new Promise((resolve) => {
+      get({ port, path: '/rows', headers, agent: false }, (response) => {
+        response.on('data', (part: Buffer) => void (text += part.toString()));
+        response.on('error', resolve);
+        response.on('end', () => resolve('a whole'));
+      });
+    });
+    expect(end).toMatchObject({ code: 'ECONNRESET' });
+    expect(text.split('\r\n')).toHaveLength(22);
+    expect(text).not.toMatch(/error|broke/i);
+    expect(logged).toEqual(['a stream broke']);
+    await new Promise((resolve) => server.close(resolve));
+    for (const spy of said) expect(spy).not.toHaveBeenCalled();
   });
 
   it('that nobody reads any more is broken off', async () => {

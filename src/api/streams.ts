@@ -1,3 +1,4 @@
+import { ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import { accepts } from 'hono/accepts';
 import { z } from '@hono/zod-openapi';
@@ -52,6 +53,7 @@ export async function streamItems<Item extends object>(
   },
 ): Promise<Response> {
   const { format, log, name, stallMs = STALL_MS } = input;
+  const outgoing = outgoingOf(c);
   const parts = linesOf(input)[Symbol.asyncIterator]();
   const first = await parts.next();
   const encoder = new TextEncoder();
@@ -63,8 +65,9 @@ export async function streamItems<Item extends object>(
     isOver = true;
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
     log('ERROR', 'a stream broke', { requestId: c.get('requestId'), error: words });
-    // The server may send these words where the connection still takes any.
-    controller.error(new Error('the stream broke'));
+    // The server would send and print words of its own on an error: it is cut off instead.
+    if (outgoing === null) controller.error(new Error('the stream broke'));
+    else outgoing.destroy();
     await parts.return?.(undefined);
   };
   const body = new ReadableStream<Uint8Array>(
@@ -101,6 +104,13 @@ export async function streamItems<Item extends object>(
     'content-disposition': `attachment; filename="${name.replaceAll(/[^\w.-]/g, '_')}.${format}"`,
     'cache-control': 'no-store',
   });
+}
+
+/** What Node answers a request through; null where nobody listens and the API is asked in its own process. */
+function outgoingOf(c: Context<ApiEnv>): ServerResponse | null {
+  const bindings: unknown = c.env;
+  const isOfNode = typeof bindings === 'object' && bindings !== null && 'outgoing' in bindings;
+  return isOfNode && bindings.outgoing instanceof ServerResponse ? bindings.outgoing : null;
 }
 
 async function* linesOf<Item extends object>({
