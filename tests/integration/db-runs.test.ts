@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Fence } from '../../src/contracts/activities.ts';
 import { configHash, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
-import { createDatabase, type Database } from '../../src/db/client.ts';
+import { createDatabase, type Database, type Queryable } from '../../src/db/client.ts';
 import { readAlertPage, storeAlerts } from '../../src/db/queries/alert-rows.ts';
 import { readNightFacts } from '../../src/db/queries/alerts.ts';
 import { attemptsOf } from '../../src/db/queries/attempts.ts';
 import { applyConfig, currentConfigHash, findConfig, insertConfig } from '../../src/db/queries/configs.ts';
+import { readActsAbout, readManualRuns } from '../../src/db/queries/dashboard-tonight.ts';
 import { insertEvents, markEventsHandled, openEvents } from '../../src/db/queries/events.ts';
 import { claimNight, findNight, listNights, setNightState } from '../../src/db/queries/nights.ts';
 import { closeGoneStarter, openStarters, withLeaderLock } from '../../src/db/queries/reconcile.ts';
@@ -17,6 +18,7 @@ import {
   takeRunRequest,
   untakenRunRequests,
 } from '../../src/db/queries/requests.ts';
+import { findNightByRun, readNightPage, readRunPage } from '../../src/db/queries/run-pages.ts';
 import { saveScheduleState, scheduleStates } from '../../src/db/queries/schedule-state.ts';
 import {
   findTaskRun,
@@ -26,6 +28,7 @@ import {
   succeededTasks,
   transitionTaskRuns,
 } from '../../src/db/queries/task-runs.ts';
+import { queryableOn } from '../../src/db/query.ts';
 import type { Alert, AlertSeverity } from '../../src/domain/alert-rules.ts';
 import { createTestDatabase, type TestDatabase, uniqueName } from '../support/env.ts';
 import { testConfig } from '../support/house.ts';
@@ -263,7 +266,12 @@ describe('alerts', () => {
   });
 
   it('that become graver are told anew, also to who had not to know before', async () => {
-    const about = { rule: 'night_failed', key: uniqueName('night_failed'), summary: 's', details: {} } as const;
+    const about = {
+      rule: 'night_failed',
+      key: uniqueName('night_failed'),
+      summary: 's',
+      details: {},
+    } as const;
     const alert = (severity: AlertSeverity): Alert => ({ ...about, severity });
     const store = async (...alerts: Alert[]) => {
       const channelsOf = ({ severity }: Pick<Alert, 'severity'>) =>
@@ -289,5 +297,71 @@ describe('alerts', () => {
       outgrown,
       'critical over: all opened all resolved pager opened pager resolved',
     ]);
+  });
+});
+
+describe('lists over ten years of nights', () => {
+  let years: TestDatabase;
+  let owner: Database;
+
+  beforeAll(async () => {
+    years = await createTestDatabase();
+    owner = createDatabase(years.urls.owner, { max: 1 });
+    const { sql } = owner;
+    await sql`
+      insert into ops.nights (workflow_id, run_id, session_date, universe, universe_version, trigger, state,
+        config_hash, started_at)
+      select 'w' || n, 'r' || n, date '2017-01-01' + n, 'u', 'v', 'schedule', 'succeeded', 'c',
+        timestamptz '2017-01-01' + n * interval '1 day'
+      from generate_series(1, 2500) n`;
+    // Of all runs, a hundred by hand, long ago.
+    await sql`
+      insert into ops.task_runs (task_run_id, night_workflow_id, night_run_id, task, session_date, universe,
+        universe_version, state, trigger, starter_workflow_id, starter_run_id, max_attempts, timeout_ms, config_hash,
+        created_at)
+      select task || n, case when n > 20 then 'w' || n end, case when n > 20 then 'r' || n end, task,
+        date '2017-01-01' + n, 'u', 'v', 'succeeded', 'schedule', 'w', 'r', 1, 1, 'c',
+        timestamptz '2017-01-01' + n * interval '1 day'
+      from generate_series(1, 2500) n, unnest(array['ingestion', 'training', 'backtest', 'overnightScan', 'x']) task`;
+    await sql`
+      insert into ops.audit (actor, action, subject) select 'Ann', 'a', 's' || n % 1000 from generate_series(1, 5000) n`;
+    await sql.unsafe('analyze ops.nights, ops.task_runs, ops.audit');
+  });
+  afterAll(async () => {
+    await owner.close();
+    await years.drop();
+  });
+
+  /** How Postgres would carry out a query, which it does not. */
+  async function planOf(ask: (sql: Queryable) => Promise<unknown>): Promise<string> {
+    let plan = '';
+    const explaining = queryableOn({
+      query: async (build) => {
+        const { text, values = [] } = build();
+        const lines = await owner.sql.unsafe(`explain ${text}`, values);
+        plan = lines.flatMap((line) => Object.values(line)).join('\n');
+        return { command: '', rowCount: 0, oid: 0, fields: [], rows: [] };
+      },
+      exclusive: () => Promise.reject(new Error('only statements are explained')),
+    });
+    await ask(explaining);
+    return plan;
+  }
+
+  const at = '2020-01-01T00:00:00.000000Z';
+  it.each<[string, (sql: Queryable) => Promise<unknown>]>([
+    ['task_runs_newest', (sql) => readRunPage(sql, { filter: {}, after: null, limit: 50 })],
+    ['task_runs_newest', (sql) => readRunPage(sql, { filter: {}, after: { at, id: 'x' }, limit: 50 })],
+    ['nights_newest', (sql) => readNightPage(sql, { filter: {}, after: null, limit: 50 })],
+    ['nights_newest', (sql) => readNightPage(sql, { filter: {}, after: { at, id: 'x' }, limit: 50 })],
+    ['nights_newest', (sql) => listNights(sql, { limit: 1 })],
+    ['nights_run', (sql) => findNightByRun(sql, 'r7')],
+    ['task_runs_manual', (sql) => readManualRuns(sql, 6)],
+    ['audit_subject', (sql) => listAudit(sql, { subject: 's7' })],
+    ['audit_subject', (sql) => readActsAbout(sql, { subjects: ['s7', 's8'], since: at })],
+  ])('go by %s', async (index, ask) => {
+    const plan = await planOf(ask);
+    expect(plan).toContain(index);
+    expect(plan).not.toContain('Seq Scan');
   });
 });

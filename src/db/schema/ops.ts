@@ -55,6 +55,8 @@ export const nights = ops.table(
       .on(t.sessionDate, t.universe)
       .where(sql`${t.state} in ('pending', 'waiting', 'running', 'awaiting_review')`),
     index('nights_session').on(t.sessionDate, t.universe),
+    index('nights_newest').on(t.startedAt, t.runId),
+    index('nights_run').on(t.runId),
     check(
       'nights_state',
       sql`${t.state} in ('pending', 'waiting', 'running', 'succeeded', 'failed', 'skipped', 'awaiting_review', 'cancelled', 'disabled', 'partial', 'no_session')`,
@@ -106,6 +108,9 @@ export const taskRuns = ops.table(
     index('task_runs_night').on(t.nightWorkflowId, t.nightRunId),
     index('task_runs_session').on(t.sessionDate, t.universe, t.task),
     index('task_runs_last').on(t.task, t.startedAt),
+    index('task_runs_newest').on(t.createdAt, t.taskRunId),
+    // Few, and looked for every second while somebody has the first page open.
+    index('task_runs_manual').on(t.createdAt).where(sql`${t.nightRunId} is null`),
     index('task_runs_open')
       .on(t.state)
       .where(sql`${t.state} in ('pending', 'waiting', 'running', 'awaiting_review')`),
@@ -208,17 +213,21 @@ export const reviews = ops.table(
 );
 
 /** Human acts. Insert-only for everyone: a trigger refuses the rest. */
-export const audit = ops.table('audit', {
-  auditId: bigint('audit_id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-  at: instant('at').notNull().defaultNow(),
-  actor: text('actor').notNull(),
-  action: text('action').notNull(),
-  subject: text('subject').notNull(),
-  why: text('why'),
-  details: jsonb('details').notNull().default({}),
-  /** The database role that wrote it. */
-  role: text('role').notNull().default(sql`current_user`),
-});
+export const audit = ops.table(
+  'audit',
+  {
+    auditId: bigint('audit_id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    at: instant('at').notNull().defaultNow(),
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    subject: text('subject').notNull(),
+    why: text('why'),
+    details: jsonb('details').notNull().default({}),
+    /** The database role that wrote it. */
+    role: text('role').notNull().default(sql`current_user`),
+  },
+  (t) => [index('audit_subject').on(t.subject, t.auditId)],
+);
 
 /** Who may use the HTTP API. The secret is not stored, only its SHA-256. */
 export const apiTokens = ops.table(
