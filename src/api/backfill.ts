@@ -29,7 +29,7 @@ export type BackfillRange = {
 
 /** What a backfill of this range would do now. Throws Problems for a range or universe that cannot be. */
 export async function previewBackfill(
-  { sql }: Pick<ApiDeps, 'sql'>,
+  { sql, coverageOf }: Pick<ApiDeps, 'sql' | 'coverageOf'>,
   range: BackfillRange,
 ): Promise<BackfillPlan> {
   const { from, to, onlyMissing = false } = range;
@@ -37,7 +37,9 @@ export async function previewBackfill(
   const file = await configurationInForce(sql);
   const universe = range.universe ?? effectiveConfig(file).universe;
   requireUniverse(file, universe);
-  const settleDelayMs = effectiveConfig(file, universe).settleDelayMinutes * 60_000;
+  const { settleDelayMinutes, providers } = effectiveConfig(file, universe);
+  const settleDelayMs = settleDelayMinutes * 60_000;
+  const coverage = (await coverageOf?.(providers.chain)) ?? null;
   const calendar = await readExchangeCalendar({
     sql,
     sessions: () => readSessionTable(join(projectRoot, XNYS_CALENDAR_FILE)),
@@ -45,7 +47,7 @@ export async function previewBackfill(
   });
   const wish = { universe, from, to, onlyMissing };
   try {
-    const plan = await planBackfill({ sql, wish, calendar, settleDelayMs, nowMs: Date.now() });
+    const plan = await planBackfill({ sql, wish, calendar, coverage, settleDelayMs, nowMs: Date.now() });
     const count = datesOf(plan.sessions).length;
     if (count > MAX_BACKFILL_SESSIONS)
       throw fieldProblem(
@@ -64,7 +66,7 @@ export async function previewBackfill(
  * for what `startBackfill` refuses.
  */
 export async function confirmBackfill(
-  deps: Pick<ApiDeps, 'sql' | 'client'>,
+  deps: Pick<ApiDeps, 'sql' | 'client' | 'coverageOf'>,
   asked: { range: BackfillRange; token: string; by: string; why: string },
 ): Promise<Backfill> {
   const { range, token, by, why } = asked;

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import type { Sql } from '../db/client.ts';
 import type { ApiTokenRow } from '../db/queries/api-tokens.ts';
+import type { BackfillCoverage } from '../temporal/backfill.ts';
 import type { ScheduleSummary } from '../temporal/schedules.ts';
 import type { Tracing } from '../tracing/start.ts';
 import type { Cached } from './cached.ts';
@@ -55,6 +56,8 @@ export type ApiDeps = {
   /** Requests a minute of one token, and of one address without a token. */
   limits: { tokenPerMinute: number; anonymousPerMinute: number };
   times: ApiTimes;
+  /** What the providers of a chain can have; null: they do not say now. Absent: nobody can be asked. */
+  coverageOf?: (chain: readonly string[]) => Promise<BackfillCoverage | null>;
   /** Temporal's Web UI up to the name of a workflow; absent: not known. */
   workflowsUrl?: string;
   /** Absent: no traces. */

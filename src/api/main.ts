@@ -8,6 +8,7 @@ import { connectClient } from '../temporal/connection.ts';
 import { startTracing } from '../tracing/start.ts';
 import { createApi } from './app.ts';
 import { API_TIMES, type ApiLog } from './deps.ts';
+import { coverageReader } from './provider-coverage.ts';
 
 /** How long requests that run may go on after SIGTERM. */
 const GRACE_MS = 10_000;
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
     logDir: env.logDir,
     limits: { tokenPerMinute: env.requestsPerMinute, anonymousPerMinute: ANONYMOUS_PER_MINUTE },
     times: API_TIMES,
+    coverageOf: coverageReader(env.sampleDataDir),
     stopping: stopping.signal,
     ...(tracing !== null && { tracing }),
     ...(temporalUi !== null && {

@@ -68,7 +68,8 @@ function newest(question: Question): NightSession {
   return { outcome: 'no_session', sessionDate: localDate(nowMs, calendar.timeZone), reason: gap };
 }
 
-function coverageGap({ coverage }: Question, sessionDate: string): string | null {
+/** Why no provider can have a session, in words; null if one can. */
+export function coverageGap({ coverage }: Pick<Question, 'coverage'>, sessionDate: string): string | null {
   const { provider, firstSession, lastSession } = coverage;
   const outside =
     (firstSession !== null && sessionDate < firstSession) ||

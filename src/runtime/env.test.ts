@@ -17,7 +17,7 @@ it("children inherit what is set, without the owner's login", () => {
   expect(Object.values(env).join(' ')).not.toContain('owner:secret');
 });
 
-it('the API reads logs in the named folder, else in that of its data folder, else nowhere', () => {
+it('the API reads logs in the named folder, else in that of its data folder, else nowhere, and bars as its workers do', () => {
   const urls = {
     NIGHTSHIFT_DB_URL_API: 'postgres://api@127.0.0.1:5432/nightshift',
     NIGHTSHIFT_DB_URL_PIPELINE: 'postgres://pipeline@127.0.0.1:5432/nightshift',
@@ -26,6 +26,7 @@ it('the API reads logs in the named folder, else in that of its data folder, els
   expect(readApiEnv({ ...urls, NIGHTSHIFT_DATA_DIR: '/data' }).logDir).toBe('/data/logs');
   const both = { ...urls, NIGHTSHIFT_DATA_DIR: '/data', NIGHTSHIFT_LOG_DIR: '/logs' };
   expect(readApiEnv(both).logDir).toBe('/logs');
+  expect(readApiEnv({ ...urls, NIGHTSHIFT_SAMPLE_DATA_DIR: '/bars' }).sampleDataDir).toBe('/bars');
 });
 
 it('traces go to the collector that the standard variables name, else nowhere', () => {

@@ -144,6 +144,8 @@ export type ApiProcessEnv = {
   configPath: string;
   /** Folder of log files to be read; null: there is none here. */
   logDir: string | null;
+  /** Folder of the provider `archive`, as its workers have it. */
+  sampleDataDir: string;
   requestsPerMinute: number;
   temporalUi: string | null;
   /** Collector of traces; null: not asked for. */
@@ -169,6 +171,7 @@ export function readApiEnv(source: NodeJS.ProcessEnv = process.env): ApiProcessE
     temporalNamespace: env.TEMPORAL_NAMESPACE ?? 'default',
     configPath: env.NIGHTSHIFT_CONFIG ?? join(projectRoot, 'config', 'scheduler_config.json'),
     logDir: env.NIGHTSHIFT_LOG_DIR ?? logsOf(env.NIGHTSHIFT_DATA_DIR),
+    sampleDataDir: archiveFolder(env),
     requestsPerMinute: env.NIGHTSHIFT_API_REQUESTS_PER_MINUTE ?? 6_000,
     temporalUi: env.NIGHTSHIFT_TEMPORAL_UI ?? null,
     tracesUrl: tracesUrl(env),

@@ -12,6 +12,7 @@ import type { Sql } from '../db/client.ts';
 import { readNightSeconds, readSessionNights, type SessionNights } from '../db/queries/backfill.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import type { ExchangeCalendar } from '../domain/calendar.ts';
+import { coverageGap } from '../domain/night-session.ts';
 import { CALL_MS } from './schedule-server.ts';
 import { endRun } from './verbs.ts';
 
@@ -30,12 +31,19 @@ export type BackfillSession = Omit<SessionNights, 'open'> & {
   runs: boolean;
 };
 
+/** What the providers of a configuration can have; null = open. */
+export type BackfillCoverage = { provider: string; firstSession: string | null; lastSession: string | null };
+
 /** What a backfill would do, before anybody asks for it. */
 export type BackfillPlan = BackfillWish & {
-  /** All of the range that are over, in their order. */
+  /** All of the range that are over and can be had, in their order. */
   sessions: BackfillSession[];
   /** Of the range, but their data cannot be there yet. */
   notOver: string[];
+  /** Null: not known, so that nothing is left out for it. */
+  coverage: BackfillCoverage | null;
+  /** Of the range, but outside of what the providers can have: no night could run them. */
+  notCovered: string[];
   /** Median of earlier nights; null: none has succeeded yet. */
   nightSeconds: number | null;
   /** How many sessions the median is of. */
@@ -54,10 +62,11 @@ export async function planBackfill(options: {
   sql: Sql;
   wish: BackfillWish;
   calendar: ExchangeCalendar;
+  coverage: BackfillCoverage | null;
   settleDelayMs: number;
   nowMs: number;
 }): Promise<BackfillPlan> {
-  const { sql, wish, calendar, settleDelayMs, nowMs } = options;
+  const { sql, wish, calendar, coverage, settleDelayMs, nowMs } = options;
   const { universe, from, to } = wish;
   const [nights, median] = await Promise.all([
     readSessionNights(sql, { universe, from, through: to }),
@@ -66,7 +75,12 @@ export async function planBackfill(options: {
   const known = new Map(nights.map((night) => [night.sessionDate, night]));
   const sessions: BackfillSession[] = [];
   const notOver: string[] = [];
+  const notCovered: string[] = [];
   for (const sessionDate of calendar.sessionsBetween(from, to)) {
+    if (coverage !== null && coverageGap({ coverage }, sessionDate) !== null) {
+      notCovered.push(sessionDate);
+      continue;
+    }
     if (calendar.closeInstant(sessionDate) + settleDelayMs > nowMs) {
       notOver.push(sessionDate);
       continue;
@@ -78,7 +92,7 @@ export async function planBackfill(options: {
     .update(JSON.stringify([universe, ...datesOf(sessions)]))
     .digest('hex');
   const { seconds: nightSeconds, sessions: measuredSessions } = median;
-  return { ...wish, sessions, notOver, nightSeconds, measuredSessions, token };
+  return { ...wish, sessions, notOver, coverage, notCovered, nightSeconds, measuredSessions, token };
 }
 
 /** The sessions that would run, in their order. */
@@ -157,8 +171,15 @@ export async function startBackfill(options: {
   }
   const sessions = datesOf(plan.sessions);
   const [from, to] = [sessions[0], sessions.at(-1)];
-  if (from === undefined || to === undefined)
-    throw new BackfillRefusedError(`there is nothing to run from ${plan.from} to ${plan.to} (${universe})`);
+  if (from === undefined || to === undefined) {
+    const [date] = plan.notCovered;
+    const { coverage } = plan;
+    const gap = date === undefined || coverage === null ? null : coverageGap({ coverage }, date);
+    const why = gap === null ? '' : `: ${gap}`;
+    throw new BackfillRefusedError(
+      `there is nothing to run from ${plan.from} to ${plan.to} (${universe})${why}`,
+    );
+  }
   const busy = plan.sessions.filter(({ open, runs }) => open && runs).map(({ sessionDate }) => sessionDate);
   if (busy.length > 0)
     throw new BackfillRefusedError(`a night of ${busy.join(' and ')} (${universe}) runs already`);

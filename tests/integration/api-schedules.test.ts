@@ -3,9 +3,11 @@ import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 
+import { coverageReader } from '../../src/api/provider-coverage.ts';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { scheduleStates } from '../../src/db/queries/schedule-state.ts';
+import { archiveFolder } from '../../src/runtime/env.ts';
 import { applySchedules, setSchedulePaused } from '../../src/temporal/schedules.ts';
 import { testConfig } from '../support/house.ts';
 import { eventually } from '../support/rig.ts';
@@ -161,6 +163,29 @@ describe('backfill', () => {
       await api.ask('GET', `${PATH}/preview?from=${weekend.from}&to=${weekend.to}&universe=tiny`, { token })
     ).body as Preview;
     expect(await start(token, { ...weekend, token: none.token })).toMatchObject({ status: 409 });
+  });
+
+  it('names the sessions that the provider cannot have, and does not run them', async () => {
+    api.restart({ coverageOf: coverageReader(archiveFolder()) });
+    const { text: token } = await api.token('operator');
+    const look = async (from: string, to: string) =>
+      (await api.ask('GET', `${PATH}/preview?from=${from}&to=${to}&universe=tiny`, { token }))
+        .body as Preview;
+    expect(await look('2018-02-06', '2018-02-09')).toMatchObject({
+      coverage: { provider: 'archive', lastSession: '2018-02-07' },
+      sessions: [{ sessionDate: '2018-02-06' }, { sessionDate: '2018-02-07' }],
+      notCovered: ['2018-02-08', '2018-02-09'],
+      nights: 2,
+    });
+    const none = { from: '2018-02-08', to: '2018-02-09' };
+    const { token: shown } = await look(none.from, none.to);
+    expect(await start(token, { ...none, token: shown })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('to 2018-02-07: it cannot have 2018-02-08') as string },
+    });
+    // Where the folder is not, nothing is known, and nothing is left out.
+    api.restart({ coverageOf: coverageReader('/nowhere') });
+    expect(await look(none.from, none.to)).toMatchObject({ coverage: null, notCovered: [], nights: 2 });
   });
 });
 

@@ -34,6 +34,17 @@ const previewSchema = z
       }),
     ),
     notOver: z.array(z.string()).openapi({ description: 'Sessions of the range without data yet' }),
+    coverage: z
+      .object({
+        provider: z.string(),
+        firstSession: z.string().nullable(),
+        lastSession: z.string().nullable(),
+      })
+      .nullable()
+      .openapi({ description: 'What the providers can have, null at an open end; null: not known now' }),
+    notCovered: z
+      .array(z.string())
+      .openapi({ description: 'Sessions of the range that the providers cannot have: they do not run' }),
     nights: z.int().openapi({ description: 'How many would run, one after the other' }),
     nightSeconds: z.number().nullable().openapi({
       description: 'Median of the work of earlier nights of the universe; null: none has succeeded yet',

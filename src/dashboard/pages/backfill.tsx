@@ -35,7 +35,7 @@ export const BackfillPage: FC<{ view: BackfillView; chrome: Chrome }> = ({ view,
 );
 
 const Preview: FC<{ plan: BackfillPlan; chrome: Chrome }> = ({ plan, chrome }) => {
-  const { universe, from, to, onlyMissing, sessions, notOver, token } = plan;
+  const { universe, from, to, onlyMissing, sessions, notOver, coverage, notCovered, token } = plan;
   const nights = datesOf(sessions).length;
   return (
     <section class="panel">
@@ -44,6 +44,13 @@ const Preview: FC<{ plan: BackfillPlan; chrome: Chrome }> = ({ plan, chrome }) =
       </h2>
       <p>{estimateOf(plan, nights)}</p>
       {notOver.length === 0 ? null : <p>Left out, their data cannot be there yet: {notOver.join(', ')}.</p>}
+      {coverage === null || notCovered.length === 0 ? null : (
+        <p>
+          Left out, {coverage.provider} has {coverage.firstSession ?? 'the past'} to{' '}
+          {coverage.lastSession ?? 'now'}: {count(notCovered.length)}{' '}
+          {notCovered.length === 1 ? 'session' : 'sessions'}.
+        </p>
+      )}
       <Table
         caption={`Sessions of the exchange from ${from} to ${to}, ${universe}`}
         columns={[{ head: 'Session' }, { head: 'Newest night' }, { head: 'This backfill' }]}
