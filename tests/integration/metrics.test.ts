@@ -175,7 +175,7 @@ describe('/metrics', () => {
       )?.[1];
     expect(['60', '300', '[+]Inf'].map((le) => took('ingestion', le))).toEqual(['0', '1', '1']);
     const bounds = [...DURATION_BOUNDS.map(String), '[+]Inf'];
-    expect(bounds.map((le) => took('training', le))).toEqual([...'00000011111']);
+    expect(bounds.map((le) => took('training', le)).join('')).toBe('00000011111');
     expect(text).toMatch(/^nightshift_task_duration_seconds_sum\{task="ingestion"\} 100$/m);
     expect(text).toMatch(/^nightshift_task_duration_seconds_count\{task="ingestion"\} 1$/m);
     expect(values('nightshift_http_requests_total')).toEqual({
