@@ -27,7 +27,7 @@ export async function measureDurations(sql: Queryable): Promise<DurationSample[]
   const upTo = DURATION_BOUNDS.map((bound) => sql`count(*) filter (where seconds <= ${bound})`);
   const counts = upTo.reduce((list, one) => sql`${list}, ${one}`);
   return await sql<DurationSample[]>`
-    with runs as (
+    with runs as materialized (
       select task, extract(epoch from completed_at - started_at)::float8 as seconds from ops.task_runs
       where state = 'succeeded' and started_at is not null and completed_at is not null)
     select task, count(*)::float8 as count, sum(seconds) as sum_seconds,
