@@ -29,7 +29,7 @@ export type Session = { caller: Caller; csrfToken: string; secret: string };
 /** Logins of browsers: the cookie has 256 random bits, the row their SHA-256. */
 export class SessionKeeper {
   readonly #sql: Sql;
-  readonly #known = new Map<string, { row: ApiSessionRow | null; untilMs: number }>();
+  readonly #known = new Map<string, { row: ApiSessionRow; untilMs: number }>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -77,7 +77,11 @@ export class SessionKeeper {
     const known = this.#known.get(sessionHash);
     if (known !== undefined && known.untilMs > Date.now()) return known.row;
     const row = await findApiSession(this.#sql, sessionHash);
-    if (this.#known.size >= CACHED) this.#known.clear();
+    this.#known.delete(sessionHash);
+    // Guesses leave nothing: they would push out those who are logged in.
+    if (row === null) return null;
+    const [oldest] = this.#known.keys();
+    if (this.#known.size >= CACHED && oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(sessionHash, { row, untilMs: Date.now() + CACHE_MS });
     return row;
   }
