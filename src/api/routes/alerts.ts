@@ -12,6 +12,7 @@ import { pageEndOf, pageOf, pageQuery } from '../pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { BODY_PROBLEMS, problems, textSchema } from './schemas.ts';
+import { pageAnswers, pageFields } from './list-answers.ts';
 
 /** Below the limit of a request: a channel that hangs is told of, not timed out. */
 const TEST_LIMIT_MS = 6_000;
@@ -52,17 +53,7 @@ const listRoute = createRoute({
       rule: z.enum(ALERT_RULES).optional(),
     }),
   },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z.object({ items: z.array(alertSchema), nextPageToken: z.string().nullable() }),
-        },
-      },
-    },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(z.object({ ...pageFields(alertSchema) })),
 });
 
 const testSchema = z

@@ -6,8 +6,8 @@ import {
 } from '../../contracts/schemas/report.ts';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { estimateSchema, nightQuery } from '../results.ts';
-import { streamContent } from '../streams.ts';
 import { dateSchema, problems } from './schemas.ts';
+import { pageAnswers, pageFields, streamAnswers } from './list-answers.ts';
 
 const number = () => z.number().nullable();
 /** Nights of older versions lack what came later. */
@@ -144,19 +144,7 @@ export const listRoute = createRoute({
   tags: ['Results'],
   summary: 'The backtests that are kept, newest session first',
   request: { query: rowsQuery.extend({ universe }) },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z
-            .object({ items: z.array(listedSchema), nextPageToken: z.string().nullable() })
-            .openapi('BacktestPage'),
-        },
-      },
-    },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(z.object({ ...pageFields(listedSchema) }).openapi('BacktestPage')),
 });
 
 export const backtestRoute = createRoute({
@@ -171,20 +159,8 @@ export const backtestRoute = createRoute({
   },
 });
 
-const pageOf = <Schema extends z.ZodType>(item: Schema, name: string) => ({
-  200: {
-    description: 'A page',
-    content: {
-      'application/json': {
-        schema: z
-          .object({ ...headFields, items: z.array(item), nextPageToken: z.string().nullable() })
-          .openapi(name),
-      },
-      ...streamContent,
-    },
-  },
-  ...problems(400, 401, 404, 429, 503),
-});
+const pageOf = <Item extends z.ZodType>(item: Item, name: string) =>
+  streamAnswers(z.object({ ...headFields, ...pageFields(item) }).openapi(name));
 
 export const metricsRoute = createRoute({
   method: 'get',

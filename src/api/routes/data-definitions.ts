@@ -3,9 +3,9 @@ import { TASKS } from '../../contracts/wire/names.ts';
 import { requireRole } from '../auth.ts';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { nightQuery, symbolSchema } from '../results.ts';
-import { streamContent } from '../streams.ts';
 import { quarantineFields } from './quarantine-schema.ts';
 import { BODY_PROBLEMS, problems, whySchema } from './schemas.ts';
+import { pageAnswers, pageFields, streamAnswers } from './list-answers.ts';
 
 /** What ingestion's result says, as the report prints it. */
 export const coverageResult = z.object({
@@ -150,20 +150,9 @@ export const outcomesRoute = createRoute({
   request: {
     query: streamQuery.extend({ ...nightQuery.shape, status: outcomeSchema.shape.status.optional() }),
   },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z
-            .object({ ...nightFields, items: z.array(outcomeSchema), nextPageToken: z.string().nullable() })
-            .openapi('SymbolCoveragePage'),
-        },
-        ...streamContent,
-      },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: streamAnswers(
+    z.object({ ...nightFields, ...pageFields(outcomeSchema) }).openapi('SymbolCoveragePage'),
+  ),
 });
 
 export const quarantineRoute = createRoute({
@@ -177,19 +166,7 @@ export const quarantineRoute = createRoute({
       symbol: symbolSchema.optional(),
     }),
   },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z
-            .object({ items: z.array(quarantinedSchema), nextPageToken: z.string().nullable() })
-            .openapi('QuarantinePage'),
-        },
-      },
-    },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(z.object({ ...pageFields(quarantinedSchema) }).openapi('QuarantinePage')),
 });
 
 const decidedSchema = z

@@ -1,8 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { nightQuery } from '../results.ts';
-import { streamContent } from '../streams.ts';
 import { dateSchema, problems, universeSchema } from './schemas.ts';
+import { pageAnswers, pageFields, streamAnswers } from './list-answers.ts';
 
 const number = () => z.number().nullable();
 const statusSchema = z.enum(['stable', 'elevated', 'alarm', 'not_enough_data', 'not_monitored']);
@@ -93,8 +93,7 @@ const nightSchema = summarySchema
     universe: z.string(),
     universeVersion: z.string(),
     runId: z.string(),
-    items: z.array(rowSchema),
-    nextPageToken: z.string().nullable(),
+    ...pageFields(rowSchema),
   })
   .openapi('DriftPage');
 
@@ -152,13 +151,7 @@ export const nightRoute = createRoute({
   tags: ['Results'],
   summary: 'Drift of a session: the verdict, and every series against both baselines',
   request: { query: streamQuery.extend({ ...nightQuery.shape, baseline: baselineSchema.optional() }) },
-  responses: {
-    200: {
-      description: 'A page',
-      content: { 'application/json': { schema: nightSchema }, ...streamContent },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: streamAnswers(nightSchema),
 });
 
 export const seriesRoute = createRoute({
@@ -175,25 +168,15 @@ export const seriesRoute = createRoute({
       to: dateSchema.optional(),
     }),
   },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z
-            .object({
-              universe: z.string(),
-              series: z.string(),
-              items: z.array(rowSchema),
-              nextPageToken: z.string().nullable(),
-            })
-            .openapi('DriftSeriesPage'),
-        },
-        ...streamContent,
-      },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: streamAnswers(
+    z
+      .object({
+        universe: z.string(),
+        series: z.string(),
+        ...pageFields(rowSchema),
+      })
+      .openapi('DriftSeriesPage'),
+  ),
 });
 
 export const distributionRoute = createRoute({
@@ -220,17 +203,5 @@ export const flagsRoute = createRoute({
   tags: ['Results'],
   summary: 'Retraining flags with their reasons, newest first; a flag starts nothing',
   request: { query: rowsQuery.extend({ universe: universeSchema.optional() }) },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z
-            .object({ items: z.array(flagSchema), nextPageToken: z.string().nullable() })
-            .openapi('RetrainingFlagPage'),
-        },
-      },
-    },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(z.object({ ...pageFields(flagSchema) }).openapi('RetrainingFlagPage')),
 });

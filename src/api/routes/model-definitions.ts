@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { rowsQuery } from '../key-pages.ts';
 import { estimateSchema } from '../results.ts';
 import { problems, universeSchema } from './schemas.ts';
+import { pageAnswers, pageFields } from './list-answers.ts';
 
 const promotionSchema = z
   .object({
@@ -124,19 +125,7 @@ export const listRoute = createRoute({
   tags: ['Results'],
   summary: 'Model versions, newest first, and which are in use',
   request: { query: rowsQuery.extend({ universe: universeSchema.optional() }) },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z
-            .object({ items: z.array(versionSchema), nextPageToken: z.string().nullable() })
-            .openapi('ModelVersionPage'),
-        },
-      },
-    },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(z.object({ ...pageFields(versionSchema) }).openapi('ModelVersionPage')),
 });
 
 export const versionRoute = createRoute({

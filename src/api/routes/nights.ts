@@ -18,6 +18,7 @@ import { failureChainSchema, liveOf, liveSchema } from './live-schema.ts';
 import { summarySchema } from './run-definitions.ts';
 import { summaryOf } from './runs.ts';
 import { BODY_PROBLEMS, dateSchema, problems, textSchema, universeSchema, whyBody } from './schemas.ts';
+import { pageAnswers, pageFields } from './list-answers.ts';
 
 const NIGHT_STATES = [...RUN_STATES, 'partial', 'no_session'] as const;
 
@@ -51,17 +52,7 @@ const listRoute = createRoute({
       universe: universeSchema.optional(),
     }),
   },
-  responses: {
-    200: {
-      description: 'A page',
-      content: {
-        'application/json': {
-          schema: z.object({ items: z.array(nightSchema), nextPageToken: z.string().nullable() }),
-        },
-      },
-    },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(z.object({ ...pageFields(nightSchema) })),
 });
 
 const reportRoute = createRoute({

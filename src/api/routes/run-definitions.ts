@@ -14,6 +14,7 @@ import {
   whyBody,
   whySchema,
 } from './schemas.ts';
+import { pageAnswers, pageFields } from './list-answers.ts';
 
 const failureSchema = z.looseObject({ type: z.string(), message: z.string() }).nullable();
 
@@ -68,9 +69,7 @@ const runSchema = z
   })
   .openapi('Run');
 
-const listSchema = z
-  .object({ items: z.array(summarySchema), nextPageToken: z.string().nullable() })
-  .openapi('RunPage');
+const listSchema = z.object({ ...pageFields(summarySchema) }).openapi('RunPage');
 export type RunPage = z.infer<typeof listSchema>;
 
 export const listRoute = createRoute({
@@ -87,10 +86,7 @@ export const listRoute = createRoute({
       universe: universeSchema.optional(),
     }),
   },
-  responses: {
-    200: { description: 'A page', content: { 'application/json': { schema: listSchema } } },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(listSchema),
 });
 
 export const runParams = z.object({ runId: textSchema({ maximum: 200 }) });

@@ -10,6 +10,7 @@ import { newRouter } from '../router.ts';
 import { sharedAnswers, sharedReads } from '../shared-reads.ts';
 import { formatOf, streamContent, streamItems } from '../streams.ts';
 import { problems } from './schemas.ts';
+import { pageFields } from './list-answers.ts';
 
 /** Why a symbol got its probability: a part of the stack's log-odds before calibration. */
 const reasonSchema = z
@@ -48,9 +49,7 @@ const setSchema = z.object({
   modelVersion: z.string(),
   revision: z.int(),
 });
-const pageSchema = setSchema
-  .extend({ items: z.array(signalSchema), nextPageToken: z.string().nullable() })
-  .openapi('SignalPage');
+const pageSchema = setSchema.extend({ ...pageFields(signalSchema) }).openapi('SignalPage');
 type SignalPage = z.infer<typeof pageSchema>;
 
 const listRoute = createRoute({

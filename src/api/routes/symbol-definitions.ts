@@ -2,10 +2,10 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { ADJUSTMENTS } from '../../domain/adjustment.ts';
 import { streamQuery } from '../key-pages.ts';
 import { nightQuery, outcomeSchema, symbolSchema } from '../results.ts';
-import { streamContent } from '../streams.ts';
 import { quarantineFields } from './quarantine-schema.ts';
 import { dateSchema, problems } from './schemas.ts';
 import { signalFields } from './signals.ts';
+import { pageFields, streamAnswers } from './list-answers.ts';
 
 const params = z.object({ symbol: symbolSchema });
 const rangeQuery = {
@@ -146,8 +146,8 @@ const featuresSchema = z
   .openapi('SymbolFeatures');
 
 const listResponses = <Schema extends z.ZodType>(schema: Schema) => ({
-  200: { description: 'A page', content: { 'application/json': { schema }, ...streamContent } },
-  ...problems(400, 401, 404, 409, 429, 503),
+  ...streamAnswers(schema),
+  ...problems(409),
 });
 
 export const storyRoute = createRoute({
@@ -194,8 +194,7 @@ export const barsRoute = createRoute({
           .string()
           .nullable()
           .openapi({ description: 'Why all of them count as doubtful until a person decides' }),
-        items: z.array(barSchema),
-        nextPageToken: z.string().nullable(),
+        ...pageFields(barSchema),
       })
       .openapi('BarPage'),
   ),
@@ -227,8 +226,7 @@ export const predictionsRoute = createRoute({
       .object({
         symbol: z.string(),
         universe: z.string(),
-        items: z.array(predictionSchema),
-        nextPageToken: z.string().nullable(),
+        ...pageFields(predictionSchema),
       })
       .openapi('PredictionPage'),
   ),
