@@ -1,5 +1,15 @@
-import { Client, Connection, type WorkflowClientInterceptor } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+  type WorkflowClientInterceptor,
+} from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+
+/** A timer that is due at the same moment comes first. */
+const TIMER_SLACK_MS = 10;
 
 export type ClientTarget = {
   /** host:port; absent: from the standard Temporal environment (TEMPORAL_ADDRESS, profile, TLS, API key). */
@@ -21,8 +31,10 @@ export function connectClient(target: ClientTarget = {}): TemporalClient {
   const { connectionOptions, namespace } = target.embedded
     ? { connectionOptions: {}, namespace: undefined }
     : loadClientConnectConfig();
+  const retries = endingRetries();
   const connection = Connection.lazy({
     ...connectionOptions,
+    interceptors: [retries.interceptor],
     ...(target.address === undefined ? {} : { address: target.address }),
   });
   const client = new Client({
@@ -30,5 +42,30 @@ export function connectClient(target: ClientTarget = {}): TemporalClient {
     namespace: target.namespace ?? namespace ?? 'default',
     interceptors: { workflow: target.interceptors ?? [] },
   });
-  return { client, connection, close: () => connection.close() };
+  const close = async (): Promise<void> => {
+    await retries.end();
+    await connection.close();
+  };
+  return { client, connection, close };
+}
+
+/** The SDK's retries, which end with the connection: one that is due later would throw where nobody catches it. */
+function endingRetries() {
+  const usual = defaultGrpcRetryOptions();
+  let ended = false;
+  let lastDueMs = 0;
+  const interceptor = makeGrpcRetryInterceptor({
+    retryableDecider: (attempt, status) => !ended && usual.retryableDecider(attempt, status),
+    delayFunction: (attempt, status) => {
+      const delayMs = usual.delayFunction(attempt, status);
+      lastDueMs = Math.max(lastDueMs, Date.now() + delayMs);
+      return delayMs;
+    },
+  });
+  const end = async (): Promise<void> => {
+    ended = true;
+    const leftMs = lastDueMs - Date.now();
+    if (leftMs > 0) await sleep(leftMs + TIMER_SLACK_MS);
+  };
+  return { interceptor, end };
 }

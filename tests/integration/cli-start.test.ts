@@ -220,6 +220,9 @@ describe('`up` after a start that was interrupted', () => {
     const config = join(dataDir, 'no-retry.json');
     const tasks = file.scheduled_tasks.map((task) => ({ ...task, max_retries: 0, retry_on_failure: false }));
     await writeFile(config, JSON.stringify({ ...file, scheduled_tasks: tasks }));
+    // With the schedule on, a review would have to end in time for the next night: in the afternoon at once.
+    const pause = await here('schedule', 'pause', 'nightly', '--by', 'Ann', '--why', 'nights of the past');
+    expect(pause.code, pause.output).toBe(0);
     const json = join(dataDir, 'report.json');
     const asked = ['--from', '2015-03-11', '--to', '2015-03-13', '--universe', universe, '--config', config];
     const nights = await here('nightly', ...asked, '--json', json);

@@ -2,7 +2,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Context } from '@temporalio/activity';
-import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client';
+import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -13,6 +13,7 @@ import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { scheduleStates } from '../../src/db/queries/schedule-state.ts';
 import { localDate, nextRun, weekdayOf } from '../../src/domain/schedule-times.ts';
+import { connectClient } from '../../src/temporal/connection.ts';
 import {
   applySchedules,
   describeSchedules,
@@ -177,11 +178,10 @@ it('no call waits for ever for a server that takes connections and says nothing'
   const silent = createServer();
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as AddressInfo;
-  const connection = Connection.lazy({ address: `127.0.0.1:${port}` });
-  const client = new Client({ connection });
+  const { client, close: disconnect } = connectClient({ address: `127.0.0.1:${port}`, embedded: true });
   for (const call of [() => keepClosedRuns(client, 30, 100), () => describeSchedules(client, 100)])
     await expect(call()).rejects.toThrow(/DEADLINE_EXCEEDED|Failed to describe schedule/);
-  await connection.close();
+  await disconnect();
   silent.close();
 });
 
