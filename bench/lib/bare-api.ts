@@ -10,7 +10,9 @@ const STATEMENTS = {
     select r.* from unnest(array['ingestion', 'training', 'overnightScan', 'backtest', 'driftMonitoring',
       'weeklyMaintenance']) as t(task)
     cross join lateral (
-      select task, task_run_id, session_date, universe, state, started_at, completed_at, reason, result, failure
+      select task, task_run_id, session_date, universe, state, started_at, completed_at, reason, failure, (
+        select jsonb_object_agg(key, value) from jsonb_each(result)
+        where jsonb_typeof(value) not in ('object', 'array')) as result
       from ops.task_runs where task = t.task and started_at is not null
       order by started_at desc limit 1) r`,
   signals: `

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RUN_STATES } from '../contracts/wire/names.ts';
-import { documentWord, singleValues, snakeCased } from './words.ts';
+import { documentWord, snakeCased } from './words.ts';
 
 describe('the documents’ words', () => {
   it('are these, for each state there is', () => {
@@ -31,8 +31,6 @@ describe('the documents’ words', () => {
       failures: [{ symbol: 'BRK.B', last_bar: null }],
       by_symbol: { AAPL: 1, 'BRK.B': 2, '2018-02-07': 3 },
     });
-    const result = { totalSymbols: 83, verdict: null, failures: [], coverage: { ratio: 1 } };
-    expect(singleValues(result)).toEqual({ total_symbols: 83, verdict: null });
     expect([snakeCased(null), snakeCased('aB'), snakeCased([1, 'aB'])]).toEqual([null, 'aB', [1, 'aB']]);
   });
 });

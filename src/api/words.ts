@@ -25,12 +25,6 @@ export function snakeCased(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [snakeName(name), snakeCased(one)]));
 }
 
-/** The single values of a result in the documents' names: its lists and parts are in the run's own answer. */
-export function singleValues(result: object): Record<string, unknown> {
-  const single = Object.entries(result).filter(([, value]) => value === null || typeof value !== 'object');
-  return Object.fromEntries(single.map(([name, value]) => [snakeName(name), value]));
-}
-
 /** Names come again with each answer; keys that are data are not kept for ever. */
 const MOST_NAMES = 2_000;
 const snakeNames = new Map<string, string>();

@@ -21,7 +21,7 @@ export type ClientTarget = {
   interceptors?: WorkflowClientInterceptor[];
 };
 
-export type TemporalClient = { client: Client; connection: Connection; close(): Promise<void> };
+export type TemporalClient = { client: Client; connection: Connection; close: () => Promise<void> };
 
 /**
  * A client for the CLI, the API and activities. Explicit values win over the standard environment

@@ -63,6 +63,12 @@ describe('the documents’ endpoints', () => {
     expect(Object.keys(after.last_runs)).toEqual(['1']);
     expect(after.last_runs['1']).toMatch(EASTERN);
     expect(after.last_results['1']?.status).toBe('success');
+    const result = { totalSymbols: 83, verdict: null, failures: [{ symbol: 'A' }], coverage: { ratio: 1 } };
+    await api.desk.house.owner.sql`update ops.task_runs set result = ${JSON.stringify(result)}::jsonb`;
+    expect((await status()).body).toMatchObject({
+      last_results: { 1: { status: 'success', total_symbols: 83, verdict: null } },
+    });
+    expect(JSON.stringify((await status()).body)).not.toMatch(/failures|coverage/);
   });
 
   it('stop pauses and start unpauses the schedules, with who and why', async () => {

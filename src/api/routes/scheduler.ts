@@ -12,7 +12,7 @@ import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { runTask } from '../run-task.ts';
 import { sharedAnswers } from '../shared-reads.ts';
-import { documentWord, singleValues } from '../words.ts';
+import { documentWord, snakeCased } from '../words.ts';
 import {
   namedTaskRoute,
   type RunHeaders,
@@ -127,7 +127,8 @@ export function schedulerRoutes(deps: RouteDeps) {
 }
 
 function resultOf({ state, result }: LastRun): { status: string } & Record<string, unknown> {
-  return { ...singleValues(result ?? {}), status: documentWord(state) };
+  const fields = snakeCased(result ?? {});
+  return { ...(typeof fields === 'object' ? fields : {}), status: documentWord(state) };
 }
 
 function errorOf(
