@@ -22,6 +22,7 @@ import type { Queryable, Sql } from '../db/client.ts';
 import { applyConfig, CURRENT_FILE } from '../db/queries/configs.ts';
 import { nightHasWork } from '../domain/night-work.ts';
 import { insertAudit } from '../db/queries/requests.ts';
+import { instantOf } from './history.ts';
 import { scheduleSpec } from './schedule-spec.ts';
 import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
 import {
@@ -183,7 +184,11 @@ export type ScheduleSummary = {
   note: string | null;
   /** Next instants, UTC, at most ten. */
   nextTimes: string[];
+  /** What it started last, newest first, at most ten. */
+  recentRuns: ScheduledRun[];
 };
+/** One start: when it was due and when it came, UTC. */
+export type ScheduledRun = { dueAt: string; startedAt: string; workflowId: string; runId: string };
 
 /** Our schedules as the server has them; those that do not exist are left out. Each call has `callMs` (15 s). */
 export async function describeSchedules(client: Client, callMs = CALL_MS): Promise<ScheduleSummary[]> {
@@ -195,12 +200,17 @@ export async function describeSchedules(client: Client, callMs = CALL_MS): Promi
       scheduleId,
       paused: state?.paused ?? false,
       note: state?.notes || null,
-      nextTimes: (found.info?.futureActionTimes ?? []).map(({ seconds }) =>
-        new Date(Number(seconds) * 1000).toISOString(),
-      ),
+      nextTimes: (found.info?.futureActionTimes ?? []).flatMap((time) => instantOf(time) ?? []),
+      recentRuns: (found.info?.recentActions ?? []).flatMap(runOf).toReversed(),
     };
   });
   return (await Promise.all(summaries)).filter((one) => one !== null);
+}
+
+function runOf(action: temporal.api.schedule.v1.IScheduleActionResult): ScheduledRun | [] {
+  const [dueAt, startedAt] = [instantOf(action.scheduleTime), instantOf(action.actualTime)];
+  const { workflowId, runId } = action.startWorkflowResult ?? {};
+  return dueAt && startedAt && workflowId && runId ? { dueAt, startedAt, workflowId, runId } : [];
 }
 
 /**

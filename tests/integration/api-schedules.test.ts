@@ -231,6 +231,9 @@ describe('schedules beside other programs', () => {
       return ended.length === 1 && ended;
     });
     expect(await schedule('describe', '-o', 'json')).toContain(`"${night?.workflowId}"`);
+    expect((await api.ask('GET', '/api/v1/schedules', { token })).body).toMatchObject({
+      items: [{ recentRuns: [{ workflowId: night?.workflowId }] }, { scheduleId: 'weekly-maintenance' }],
+    });
     // Two triggers within one second would share a workflow id.
     await sleep(1_000);
     await schedule('trigger');

@@ -10,7 +10,7 @@ import { requireRole } from '../auth.ts';
 import type { ApiDeps, RouteDeps } from '../deps.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { BODY_PROBLEMS, problems, whySchema } from './schemas.ts';
+import { BODY_PROBLEMS, problems, whyBody } from './schemas.ts';
 
 const scheduleSchema = z
   .object({
@@ -18,13 +18,14 @@ const scheduleSchema = z
     paused: z.boolean(),
     note: z.string().nullable(),
     nextTimes: z.array(z.string()).openapi({ description: 'The next starts, UTC, at most ten' }),
+    recentRuns: z
+      .array(
+        z.object({ dueAt: z.string(), startedAt: z.string(), workflowId: z.string(), runId: z.string() }),
+      )
+      .openapi({ description: 'What it started last, newest first, at most ten' }),
   })
   .openapi('Schedule');
 const params = z.object({ scheduleId: z.enum(Object.values(SCHEDULE_IDS)) });
-const whyBody = {
-  content: { 'application/json': { schema: z.object({ why: whySchema }) } },
-  required: true,
-};
 
 const listRoute = createRoute({
   method: 'get',

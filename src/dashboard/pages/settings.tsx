@@ -76,7 +76,7 @@ const Schedules: FC<Pick<SettingsView, 'schedules'>> = ({ schedules }) => (
       </p>
     ) : (
       <div class="cols">
-        {schedules.map(({ scheduleId, paused, note, nextTimes }) => (
+        {schedules.map(({ scheduleId, paused, note, nextTimes, recentRuns }) => (
           <div>
             <h3>
               {scheduleId}{' '}
@@ -93,6 +93,16 @@ const Schedules: FC<Pick<SettingsView, 'schedules'>> = ({ schedules }) => (
                 </time>,
               ])}
             />
+            {recentRuns.length === 0 ? null : (
+              <Table
+                caption="What it started last"
+                columns={[{ head: 'Due' }, { head: 'Workflow' }]}
+                rows={recentRuns.map(({ dueAt, workflowId }) => [
+                  <Time at={dueAt} zone={EXCHANGE} />,
+                  <code>{workflowId}</code>,
+                ])}
+              />
+            )}
           </div>
         ))}
       </div>
