@@ -321,8 +321,8 @@ describe('tracing', () => {
     await api.desk.rig.stopWorkers();
     await api.desk.rig.replayAll();
     const code = await readFile(testTemporal().workflowBundlePath, 'utf8');
-    // A queue that continues as new after almost every signal.
-    restless = code.replace(/(MAX_HISTORY_EVENTS = )1_?000;/, '$1 5;');
+    // A queue that continues as new between a wish and its grant.
+    restless = code.replace(/(MAX_HISTORY_EVENTS = )1_?000;/, '$1 20;');
     expect(restless).not.toBe(code);
     api.desk.rig.observed = observed(tracing, restless);
     await api.desk.rig.startWorkers();
