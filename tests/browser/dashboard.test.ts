@@ -31,6 +31,9 @@ const NEXT = '2018-02-07';
 const WAITS = 'Training failed and waits for your decision';
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1400, height: 1300 };
+/** Of a real night beside other tests: on a slow machine its training took more than a minute. */
+const STEP_MS = 150_000;
+const NIGHT_MS = 480_000;
 const MAX_SCRIPT_BYTES = 200_000;
 const scenes = useScene({ decisions: true });
 
@@ -117,7 +120,8 @@ async function pageWithoutScript(): Promise<Page> {
 
 /** Waits until the board says this; it is told to screen readers too. */
 async function announced(words: string): Promise<void> {
-  await page().locator(`[data-announce*="${words}"]`).waitFor({ state: 'attached' });
+  const said = page().locator(`[data-announce*="${words}"]`);
+  await said.waitFor({ state: 'attached', timeout: STEP_MS });
 }
 
 describe('the dashboard', () => {
@@ -143,74 +147,78 @@ describe('the dashboard', () => {
     expect(wrong()).toEqual([]);
   });
 
-  it('shows a night that was asked for on the page: live, its failure, the decision there, and its end', async () => {
-    const scene = scenes.current;
-    const { house } = scene;
-    scene.rig.use(real.activities);
-    await house.owner.sql`revoke insert on turbomode.model_versions from nightshift_pipeline`;
-    await open('/');
-    await page().fill('#session-night', SESSION);
-    await page().fill('#why-night', 'the first one');
-    await page().getByRole('button', { name: 'Run the night' }).click();
-    await page().getByText(`the night of ${SESSION} (tiny) is asked for`).waitFor();
-    await announced('training running');
-    await page()
-      .getByText(/Attempt 1 of 1: \d+ s of at most 2 h/)
-      .waitFor();
-    await page().fill('#why-task', 'typed meanwhile');
-    await page().getByText('fold fits', { exact: false }).first().waitFor();
-    await announced(`night of ${SESSION}: waits for you`);
-    expect(await page().inputValue('#why-task')).toBe('typed meanwhile');
-    expect(await page().textContent('#live-state')).toBe('live');
-    const [start] = await listAudit(house.api.sql, { limit: 1, subject: `nightly/${SESSION}/tiny` });
-    expect(start).toMatchObject({ actor: 'the operator', action: 'night.start', why: 'the first one' });
+  it(
+    'shows a night that was asked for on the page: live, its failure, the decision there, and its end',
+    async () => {
+      const scene = scenes.current;
+      const { house } = scene;
+      scene.rig.use(real.activities);
+      await house.owner.sql`revoke insert on turbomode.model_versions from nightshift_pipeline`;
+      await open('/');
+      await page().fill('#session-night', SESSION);
+      await page().fill('#why-night', 'the first one');
+      await page().getByRole('button', { name: 'Run the night' }).click();
+      await page().getByText(`the night of ${SESSION} (tiny) is asked for`).waitFor();
+      await announced('training running');
+      await page()
+        .getByText(/Attempt 1 of 1: \d+ s of at most 2 h/)
+        .waitFor();
+      await page().fill('#why-task', 'typed meanwhile');
+      await page().getByText('fold fits', { exact: false }).first().waitFor();
+      await announced(`night of ${SESSION}: waits for you`);
+      expect(await page().inputValue('#why-task')).toBe('typed meanwhile');
+      expect(await page().textContent('#live-state')).toBe('live');
+      const [start] = await listAudit(house.api.sql, { limit: 1, subject: `nightly/${SESSION}/tiny` });
+      expect(start).toMatchObject({ actor: 'the operator', action: 'night.start', why: 'the first one' });
 
-    await look('/', [WAITS, 'permission denied for table model_versions'], 'review');
-    await page().emulateMedia({ colorScheme: 'dark' });
-    await page().setViewportSize(PHONE);
-    await page().getByRole('heading', { name: WAITS }).waitFor();
-    await scenes.screenshot('dashboard-review-phone-dark', { fullPage: false });
-    const top = await page().getByRole('heading', { name: WAITS }).boundingBox();
-    expect(top?.y).toBeLessThan(PHONE.height / 2);
-    await page().emulateMedia({ colorScheme: 'light' });
-    await page().setViewportSize(DESK);
+      await look('/', [WAITS, 'permission denied for table model_versions'], 'review');
+      await page().emulateMedia({ colorScheme: 'dark' });
+      await page().setViewportSize(PHONE);
+      await page().getByRole('heading', { name: WAITS }).waitFor();
+      await scenes.screenshot('dashboard-review-phone-dark', { fullPage: false });
+      const top = await page().getByRole('heading', { name: WAITS }).boundingBox();
+      expect(top?.y).toBeLessThan(PHONE.height / 2);
+      await page().emulateMedia({ colorScheme: 'light' });
+      await page().setViewportSize(DESK);
 
-    const late = await pageWithoutScript();
-    await late.goto(dashboard.url);
-    await house.owner.sql`grant insert on turbomode.model_versions to nightshift_pipeline`;
-    const [waiting] = await listTaskRuns(house.api.sql, { states: ['awaiting_review'] });
-    const { taskRunId = '', nightRunId } = waiting ?? {};
+      const late = await pageWithoutScript();
+      await late.goto(dashboard.url);
+      await house.owner.sql`grant insert on turbomode.model_versions to nightshift_pipeline`;
+      const [waiting] = await listTaskRuns(house.api.sql, { states: ['awaiting_review'] });
+      const { taskRunId = '', nightRunId } = waiting ?? {};
 
-    await open('/');
-    await page().keyboard.press('Tab');
-    expect(await page().evaluate('document.activeElement.textContent.trim()')).toBe('Skip to the content');
-    await page().keyboard.press('Enter');
-    const focused = async (): Promise<string> => await page().evaluate('document.activeElement.id');
-    for (let tabs = 0; tabs < 10 && (await focused()) !== `why-${taskRunId}`; tabs += 1)
+      await open('/');
       await page().keyboard.press('Tab');
-    expect(await focused()).toBe(`why-${taskRunId}`);
-    await page().keyboard.type('granted it again');
-    await page().keyboard.press('Tab');
-    expect(await focused()).toBe(`retry-${taskRunId}`);
-    await page().keyboard.press('Enter');
-    await page().getByText(`training of ${SESSION}: retry`).waitFor();
+      expect(await page().evaluate('document.activeElement.textContent.trim()')).toBe('Skip to the content');
+      await page().keyboard.press('Enter');
+      const focused = async (): Promise<string> => await page().evaluate('document.activeElement.id');
+      for (let tabs = 0; tabs < 10 && (await focused()) !== `why-${taskRunId}`; tabs += 1)
+        await page().keyboard.press('Tab');
+      expect(await focused()).toBe(`why-${taskRunId}`);
+      await page().keyboard.type('granted it again');
+      await page().keyboard.press('Tab');
+      expect(await focused()).toBe(`retry-${taskRunId}`);
+      await page().keyboard.press('Enter');
+      await page().getByText(`training of ${SESSION}: retry`).waitFor();
 
-    await late.fill(`#why-${taskRunId}`, 'it takes too long');
-    await late.click(`#skip-${taskRunId}`);
-    await late.getByText('Refused:').waitFor();
-    await late.getByText('the operator decided: retry, granted it again').waitFor();
-    await late.context().close();
-    const decisions = [{ decision: 'retry', decidedBy: 'the operator', why: 'granted it again' }];
-    expect(await reviewsOf(house.api.sql, taskRunId)).toMatchObject(decisions);
+      await late.fill(`#why-${taskRunId}`, 'it takes too long');
+      await late.click(`#skip-${taskRunId}`);
+      await late.getByText('Refused:').waitFor();
+      await late.getByText('the operator decided: retry, granted it again').waitFor();
+      await late.context().close();
+      const decisions = [{ decision: 'retry', decidedBy: 'the operator', why: 'granted it again' }];
+      expect(await reviewsOf(house.api.sql, taskRunId)).toMatchObject(decisions);
 
-    await announced(`night of ${SESSION}: succeeded`);
-    expect(await page().textContent('#announcer')).toContain('succeeded');
-    const [training] = await listTaskRuns(house.api.sql, { task: 'training' });
-    expect(training).toMatchObject({ taskRunId, nightRunId, state: 'succeeded', attempts: 2 });
-    // What the first attempt had fitted was found again.
-    expect(training?.result).toMatchObject({ foldsFitted: 0 });
-    expect(wrong()).toEqual([]);
-  });
+      await announced(`night of ${SESSION}: succeeded`);
+      expect(await page().textContent('#announcer')).toContain('succeeded');
+      const [training] = await listTaskRuns(house.api.sql, { task: 'training' });
+      expect(training).toMatchObject({ taskRunId, nightRunId, state: 'succeeded', attempts: 2 });
+      // What the first attempt had fitted was found again.
+      expect(training?.result).toMatchObject({ foldsFitted: 0 });
+      expect(wrong()).toEqual([]);
+    },
+    NIGHT_MS,
+  );
 
   it('shows its results, page by page', async () => {
     const scene = scenes.current;
