@@ -1,9 +1,11 @@
 import { Connection } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { describe, expect, it } from 'vitest';
+import { TASK_QUEUES } from '../../src/contracts/wire/names.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { answeredPart } from '../support/answered-history.ts';
 import { createTestDatabase, testTemporal, uniqueName } from '../support/env.ts';
+import { Rig } from '../support/rig.ts';
 
 describe('servers of the test run', () => {
   it('gives each test a migrated database with the roles of the product', async () => {
@@ -51,6 +53,19 @@ describe('the part of a history that is replayed', () => {
     const history = History.fromObject({ events: [...answered, terminated] });
     expect(ids(answeredPart(history))).toEqual([1, 2, 3, 4, 5]);
     expect(ids(answeredPart(History.fromObject({ events: [...begun, terminated] })))).toEqual([]);
+  });
+
+  it('is none of a run that waits for its first task, whose replay would never end', async () => {
+    const rig = await Rig.start();
+    const handle = await rig.client.workflow.start('jobQueue', {
+      workflowId: 'begins-later',
+      taskQueue: TASK_QUEUES.pipeline,
+      startDelay: '1 hour',
+    });
+    expect(ids(await handle.fetchHistory())).toEqual([1]);
+    expect(await rig.replayAll()).toBe(1);
+    await handle.terminate('end of test');
+    await rig.close();
   });
 
   it('is all of it otherwise', () => {

@@ -33,6 +33,12 @@ export function interceptors(): WorkflowInterceptors {
       ? input
       : { ...input, headers: { ...input.headers, [RUN_CONTEXT_HEADER]: header } };
   };
+  /** Planning is the one that knows: a local activity, or an ordinary one where that took too long. */
+  // oxlint-disable-next-line typescript/promise-function-async -- nothing waits
+  const learning = (activityType: string, result: Promise<unknown>): Promise<unknown> => {
+    if (activityType.startsWith('plan')) result.then(learn, () => undefined);
+    return result;
+  };
   const inbound: WorkflowInboundCallsInterceptor = {
     execute: (input, next) => {
       learn(input.args[0]);
@@ -42,14 +48,9 @@ export function interceptors(): WorkflowInterceptors {
   const outbound: WorkflowOutboundCallsInterceptor = {
     getLogAttributes: (attributes, next) => next({ ...attributes, ...context }),
     // oxlint-disable-next-line typescript/promise-function-async -- see above
-    scheduleActivity: (input, next) => next(withHeader(input)),
+    scheduleActivity: (input, next) => learning(input.activityType, next(withHeader(input))),
     // oxlint-disable-next-line typescript/promise-function-async -- see above
-    scheduleLocalActivity: (input, next) => {
-      const result = next(withHeader(input));
-      // Planning is local, and the one that knows.
-      if (input.activityType.startsWith('plan')) result.then(learn, () => undefined);
-      return result;
-    },
+    scheduleLocalActivity: (input, next) => learning(input.activityType, next(withHeader(input))),
   };
   return { inbound: [inbound], outbound: [outbound] };
 }
