@@ -212,6 +212,11 @@ async function servesFolder(pid: number, dataDir: string): Promise<boolean> {
 /** Waits until the server takes logins (crash recovery included) and holds our database. */
 async function waitForDatabase(options: EmbeddedPostgresOptions, signal: AbortSignal): Promise<void> {
   for (;;) {
+    // Asked earlier, it refuses, and its log tells of a CRITICAL that nobody needs to look at.
+    while (!(await saysReady(options.dataDir))) {
+      signal.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
     const server = createDatabase(ownerUrl({ ...options, database: 'postgres' }), {
       max: 1,
       connectTimeoutMs: 5000,
@@ -227,6 +232,12 @@ async function waitForDatabase(options: EmbeddedPostgresOptions, signal: AbortSi
     }
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+/** What pg_ctl waits for too: the eighth line of postmaster.pid is the server's own word about its state. */
+async function saysReady(dataDir: string): Promise<boolean> {
+  const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+  return text.split('\n')[7]?.trim() === 'ready';
 }
 
 function isStartingUp(error: unknown): boolean {
