@@ -3,6 +3,7 @@ import type { Backfill } from '../../temporal/backfill.ts';
 import type { Chrome } from '../deps.ts';
 import { count } from '../format.ts';
 import { Act, Badge, Facts, Time, Why } from './parts.tsx';
+import { UniverseField } from './universes.tsx';
 
 /** The range as it was typed; empty where it was not. */
 export type BackfillFields = { from: string; to: string; universe: string; onlyMissing: boolean };
@@ -21,16 +22,7 @@ export const BackfillForm: FC<{ universes: readonly string[]; fields: BackfillFi
           <label for="backfill-to">Last session</label>
           <input type="date" id="backfill-to" name="to" required value={fields.to} />
         </div>
-        <div class="field">
-          <label for="backfill-universe">Universe</label>
-          <select id="backfill-universe" name="universe">
-            {universes.map((name) => (
-              <option value={name} selected={name === fields.universe}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </div>
+        <UniverseField id="backfill-universe" universes={universes} universe={fields.universe} />
       </div>
       <p class="field">
         <label>

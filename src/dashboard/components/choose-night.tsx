@@ -1,4 +1,5 @@
 import type { FC } from 'hono/jsx';
+import { UniverseField } from './universes.tsx';
 
 /** Which session's results are shown; works without a script. */
 export const ChooseNight: FC<{
@@ -20,16 +21,7 @@ export const ChooseNight: FC<{
       </select>
     </div>
     {universes.length > 1 ? (
-      <div class="field">
-        <label for="universe">Universe</label>
-        <select id="universe" name="universe">
-          {universes.map((name) => (
-            <option value={name} selected={name === universe}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </div>
+      <UniverseField id="universe" universes={universes} universe={universe} />
     ) : (
       <input type="hidden" name="universe" value={universe} />
     )}

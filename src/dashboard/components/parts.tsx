@@ -65,6 +65,14 @@ export const Notice: FC<{ tone: Tone; title?: string; children?: Child }> = ({ t
   </div>
 );
 
+/** Says that the members of the universe were chosen afterwards; nothing where they were not. */
+export const BiasNotice: FC<{ of: { survivorship: string } }> = ({ of }) =>
+  of.survivorship === 'biased' ? (
+    <Notice tone="skip">
+      <p>Survivorship-biased: the members are those of a later date, so every number is too good.</p>
+    </Notice>
+  ) : null;
+
 /** What stands where there is nothing yet: what it would be, and what to do for it. */
 export const Empty: FC<{ title: string; children?: Child }> = ({ title, children }) => (
   <section class="panel empty">
@@ -164,6 +172,24 @@ export const PageHead: FC<{ title: string; children?: Child; aside?: Child }> = 
     </div>
     {aside}
   </div>
+);
+
+/** Links beside each other, of which one leads to what is shown. */
+export const Choices: FC<{
+  label: string;
+  links: readonly { text: string; href: string; isShown: boolean }[];
+}> = ({ label, links }) => (
+  <nav aria-label={label}>
+    <ul class="legend">
+      {links.map(({ text, href, isShown }) => (
+        <li>
+          <a href={href} aria-current={isShown ? 'true' : undefined}>
+            {text}
+          </a>
+        </li>
+      ))}
+    </ul>
+  </nav>
 );
 
 /** A form that does something: it carries the login's token and the way back. */

@@ -27,15 +27,20 @@ export const EndActs: FC<{ of: 'night' | 'run'; runId: string; chrome: Chrome }>
   </details>
 );
 
+/** Whether a task is run although a need is not met. */
+export const Force: FC<{ id: string }> = ({ id }) => (
+  <div class="field check">
+    <input type="checkbox" id={id} name="force" value="yes" />{' '}
+    <label for={id}>Also when what it needs did not succeed (recorded)</label>
+  </div>
+);
+
 /** Runs a task that is over again, for the same session and universe. */
 export const RetryAct: FC<{ runId: string; chrome: Chrome }> = ({ runId, chrome }) => (
   <section class="panel" id="retry" aria-labelledby="retry-head">
     <h2 id="retry-head">Retry it</h2>
     <Act action="/acts/retry" chrome={chrome} hidden={{ runId, key: randomUUID() }}>
-      <div class="field check">
-        <input type="checkbox" id="force-retry" name="force" value="yes" />{' '}
-        <label for="force-retry">Also when what it needs did not succeed (recorded)</label>
-      </div>
+      <Force id="force-retry" />
       <Why id="why-retry" />
       <button type="submit" class="main">
         Retry the task

@@ -5,7 +5,7 @@ import { bucketsOf } from '../backtest-tables.ts';
 import type { ChartSpec } from '../components/chart-spec.ts';
 import { BarTable, Chart } from '../components/charts.tsx';
 import { ChooseNight } from '../components/choose-night.tsx';
-import { Empty, Notice, PageHead, Table } from '../components/parts.tsx';
+import { BiasNotice, Choices, Empty, Notice, PageHead, Table } from '../components/parts.tsx';
 import { count, fixed, percent, sentence, signed, words } from '../format.ts';
 import type { ChosenNight } from '../which-night.ts';
 
@@ -67,11 +67,7 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
           <p>{view.invalidReason}</p>
         </Notice>
       )}
-      {view.survivorship === 'biased' ? (
-        <Notice tone="skip">
-          <p>Survivorship-biased: the members are those of a later date, so every number is too good.</p>
-        </Notice>
-      ) : null}
+      <BiasNotice of={view} />
       <section class="panel">
         <Chart title="Equity after costs" spec={equity}>
           Each begins with 1 at its first session; meta is the stack. A name below shows or hides its series;
@@ -89,20 +85,14 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
       </section>
       <section class="panel">
         <h2>In detail: {words(model)}</h2>
-        <nav aria-label="Models">
-          <ul class="legend">
-            {view.models.map((name) => (
-              <li>
-                <a
-                  href={`/backtest?session=${session}&universe=${encodeURIComponent(chosen.universe)}&model=${name}`}
-                  aria-current={name === model ? 'true' : undefined}
-                >
-                  {words(name)}
-                </a>
-              </li>
-            ))}
-          </ul>
-        </nav>
+        <Choices
+          label="Models"
+          links={view.models.map((name) => ({
+            text: words(name),
+            href: `/backtest?session=${session}&universe=${encodeURIComponent(chosen.universe)}&model=${name}`,
+            isShown: name === model,
+          }))}
+        />
         <div class="cols">
           <Slices
             metrics={metrics}

@@ -3,6 +3,7 @@ import type { SessionCoverage, SymbolFreshness } from '../../db/queries/dashboar
 import type { QuarantineRow, QuarantineStatus } from '../../db/queries/quarantine.ts';
 import { BarTable } from '../components/charts.tsx';
 import { Act, Badge, Empty, Figures, Notice, PageHead, Table, Time, Why } from '../components/parts.tsx';
+import { UniverseLinks } from '../components/universes.tsx';
 import type { Chrome } from '../deps.ts';
 import { count, percent, sentence, words } from '../format.ts';
 
@@ -40,18 +41,14 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
   );
   const fresh = freshness.filter(({ behind, lastBar }) => lastBar !== null && behind === 0).length;
   const [today] = coverage;
+  const others = view.universes.filter((name) => name !== universe);
   return (
     <>
       <PageHead title="Data">
         <p class="muted">
           Universe {universe}
-          {view.universes
-            .filter((name) => name !== universe)
-            .map((name) => (
-              <>
-                , <a href={`/data?universe=${encodeURIComponent(name)}`}>{name}</a>
-              </>
-            ))}
+          {others.length === 0 ? '' : ', '}
+          <UniverseLinks path="/data" universes={others} />
         </p>
       </PageHead>
       {view.sessionsBehind > 0 ? (

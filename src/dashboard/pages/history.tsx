@@ -4,6 +4,7 @@ import type { NightCell, readHistory, TaskCell } from '../../db/queries/dashboar
 import { Cell } from '../components/heat-cell.tsx';
 import { Mark } from '../components/marks.tsx';
 import { Empty, PageHead, Scroll } from '../components/parts.tsx';
+import { UniverseNav } from '../components/universes.tsx';
 import { lookOf } from '../components/states.ts';
 import { sentence, words } from '../format.ts';
 import { addMonths, dayName, monthName } from '../months.ts';
@@ -59,22 +60,7 @@ export const HistoryPage: FC<{ view: HistoryView }> = ({ view }) => {
           Universe {universe}, nights of {span.first} to {span.last}
         </p>
       </PageHead>
-      {universes.length > 1 ? (
-        <nav aria-label="Universes">
-          <ul class="legend">
-            {universes.map((name) => (
-              <li>
-                <a
-                  href={`/history?universe=${encodeURIComponent(name)}`}
-                  aria-current={name === universe ? 'true' : undefined}
-                >
-                  {name}
-                </a>
-              </li>
-            ))}
-          </ul>
-        </nav>
-      ) : null}
+      <UniverseNav path="/history" universes={universes} universe={universe} />
       <ul class="legend" aria-label="Marks">
         {LEGEND.map((state) => (
           <li>

@@ -3,7 +3,8 @@ import { MODELS } from '../../contracts/wire/names.ts';
 import type { PromotionRow } from '../../db/queries/result-models.ts';
 import type { ModelMetricRow, ShapRow, StoredModelVersion } from '../../db/queries/training.ts';
 import { BarTable, CalibrationCurve, type CurvePoint } from '../components/charts.tsx';
-import { Badge, Empty, Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
+import { Badge, BiasNotice, Empty, Facts, PageHead, Table, Time } from '../components/parts.tsx';
+import { UniverseNav } from '../components/universes.tsx';
 import type { Chrome } from '../deps.ts';
 import { count, fixed, percent, sentence, signed, words } from '../format.ts';
 import { shapSharesOf } from '../reasons.ts';
@@ -51,24 +52,7 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
     <>
       <PageHead
         title="Models"
-        aside={
-          view.universes.length > 1 ? (
-            <nav aria-label="Universes">
-              <ul class="legend">
-                {view.universes.map((name) => (
-                  <li>
-                    <a
-                      href={`/models?universe=${encodeURIComponent(name)}`}
-                      aria-current={name === universe ? 'true' : undefined}
-                    >
-                      {name}
-                    </a>
-                  </li>
-                ))}
-              </ul>
-            </nav>
-          ) : null
-        }
+        aside={<UniverseNav path="/models" universes={view.universes} universe={universe} />}
       >
         <p class="muted">
           Universe {universe}.{' '}
@@ -77,11 +61,7 @@ export const ModelsPage: FC<{ view: ModelsView; chrome: Chrome }> = ({ view, chr
             : `In use: ${current.version}${since === undefined ? '' : `, from session ${since} on`}.`}
         </p>
       </PageHead>
-      {shown.survivorship === 'biased' ? (
-        <Notice tone="skip">
-          <p>Survivorship-biased: the members are those of a later date, so every number is too good.</p>
-        </Notice>
-      ) : null}
+      <BiasNotice of={shown} />
       <section class="panel">
         <h2>
           Version {shown.version} <Gate accepted={shown.accepted} />

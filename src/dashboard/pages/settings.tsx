@@ -9,6 +9,7 @@ import type { Backfill } from '../../temporal/backfill.ts';
 import type { ScheduleSummary } from '../../temporal/schedules.ts';
 import { BackfillForm, BackfillState } from '../components/backfill.tsx';
 import { Act, Badge, Notice, PageHead, Table, Time, Why } from '../components/parts.tsx';
+import { UniverseLinks } from '../components/universes.tsx';
 import { Value } from '../components/value.tsx';
 import type { Chrome } from '../deps.ts';
 import { limit, sentence, words } from '../format.ts';
@@ -165,15 +166,8 @@ const Configuration: FC<{ view: SettingsView; config: EffectiveConfig }> = ({ vi
       <h2>Configuration of {universe}</h2>
       <p class="small">
         Other universes:{' '}
-        {view.universes
-          .filter((name) => name !== universe)
-          .map((name, index) => (
-            <>
-              {index === 0 ? '' : ', '}
-              <a href={`/settings?universe=${encodeURIComponent(name)}`}>{name}</a>
-            </>
-          ))}
-        . File <code>{view.configHash?.slice(0, 12)}</code>
+        <UniverseLinks path="/settings" universes={view.universes.filter((name) => name !== universe)} />.
+        File <code>{view.configHash?.slice(0, 12)}</code>
       </p>
       <Value value={settings} />
     </section>

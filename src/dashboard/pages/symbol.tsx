@@ -6,7 +6,7 @@ import type { SymbolPrediction } from '../../db/queries/result-signals.ts';
 import { ADJUSTMENTS, type Adjustment } from '../../domain/adjustment.ts';
 import { BarTable, Chart } from '../components/charts.tsx';
 import type { ChartSpec } from '../components/chart-spec.ts';
-import { Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
+import { Choices, Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
 import type { Chrome } from '../deps.ts';
 import { count, fixed, percent, sentence, signed, words } from '../format.ts';
 import type { PriceLine } from '../prices.ts';
@@ -205,20 +205,14 @@ const Price: FC<{ view: SymbolView }> = ({ view }) => {
   return (
     <section class="panel">
       <h2>Price</h2>
-      <nav aria-label="Adjustment of prices">
-        <ul class="legend">
-          {ADJUSTMENTS.map((one) => (
-            <li>
-              <a
-                href={`/symbols/${encodeURIComponent(symbol)}?${new URLSearchParams({ session, universe, adjust: one }).toString()}`}
-                aria-current={one === adjust ? 'true' : undefined}
-              >
-                {ADJUST_WORDS[one]}
-              </a>
-            </li>
-          ))}
-        </ul>
-      </nav>
+      <Choices
+        label="Adjustment of prices"
+        links={ADJUSTMENTS.map((one) => ({
+          text: ADJUST_WORDS[one],
+          href: `/symbols/${encodeURIComponent(symbol)}?${new URLSearchParams({ session, universe, adjust: one }).toString()}`,
+          isShown: one === adjust,
+        }))}
+      />
       {'problem' in prices ? (
         <p class="muted">{sentence(prices.problem)}.</p>
       ) : (

@@ -3,6 +3,8 @@ import type { FC } from 'hono/jsx';
 import { TASKS, taskIdOf } from '../../contracts/wire/names.ts';
 import { Board } from '../components/board.tsx';
 import { Act, PageHead, Why } from '../components/parts.tsx';
+import { Force } from '../components/run-acts.tsx';
+import { UniverseField } from '../components/universes.tsx';
 import type { Chrome } from '../deps.ts';
 import { sentence, words } from '../format.ts';
 import { offeredUniverses, type Settings, type TonightView } from '../tonight.ts';
@@ -66,10 +68,7 @@ const RunForms: FC<{ view: TonightView; settings: Settings; chrome: Chrome }> = 
             universe={universe}
             session={view.night === null ? 'name one' : `${view.night.sessionDate}, of the night above`}
           />
-          <div class="field check">
-            <input type="checkbox" id="force" name="force" value="yes" />{' '}
-            <label for="force">Also when what it needs did not succeed (recorded)</label>
-          </div>
+          <Force id="force" />
           <Why id="why-task" />
           <button type="submit">Run the task</button>
         </Act>
@@ -100,16 +99,7 @@ const Which: FC<{ of: string; universes: readonly string[]; universe: string; se
           Empty: {session}
         </p>
       </div>
-      <div class="field">
-        <label for={`universe-${of}`}>Universe</label>
-        <select id={`universe-${of}`} name="universe">
-          {universes.map((name) => (
-            <option value={name} selected={name === universe}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </div>
+      <UniverseField id={`universe-${of}`} universes={universes} universe={universe} />
     </div>
   );
 };
