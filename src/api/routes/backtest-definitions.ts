@@ -6,7 +6,7 @@ import {
 } from '../../contracts/schemas/report.ts';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { estimateSchema, nightQuery } from '../results.ts';
-import { dateSchema, problems } from './schemas.ts';
+import { dateSchema, foundAnswers } from './schemas.ts';
 import { pageAnswers, pageFields, streamAnswers } from './list-answers.ts';
 
 const number = () => z.number().nullable();
@@ -153,10 +153,7 @@ export const backtestRoute = createRoute({
   tags: ['Results'],
   summary: 'The walk-forward of a session’s night: models, benchmarks, overfitting, holdouts, notes',
   request: { params, query: z.object({ universe }) },
-  responses: {
-    200: { description: 'The backtest', content: { 'application/json': { schema: backtestSchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('The backtest', backtestSchema),
 });
 
 const pageOf = <Item extends z.ZodType>(item: Item, name: string) =>

@@ -4,7 +4,7 @@ import { requireRole } from '../auth.ts';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { nightQuery, symbolSchema } from '../results.ts';
 import { quarantineFields } from './quarantine-schema.ts';
-import { BODY_PROBLEMS, problems, whySchema } from './schemas.ts';
+import { BODY_PROBLEMS, foundAnswers, problems, whySchema } from './schemas.ts';
 import { pageAnswers, pageFields, streamAnswers } from './list-answers.ts';
 
 /** What ingestion's result says, as the report prints it. */
@@ -131,15 +131,7 @@ export const coverageRoute = createRoute({
   tags: ['Data'],
   summary: 'What came in for a session: coverage, doubts, quarantine, who is absent and why',
   request: { query: nightQuery },
-  responses: {
-    200: {
-      description: 'The coverage',
-      content: {
-        'application/json': { schema: coverageResult.extend(nightFields).openapi('Coverage') },
-      },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('The coverage', coverageResult.extend(nightFields).openapi('Coverage')),
 });
 
 export const outcomesRoute = createRoute({

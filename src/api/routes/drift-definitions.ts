@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { rowsQuery, streamQuery } from '../key-pages.ts';
 import { nightQuery } from '../results.ts';
-import { dateSchema, problems, universeSchema } from './schemas.ts';
+import { dateSchema, foundAnswers, universeSchema } from './schemas.ts';
 import { pageAnswers, pageFields, streamAnswers } from './list-answers.ts';
 
 const number = () => z.number().nullable();
@@ -188,13 +188,7 @@ export const distributionRoute = createRoute({
     params: seriesParam,
     query: z.object({ ...nightQuery.shape, baseline: baselineSchema.default('rolling') }),
   },
-  responses: {
-    200: {
-      description: 'Both distributions',
-      content: { 'application/json': { schema: distributionSchema } },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('Both distributions', distributionSchema),
 });
 
 export const flagsRoute = createRoute({

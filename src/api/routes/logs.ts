@@ -10,7 +10,7 @@ import type { ApiDeps } from '../deps.ts';
 import { countQuery, keyIn, keyText } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
-import { problems, textSchema } from './schemas.ts';
+import { foundAnswers, textSchema } from './schemas.ts';
 
 const MOST_LINES = 1_000;
 
@@ -49,25 +49,18 @@ const logRoute = createRoute({
         .openapi({ description: 'One of `folders`: that of a worker on its own; default: the newest' }),
     }),
   },
-  responses: {
-    200: {
-      description: 'Records; fewer than asked for where they are very long',
-      content: {
-        'application/json': {
-          schema: z
-            .object({
-              task: z.enum(LOG_NAMES),
-              folder: z.string(),
-              folders: z.array(z.string()).openapi({ description: 'Where there is such a log' }),
-              items: z.array(entrySchema),
-              before: z.string().nullable().openapi({ description: 'For older ones; null: there are none' }),
-            })
-            .openapi('LogPage'),
-        },
-      },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers(
+    'Records; fewer than asked for where they are very long',
+    z
+      .object({
+        task: z.enum(LOG_NAMES),
+        folder: z.string(),
+        folders: z.array(z.string()).openapi({ description: 'Where there is such a log' }),
+        items: z.array(entrySchema),
+        before: z.string().nullable().openapi({ description: 'For older ones; null: there are none' }),
+      })
+      .openapi('LogPage'),
+  ),
 });
 
 const positionSchema = z.tuple([z.string().max(255), z.string().regex(/^\d{1,20}$/), z.int().min(0)]);

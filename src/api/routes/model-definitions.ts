@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { rowsQuery } from '../key-pages.ts';
 import { estimateSchema } from '../results.ts';
-import { problems, universeSchema } from './schemas.ts';
+import { foundAnswers, universeSchema } from './schemas.ts';
 import { pageAnswers, pageFields } from './list-answers.ts';
 
 const promotionSchema = z
@@ -134,10 +134,7 @@ export const versionRoute = createRoute({
   tags: ['Results'],
   summary: 'One version: metrics with intervals beside baselines, verdicts, calibration, decisions',
   request: { params: versionParam },
-  responses: {
-    200: { description: 'The version', content: { 'application/json': { schema: detailSchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('The version', detailSchema),
 });
 
 export const shapRoute = createRoute({
@@ -146,8 +143,5 @@ export const shapRoute = createRoute({
   tags: ['Results'],
   summary: 'What each of the eight models looks at, out of sample',
   request: { params: versionParam },
-  responses: {
-    200: { description: 'By model', content: { 'application/json': { schema: shapSchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('By model', shapSchema),
 });

@@ -17,7 +17,15 @@ import { endNight, requireNight } from '../run-acts.ts';
 import { failureChainSchema, liveOf, liveSchema } from './live-schema.ts';
 import { summarySchema } from './run-definitions.ts';
 import { summaryOf } from './runs.ts';
-import { BODY_PROBLEMS, dateSchema, problems, textSchema, universeSchema, whyBody } from './schemas.ts';
+import {
+  BODY_PROBLEMS,
+  dateSchema,
+  foundAnswers,
+  problems,
+  textSchema,
+  universeSchema,
+  whyBody,
+} from './schemas.ts';
 import { pageAnswers, pageFields } from './list-answers.ts';
 
 const NIGHT_STATES = [...RUN_STATES, 'partial', 'no_session'] as const;
@@ -61,10 +69,7 @@ const reportRoute = createRoute({
   tags: ['Nights'],
   summary: 'The report of a night, as `nightly --json` writes it',
   request: { params },
-  responses: {
-    200: { description: 'The report', content: { 'application/json': { schema: reportSchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('The report', reportSchema),
 });
 
 const tasksRoute = createRoute({
@@ -73,13 +78,7 @@ const tasksRoute = createRoute({
   tags: ['Nights'],
   summary: 'The task runs of a night, in their order',
   request: { params },
-  responses: {
-    200: {
-      description: 'Its task runs',
-      content: { 'application/json': { schema: z.object({ items: z.array(summarySchema) }) } },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('Its task runs', z.object({ items: z.array(summarySchema) })),
 });
 
 const liveRoute = createRoute({
@@ -88,26 +87,19 @@ const liveRoute = createRoute({
   tags: ['Nights'],
   summary: 'What Temporal knows of a night and of its tasks that run',
   request: { params },
-  responses: {
-    200: {
-      description: 'As it is now',
-      content: {
-        'application/json': {
-          schema: z
-            .object({
-              runId: z.string(),
-              workflowId: z.string(),
-              webUrl: z.string().nullable(),
-              failureChain: failureChainSchema,
-              live: liveSchema,
-              tasks: z.array(z.object({ task: z.enum(TASKS), runId: z.string(), live: liveSchema })),
-            })
-            .openapi('NightLive'),
-        },
-      },
-    },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers(
+    'As it is now',
+    z
+      .object({
+        runId: z.string(),
+        workflowId: z.string(),
+        webUrl: z.string().nullable(),
+        failureChain: failureChainSchema,
+        live: liveSchema,
+        tasks: z.array(z.object({ task: z.enum(TASKS), runId: z.string(), live: liveSchema })),
+      })
+      .openapi('NightLive'),
+  ),
 });
 
 function endRoute<How extends EndHow>(how: How, summary: string) {

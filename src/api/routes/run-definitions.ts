@@ -8,6 +8,7 @@ import { acceptedSchema, runHeaders, runQuery } from './scheduler-definitions.ts
 import {
   BODY_PROBLEMS,
   dateSchema,
+  foundAnswers,
   problems,
   textSchema,
   universeSchema,
@@ -97,10 +98,7 @@ export const runRoute = createRoute({
   tags: ['Runs'],
   summary: 'One task run: state, attempts, reviews, result, and what Temporal knows of its newest attempt',
   request: { params: runParams },
-  responses: {
-    200: { description: 'The run', content: { 'application/json': { schema: runSchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('The run', runSchema),
 });
 
 const decisionSchema = z.object({ decision: z.enum(['retry', 'skip', 'abort']), why: whySchema });

@@ -66,6 +66,12 @@ export function problems<Status extends keyof typeof DESCRIPTIONS>(...statuses: 
   return Object.fromEntries(responses) as Record<Status, ReturnType<typeof problemResponse>>;
 }
 
+/** Answers of a read of something that may not be there. */
+export const foundAnswers = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  200: { description, content: { 'application/json': { schema } } },
+  ...problems(400, 401, 404, 429, 503),
+});
+
 function problemResponse(status: keyof typeof DESCRIPTIONS) {
   return { description: DESCRIPTIONS[status], content: PROBLEM };
 }

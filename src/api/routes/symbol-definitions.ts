@@ -3,7 +3,7 @@ import { ADJUSTMENTS } from '../../domain/adjustment.ts';
 import { streamQuery } from '../key-pages.ts';
 import { nightQuery, outcomeSchema, symbolSchema } from '../results.ts';
 import { quarantineFields } from './quarantine-schema.ts';
-import { dateSchema, problems } from './schemas.ts';
+import { dateSchema, foundAnswers, problems } from './schemas.ts';
 import { signalFields } from './signals.ts';
 import { pageFields, streamAnswers } from './list-answers.ts';
 
@@ -157,10 +157,7 @@ export const storyRoute = createRoute({
   summary:
     'One symbol on one session: signal, reasons, outcome, doubts; `/bars`, `/features`, `/predictions`',
   request: { params, query: nightQuery },
-  responses: {
-    200: { description: 'Its story', content: { 'application/json': { schema: storySchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('Its story', storySchema),
 });
 
 export const barsRoute = createRoute({
@@ -206,10 +203,7 @@ export const featuresRoute = createRoute({
   tags: ['Results'],
   summary: 'Its features of the session with their definitions',
   request: { params, query: nightQuery },
-  responses: {
-    200: { description: 'All of them', content: { 'application/json': { schema: featuresSchema } } },
-    ...problems(400, 401, 404, 429, 503),
-  },
+  responses: foundAnswers('All of them', featuresSchema),
 });
 
 export const predictionsRoute = createRoute({

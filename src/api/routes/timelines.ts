@@ -13,7 +13,7 @@ import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { requireNight } from '../run-acts.ts';
 import { runParams } from './run-definitions.ts';
-import { problems } from './schemas.ts';
+import { foundAnswers } from './schemas.ts';
 
 /** A token carries the names of the steps that were open where its page ended. */
 const MAX_TOKEN = 12_000;
@@ -59,13 +59,7 @@ function timelineRoute<Of extends 'runs' | 'nights'>(of: Of, summary: string) {
           .openapi({ description: '`nextPageToken` of the page before' }),
       }),
     },
-    responses: {
-      200: {
-        description: 'A page, oldest first',
-        content: { 'application/json': { schema: timelineSchema } },
-      },
-      ...problems(400, 401, 404, 429, 503),
-    },
+    responses: foundAnswers('A page, oldest first', timelineSchema),
   });
 }
 
