@@ -85,20 +85,35 @@ async function endRequested(
   await endRun(client, { run, how, reason: `${by}: ${why}`, callMs });
 }
 
-/** Asks for a run by hand. */
+/** Id of a run that is asked for: the same one each time under a caller's key, else a new one. */
+export async function newRequestId(
+  sql: ApiDeps['sql'],
+  { key, caller }: { key: string | undefined; caller: Caller },
+): Promise<string> {
+  return key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
+}
+
+/** Asks for a run by hand, with the configuration in force. */
 export async function askForRun(
   { sql, client, times: { callMs } }: ApiDeps,
-  options: { request: NewRunRequest; universeName?: string; why?: string; httpRequestId?: string },
+  asked: {
+    run: Omit<NewRunRequest, 'trigger' | 'configHash'>;
+    universeName?: string;
+    why?: string;
+    httpRequestId?: string;
+  },
 ): Promise<void> {
-  const { requestId, task, sessionDate, universe } = options.request;
+  const { run, ...told } = asked;
+  const { requestId, task, sessionDate, universe } = run;
+  const request: NewRunRequest = { ...run, trigger: 'manual', configHash: null };
   try {
-    await requestManualRun({ client, sql, callMs, ...options });
+    await requestManualRun({ client, sql, callMs, request, ...told });
   } catch (error) {
     if (!(error instanceof RunRefusedError)) throw await problemOfStored(sql, requestId, error);
     if (error.missing.length === 0) throw new Problem('conflict', error.message, { cause: error });
     throw new Problem(
       'dependency-not-met',
-      `${error.missing.join(' and ')} did not succeed for ${sessionDate} (${options.universeName ?? universe}); force=true runs ${task} anyway`,
+      `${error.missing.join(' and ')} did not succeed for ${sessionDate} (${told.universeName ?? universe}); force=true runs ${task} anyway`,
       { cause: error },
     );
   }
@@ -167,7 +182,7 @@ export async function retryRun(
   const row = await findTaskRun(sql, runId);
   const repeated = await repeatedBy(sql, { runId, row });
   const { task, sessionDate, universe, universeName } = repeated;
-  const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
+  const requestId = await newRequestId(sql, { key, caller });
   const known = key === undefined ? null : await knownRetry(sql, { runId, requestId });
   if (known !== null) return { task, runId: known };
   const told = async (target: string): Promise<{ task: Task; runId: string }> => {
@@ -189,18 +204,8 @@ export async function retryRun(
       'conflict',
       `${task} of ${sessionDate} is ${row.state}: what failed, was skipped or cancelled, or waits is retried`,
     );
-  const request: NewRunRequest = {
-    requestId,
-    task,
-    sessionDate,
-    universe,
-    force,
-    trigger: 'manual',
-    configHash: null,
-    requestedBy: by,
-  };
   await askForRun(deps, {
-    request,
+    run: { requestId, task, sessionDate, universe, force, requestedBy: by },
     universeName,
     why,
     ...(httpRequestId !== undefined && { httpRequestId }),

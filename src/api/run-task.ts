@@ -3,14 +3,13 @@ import type { z } from '@hono/zod-openapi';
 import { effectiveConfig } from '../contracts/schemas/config.ts';
 import { manualRunWorkflowId, type Task, taskIdOf } from '../contracts/wire/names.ts';
 import { isOpenState, listNights } from '../db/queries/nights.ts';
-import { findRunRequest, newRunId } from '../db/queries/requests.ts';
+import { findRunRequest } from '../db/queries/requests.ts';
 import { findTaskRun, type TaskRunRow } from '../db/queries/task-runs.ts';
-import { runIdOfKey } from '../temporal/manual-request.ts';
 import { readRunFailure } from '../temporal/verbs.ts';
 import { configurationInForce, requireUniverse } from './configuration.ts';
 import type { ApiDeps, Caller } from './deps.ts';
 import { fieldProblem, Problem } from './problems.ts';
-import { askForRun } from './run-acts.ts';
+import { askForRun, newRequestId } from './run-acts.ts';
 import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
 import { documentWord, snakeCased } from './words.ts';
 
@@ -39,7 +38,7 @@ export async function runTask(
 ): Promise<RunAnswer> {
   const { sql, client, stopping } = deps;
   const { task, query, key, caller, httpRequestId, onAsked, signal } = asked;
-  const requestId = key === undefined ? await newRunId(sql) : runIdOfKey(`${caller.tokenId} ${key}`);
+  const requestId = await newRequestId(sql, { key, caller });
   // What a key stood for stays, although another night is the newest one by now.
   const before = key === undefined ? null : await findRunRequest(sql, requestId);
   const newest = before ?? (await listNights(sql, { limit: 1 }))[0];
@@ -52,16 +51,7 @@ export async function runTask(
   const { force = false } = query;
   await askForRun(deps, {
     httpRequestId,
-    request: {
-      requestId,
-      task,
-      sessionDate,
-      universe,
-      force,
-      trigger: 'manual',
-      configHash: null,
-      requestedBy: caller.name,
-    },
+    run: { requestId, task, sessionDate, universe, force, requestedBy: caller.name },
   });
   onAsked(requestId);
   const taskId = taskIdOf(task);

@@ -5,13 +5,12 @@ import { confirmBackfill, orConflict } from '../api/backfill.ts';
 import type { Caller } from '../api/deps.ts';
 import { Problem, problemOf } from '../api/problems.ts';
 import { decideQuarantineFor } from '../api/quarantine.ts';
-import { askForRun, decideRun, endNight, endSingleRun, retryRun } from '../api/run-acts.ts';
+import { askForRun, decideRun, endNight, endSingleRun, newRequestId, retryRun } from '../api/run-acts.ts';
 import type { ApiRole } from '../contracts/api-tokens.ts';
 import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
 import { findApiToken, revokeApiToken } from '../db/queries/api-tokens.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
 import { cancelBackfill } from '../temporal/backfill.ts';
-import { runIdOfKey } from '../temporal/manual-request.ts';
 import { setSchedulePaused, triggerScheduleFor } from '../temporal/schedules.ts';
 import { type EndHow, startNightFor } from '../temporal/verbs.ts';
 import type { PageContext, PageDeps, PageEnv } from './deps.ts';
@@ -136,7 +135,7 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     return `the night of ${sessionDate ?? 'the newest session'} (${form.universe}) is asked for as ${run.workflowId}`;
   });
 
-  act('/acts/task', { form: 'task', needs: 'operator' }, async (form, { name, tokenId }) => {
+  act('/acts/task', { form: 'task', needs: 'operator' }, async (form, caller) => {
     const { task, force, key } = form;
     await requireOffered(form.universe);
     const newest = (await reader.view()).night?.sessionDate;
@@ -144,15 +143,13 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     if (sessionDate === undefined)
       throw new Problem('conflict', 'no night has run here yet, so a session has to be named');
     await askForRun(deps, {
-      request: {
-        requestId: runIdOfKey(`${tokenId} page ${key}`),
+      run: {
+        requestId: await newRequestId(sql, { key: `page ${key}`, caller }),
         task,
         sessionDate,
         universe: form.universe,
         force: force === 'yes',
-        trigger: 'manual',
-        configHash: null,
-        requestedBy: name,
+        requestedBy: caller.name,
       },
       why: form.why,
     });
