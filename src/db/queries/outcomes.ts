@@ -38,18 +38,8 @@ export async function openPredictions(
     order by p.session_date, p.universe_version, p.model_version, p.revision, p.symbol`;
 }
 
-export type MaturedRow = PredictionSet & {
-  revision: number;
-  symbol: string;
-  /** In the order of writing; which one holds for a night is said by the two sessions that follow. */
-  outcomeVersion: number;
-  /** First session whose night knows it: that of the exit or of the newest change of a bar behind it. */
-  availableSession: string;
-  /** Session with which the next such change, where it is known already, ends it. */
-  invalidFrom: string | null;
-  invalidReason: string | null;
-  entrySession: string;
-  exitSession: string;
+/** What became of a prediction; without prices and returns where `missingReason` says why. */
+export type OutcomeValues = {
   entryPrice: number | null;
   exitPrice: number | null;
   forwardReturn: number | null;
@@ -57,9 +47,24 @@ export type MaturedRow = PredictionSet & {
   targetDirection: number | null;
   targetExcess: number | null;
   missingReason: string | null;
-  simulated: boolean;
-  taskRunId: string;
 };
+
+export type MaturedRow = PredictionSet &
+  OutcomeValues & {
+    revision: number;
+    symbol: string;
+    /** In the order of writing; which one holds for a night is said by the two sessions that follow. */
+    outcomeVersion: number;
+    /** First session whose night knows it: that of the exit or of the newest change of a bar behind it. */
+    availableSession: string;
+    /** Session with which the next such change, where it is known already, ends it. */
+    invalidFrom: string | null;
+    invalidReason: string | null;
+    entrySession: string;
+    exitSession: string;
+    simulated: boolean;
+    taskRunId: string;
+  };
 
 /**
  * Stores outcomes of the night of a session; what is known stays. Two nights that mature the same predictions go one
@@ -132,17 +137,16 @@ export function heldOutcomes(
 }
 
 /** A stored prediction beside its outcome. */
-export type TrackRow = {
+export type TrackRow = Pick<
+  OutcomeValues,
+  'forwardReturn' | 'excessReturn' | 'targetDirection' | 'targetExcess'
+> & {
   sessionDate: string;
   symbol: string;
   modelVersion: string;
   simulated: boolean;
   probabilities: Record<ProbabilityName, number | null>;
   baseRate: number;
-  forwardReturn: number | null;
-  excessReturn: number | null;
-  targetDirection: number | null;
-  targetExcess: number | null;
 };
 
 /** A row of `turbomode.predictions` joined with its outcome. */

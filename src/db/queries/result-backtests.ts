@@ -1,17 +1,8 @@
 import type { Queryable } from '../client.ts';
-import type { BacktestMetric, EquityPoint } from './backtests.ts';
+import type { BacktestMetric, BacktestRun, EquityPoint } from './backtests.ts';
 
-export type BacktestHead = {
-  backtestId: string;
-  taskRunId: string;
-  sessionDate: string;
-  universe: string;
-  universeVersion: string;
-  featureSetVersion: string;
-  datasetHash: string;
-  oofHash: string;
-  survivorship: string;
-  summary: unknown;
+/** A stored backtest, without what only its own run needs. */
+export type BacktestHead = Omit<BacktestRun, 'metaHash' | 'parameters' | 'knownAt'> & {
   recordedAt: string;
   invalidReason: string | null;
 };

@@ -1,5 +1,6 @@
 import type { Task } from '../../contracts/wire/names.ts';
 import type { Queryable } from '../client.ts';
+import type { OutcomeValues } from './outcomes.ts';
 import type { TaskRunRow } from './task-runs.ts';
 
 /** A run that succeeded: whose results its session and universe show. */
@@ -88,15 +89,8 @@ export function knownOutcome(sql: Queryable) {
 }
 
 /** How an outcome came back from `knownOutcome`: all null where there is none. */
-export type OutcomeColumns = {
+export type OutcomeColumns = OutcomeValues & {
   isKnown: true | null;
   entrySession: string | null;
   exitSession: string | null;
-  entryPrice: number | null;
-  exitPrice: number | null;
-  forwardReturn: number | null;
-  excessReturn: number | null;
-  targetDirection: number | null;
-  targetExcess: number | null;
-  missingReason: string | null;
 };
