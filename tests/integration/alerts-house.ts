@@ -5,10 +5,9 @@ import { createDatabase, type Database, type Sql } from '../../src/db/client.ts'
 import { readAlertPage } from '../../src/db/queries/alert-rows.ts';
 import { applyConfig, CURRENT_FILE } from '../../src/db/queries/configs.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
-import { createCalendar } from '../../src/domain/calendar.ts';
-import { readSessionTable, XNYS_TIME_ZONE } from '../../src/providers/calendar-file.ts';
 import type { AlertsOptions } from '../../src/reconciler/alerts.ts';
 import { HookReceiver } from '../support/alert-receivers.ts';
+import { bundledMarket } from '../support/bundled-market.ts';
 import { createTestDatabase, type TestDatabase, testTemporal, uniqueName } from '../support/env.ts';
 import { testConfig } from '../support/house.ts';
 import { newNight } from '../support/rows.ts';
@@ -95,14 +94,7 @@ export function useAlertHouse() {
     surroundings: (change: Partial<AlertsOptions> = {}): AlertsOptions => ({
       client,
       sql: sql(),
-      calendar: async () =>
-        createCalendar({
-          exchange: 'XNYS',
-          timeZone: XNYS_TIME_ZONE,
-          sessions: await readSessionTable('data/calendar/xnys.csv'),
-        }),
-      coverage: async () => ({ firstSession: '2013-02-08', lastSession: '2018-02-07' }),
-      universeName: async (name) => name,
+      ...bundledMarket,
       log,
       onError: (text, error) => log('ERROR', text, { error: String(error) }),
       readVariable,

@@ -9,12 +9,11 @@ import { LEADER_LOCKS, withLeaderLock } from '../../src/db/queries/reconcile.ts'
 import { insertRunRequest, listAudit } from '../../src/db/queries/requests.ts';
 import { saveScheduleState, scheduleStates } from '../../src/db/queries/schedule-state.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
-import { createCalendar } from '../../src/domain/calendar.ts';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
-import { readSessionTable, XNYS_TIME_ZONE } from '../../src/providers/calendar-file.ts';
 import { reconcile } from '../../src/reconciler/reconcile.ts';
 import { missedNights, watch, type WatchDeps } from '../../src/reconciler/watchdog.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
+import { bundledMarket } from '../support/bundled-market.ts';
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, type Rig, useRig } from '../support/rig.ts';
@@ -117,14 +116,7 @@ describe('the watchdog', () => {
     return {
       client: rigs.current.client,
       sql: house.database.sql,
-      calendar: async () =>
-        createCalendar({
-          exchange: 'XNYS',
-          timeZone: XNYS_TIME_ZONE,
-          sessions: await readSessionTable('data/calendar/xnys.csv'),
-        }),
-      coverage: async () => ({ firstSession: '2013-02-08', lastSession: '2018-02-07' }),
-      universeName: async (name) => name,
+      ...bundledMarket,
       now: () => Date.parse(now),
     };
   }
