@@ -1,8 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Page } from 'playwright-core';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { createDecisionActivities } from '../../src/activities/decisions/activities.ts';
@@ -119,12 +118,10 @@ export async function openDashboard(
   };
 }
 
-/** Everything that is wrong on a page: errors of scripts, what the policy refused, answers that failed. */
-export function watchErrors(page: Page): string[] {
-  const errors: string[] = [];
-  page.on('pageerror', (error) => errors.push(`script: ${error.message}`));
-  page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(`console: ${message.text()} ${page.url()}`);
-  });
-  return errors;
+/** Bytes of each script that the pages load, as it was built. */
+export async function scriptSizes(): Promise<number[]> {
+  const folder = join(projectRoot, 'dist', 'assets');
+  const manifest: Record<string, string> = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+  const scripts = Object.values(manifest).filter((name) => name.endsWith('.js'));
+  return await Promise.all(scripts.map(async (name) => (await stat(join(folder, name))).size));
 }

@@ -1,10 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { storeQuarantine } from '../../src/db/queries/quarantine.ts';
@@ -22,25 +18,26 @@ import {
   openDashboard,
   openRealTasks,
   type RealTasks,
-  watchErrors,
+  scriptSizes,
 } from './dashboard-scene.ts';
 import { useScene } from './scene.ts';
+import { DESK, PHONE, visitorOf } from './visitor.ts';
 
 const SESSION = '2018-02-06';
 const NEXT = '2018-02-07';
 const WAITS = 'Training failed and waits for your decision';
-const PHONE = { width: 390, height: 844 };
-const DESK = { width: 1400, height: 1300 };
-/** Of a real night beside other tests: on a slow machine its training took more than a minute. */
-const STEP_MS = 150_000;
 const NIGHT_MS = 480_000;
 const MAX_SCRIPT_BYTES = 200_000;
 const scenes = useScene({ decisions: true });
 
 let dashboard: Dashboard;
 let real: RealTasks;
-let errors: string[] = [];
 const page = (): Page => scenes.page;
+const { watch, wrong, violations, open, look, logIn, pageWithoutScript, announced } = visitorOf({
+  page,
+  dashboard: () => dashboard,
+  screenshot: scenes.screenshot,
+});
 /** Days away: a review has to end before the next night begins, at whatever hour this runs. */
 const NIGHTS = { hour: 22, minute: 45, day_of_week: String((new Date().getUTCDay() + 2) % 7) };
 const CONFIG = testConfig({ nightshift: QUICK_SETTINGS, tasks: { 1: { schedule: NIGHTS } } });
@@ -56,77 +53,9 @@ afterAll(async () => {
   await real?.close();
 });
 
-/** What went wrong on the pages or behind them since it was asked last. */
-function wrong(): string[] {
-  return [...errors.splice(0), ...dashboard.failures.splice(0)];
-}
-
-/** What axe finds wrong with the page as it is; by all its rules, or by some. */
-async function violations(rules: string[] = []): Promise<string[]> {
-  await page().evaluate(axe.source);
-  const options = {
-    resultTypes: ['violations'],
-    ...(rules.length === 0 ? {} : { runOnly: { type: 'rule', values: rules } }),
-  };
-  const found: { id: string; nodes: { html: string; failureSummary?: string }[] }[] = await page().evaluate(
-    `axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations)`,
-  );
-  return found.map(
-    ({ id, nodes }) =>
-      `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`,
-  );
-}
-
-async function open(path: string): Promise<void> {
-  await page().goto(dashboard.url + path);
-}
-
-/** Opens a page, waits for its words, keeps a picture, and looks for what is wrong: also in the dark and on a phone. */
-async function look(path: string, expected: (string | RegExp)[], name: string): Promise<void> {
-  await open(path);
-  for (const words of expected) await page().getByText(words).first().waitFor();
-  await scenes.screenshot(`dashboard-${name}`);
-  expect(await violations()).toEqual([]);
-  await page().emulateMedia({ colorScheme: 'dark' });
-  expect(await violations(['color-contrast'])).toEqual([]);
-  await page().emulateMedia({ colorScheme: 'light' });
-  await page().setViewportSize(PHONE);
-  // A chart follows the new width when its observer is told.
-  const width = (): Promise<number> => page().evaluate('document.documentElement.scrollWidth');
-  await expect.poll(width, { timeout: 5_000 }).toBeLessThanOrEqual(PHONE.width);
-  await page().setViewportSize(DESK);
-  expect(wrong()).toEqual([]);
-}
-
-async function logIn(token: string): Promise<void> {
-  await page().context().clearCookies();
-  await open('/login');
-  await page().fill('#token', token);
-  await page().keyboard.press('Enter');
-  await page().getByRole('button', { name: 'Log out' }).waitFor();
-}
-
-/** The same login in a browser that runs no script, so that nothing tells it what others do. */
-async function pageWithoutScript(): Promise<Page> {
-  const context = page().context();
-  const browser = context.browser();
-  if (browser === null) throw new Error('the browser has gone');
-  const other = await browser.newContext({
-    javaScriptEnabled: false,
-    storageState: await context.storageState(),
-  });
-  return await other.newPage();
-}
-
-/** Waits until the board says this; it is told to screen readers too. */
-async function announced(words: string): Promise<void> {
-  const said = page().locator(`[data-announce*="${words}"]`);
-  await said.waitFor({ state: 'attached', timeout: STEP_MS });
-}
-
 describe('the dashboard', () => {
   it('asks for a token, says in words when it is a wrong one, and goes on where one wanted to', async () => {
-    errors = watchErrors(page());
+    watch();
     const { text } = await dashboard.token('operator');
     await open('/history');
     expect(new URL(page().url()).pathname).toBe('/login');
@@ -456,16 +385,8 @@ describe('the dashboard', () => {
   });
 
   it('brings less than 200 KB of script', async () => {
-    const folder = join(projectRoot, 'dist', 'assets');
-    const manifest: Record<string, string> = JSON.parse(
-      await readFile(join(folder, 'manifest.json'), 'utf8'),
-    );
-    const sizes = await Promise.all(
-      Object.values(manifest)
-        .filter((name) => name.endsWith('.js'))
-        .map((name) => stat(join(folder, name))),
-    );
+    const sizes = await scriptSizes();
     expect(sizes.length).toBe(2);
-    expect(sizes.reduce((sum, { size }) => sum + size, 0)).toBeLessThan(MAX_SCRIPT_BYTES);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MAX_SCRIPT_BYTES);
   });
 });
