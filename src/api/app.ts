@@ -11,7 +11,7 @@ import { cached } from './cached.ts';
 import type { ApiDeps, ApiEnv, RouteDeps } from './deps.ts';
 import { addressOf, limitRequests } from './limits.ts';
 import { allowedMethods } from './methods.ts';
-import { Problem, problemDetails, problemOf } from './problems.ts';
+import { Problem, problemDetails, problemOf, stackOf } from './problems.ts';
 import { type ApiDocument, describeApi } from './openapi.ts';
 import { newRouter } from './router.ts';
 import { runIdsOf } from './run-ids.ts';
@@ -83,7 +83,7 @@ export function createApi(given: ApiDeps) {
       log('ERROR', 'request failed', {
         requestId,
         ...deps.tracing?.ids(),
-        error: error.stack ?? error.message,
+        error: stackOf(error),
       });
     const details = problemDetails(problem, { instance: c.req.path, requestId });
     const { status, headers: more } = problem;

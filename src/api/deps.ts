@@ -32,9 +32,9 @@ export type ApiTimes = {
 
 /** No request hangs for ten seconds: what `/readyz` and one call of Temporal may take is less than the whole. */
 export const API_TIMES: ApiTimes = {
-  requestMs: 9_000,
+  requestMs: 8_000,
   callMs: 4_000,
-  statementMs: 8_000,
+  statementMs: 7_000,
   checkMs: 3_000,
   tokenMs: 2_000,
   freshMs: 1_000,

@@ -13,6 +13,8 @@ import { coverageReader } from './provider-coverage.ts';
 /** How long requests that run may go on after SIGTERM. */
 const GRACE_MS = 10_000;
 const ANONYMOUS_PER_MINUTE = 300;
+/** Clients and proxies (60 s by default) let go first: a connection closed under a request fails that request. */
+const KEEP_ALIVE_MS = 65_000;
 
 /** Lines of this turn of the event loop: a pipe takes each write at once, and each costs as much as an answer. */
 let unwritten = '';
@@ -67,8 +69,9 @@ async function main(): Promise<void> {
     }),
   });
   const { host: hostname, port } = env;
-  const server = serve({ fetch: api.fetch, hostname, port }, ({ address, port }) =>
-    log('INFO', `the API listens on http://${address}:${port}`),
+  const server = serve(
+    { fetch: api.fetch, hostname, port, serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS } },
+    ({ address, port }) => log('INFO', `the API listens on http://${address}:${port}`),
   );
   const stopWatching = whenParentDies(env.parentPid, () => {
     log('ERROR', 'the process that started the API is gone');

@@ -130,3 +130,11 @@ export function problemOf(error: unknown): Problem {
     cause: error,
   });
 }
+
+/** Where an error comes from, for the log: its stack, and those of what caused it, at most four. */
+export function stackOf(error: unknown): string {
+  const stacks: string[] = [];
+  for (let one: unknown = error; one instanceof Error && stacks.length < 4; one = one.cause)
+    stacks.push(one.stack ?? one.message);
+  return stacks.length === 0 ? String(error) : stacks.join('\ncaused by: ');
+}

@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import { accepts } from 'hono/accepts';
 import { z } from '@hono/zod-openapi';
 import type { ApiEnv, ApiLog } from './deps.ts';
+import { stackOf } from './problems.ts';
 
 /** Whoever takes nothing for so long is gone, or holds what has been read for nothing. */
 const STALL_MS = 60_000;
@@ -63,8 +64,7 @@ export async function streamItems<Item extends object>(
   const breakOff = async (controller: ReadableStreamDefaultController, error: unknown): Promise<void> => {
     if (isOver) return;
     isOver = true;
-    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    log('ERROR', 'a stream broke', { requestId: c.get('requestId'), error: words });
+    log('ERROR', 'a stream broke', { requestId: c.get('requestId'), error: stackOf(error) });
     // The server would send and print words of its own on an error: it is cut off instead.
     if (outgoing === null) controller.error(new Error('the stream broke'));
     else outgoing.destroy();

@@ -65,6 +65,7 @@ afterAll(async () => {
 describe('the API of an instance', () => {
   it('answers to the token that the first start printed and kept for its owner only', async () => {
     expect(await status(token)).toMatchObject({ code: 200, body: { running: true } });
+    expect((await fetch(`${api}/healthz`)).headers.get('keep-alive')).toBe('timeout=65');
     const path = join(folder.path, 'admin-token');
     expect((await readFile(path, 'utf8')).trim()).toBe(token);
     expect((await stat(path)).mode & 0o777).toBe(0o600);

@@ -33,6 +33,7 @@ export class ApiLoad {
   brokenStreams = 0;
   /** A stream has begun and not ended. */
   isStreaming = false;
+  #reading: Promise<void> = Promise.resolve();
   /** Kinds of problems, and answers that were right by path, since `forget`. */
   readonly kinds = new Set<string>();
   readonly right = new Map<string, number>();
@@ -66,6 +67,15 @@ export class ApiLoad {
     again(() => load.#stream());
     again(() => load.#listen());
     return load;
+  }
+
+  /** Until the function it gives is called, a stream that has begun is read no further. */
+  holdStream(): () => void {
+    let goOn: () => void = () => undefined;
+    this.#reading = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    return () => goOn();
   }
 
   forget(): void {
@@ -113,7 +123,7 @@ export class ApiLoad {
       if (ms > LONGEST_MS) this.wrong.push(`${method} ${path}: took ${Math.round(ms)} ms`);
       return answer;
     } catch (error) {
-      this.wrong.push(`${method} ${path}: no answer: ${String(error)}`);
+      this.wrong.push(`${method} ${path}: no answer: ${wordsOf(error)}`);
       return null;
     }
   }
@@ -154,6 +164,7 @@ export class ApiLoad {
       let lines = 0;
       for await (const part of answer.body ?? []) {
         this.isStreaming = true;
+        await this.#reading;
         lines += Buffer.from(part).toString('latin1').split('\n').length - 1;
       }
       if (lines !== rows) this.wrong.push(`${path}: ended after ${lines} of ${rows} rows`);
@@ -183,6 +194,13 @@ export class ApiLoad {
       // Cut off, or listened for long enough.
     }
   }
+}
+
+/** `fetch failed` alone says nothing: its cause does. */
+function wordsOf(error: unknown): string {
+  return error instanceof Error && error.cause instanceof Error
+    ? `${error.message}: ${error.cause.message}`
+    : String(error);
 }
 
 function plainPath(path: string): string {
