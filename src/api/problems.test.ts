@@ -12,10 +12,6 @@ it.each([
   [4, 'DEADLINE_EXCEEDED', 'temporal-down'],
   [1, 'CANCELLED', 'temporal-down'],
   [8, 'RESOURCE_EXHAUSTED', 'temporal-down'],
-  [9, 'FAILED_PRECONDITION', 'temporal-down'],
-  [10, 'ABORTED', 'temporal-down'],
-  [13, 'INTERNAL', 'temporal-down'],
-  [2, 'UNKNOWN', 'temporal-down'],
   [3, 'INVALID_ARGUMENT', 'internal-error'],
 ] as const)('%i (%s) of the Temporal server is %s', (code, _name, kind) => {
   const { kind: found, message } = problemOf(refusal(code));

@@ -234,10 +234,14 @@ async function waitForDatabase(options: EmbeddedPostgresOptions, signal: AbortSi
   }
 }
 
-/** What pg_ctl waits for too: the eighth line of postmaster.pid is the server's own word about its state. */
+/**
+ * What pg_ctl waits for too: the eighth line of postmaster.pid is the server's own word about its state. A file that a
+ * crash left still says what was true before: its process is gone.
+ */
 async function saysReady(dataDir: string): Promise<boolean> {
   const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
-  return text.split('\n')[7]?.trim() === 'ready';
+  const [pid = '', , , , , , , state = ''] = text.split('\n');
+  return state.trim() === 'ready' && (await identify(Number(pid))) !== null;
 }
 
 function isStartingUp(error: unknown): boolean {

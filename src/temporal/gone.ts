@@ -1,11 +1,10 @@
 import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 
 /**
- * CANCELLED and DEADLINE_EXCEEDED (of a call with a deadline either may come first), and what says that the server is
- * away, starting or too busy: UNKNOWN, RESOURCE_EXHAUSTED, FAILED_PRECONDITION (its own worker for schedules does not
- * poll yet), ABORTED, OUT_OF_RANGE, INTERNAL (a stream that was cut), UNAVAILABLE, DATA_LOSS.
+ * UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED: of a call with a deadline either may come first. RESOURCE_EXHAUSTED: a
+ * server that was just started holds only so many questions about schedules until its own worker takes them.
  */
-const GONE: readonly number[] = [1, 4, 2, 8, 9, 10, 11, 13, 14, 15];
+const GONE: readonly number[] = [14, 4, 1, 8];
 const NOT_FOUND = 5;
 const INVALID_ARGUMENT = 3;
 

@@ -26,6 +26,9 @@ type Target = {
   run: string;
 };
 
+/** One question, and when it was asked (`performance.now()`). */
+type Asked = { method: string; path: string; askedMs: number };
+
 /** A steady load of everything at once on an API of its own process, and whatever was wrong with an answer. */
 export class ApiLoad {
   /** Answers that were neither right nor said what is down, one line each. */
@@ -34,7 +37,8 @@ export class ApiLoad {
   /** A stream has begun and not ended. */
   isStreaming = false;
   #reading: Promise<void> = Promise.resolve();
-  /** Kinds of problems, and answers that were right by path, since `forget`. */
+  #since = 0;
+  /** Kinds of problems, and answers that were right by path, of what was asked since `forget`. */
   readonly kinds = new Set<string>();
   readonly right = new Map<string, number>();
   readonly #target: Target;
@@ -79,6 +83,7 @@ export class ApiLoad {
   }
 
   forget(): void {
+    this.#since = performance.now();
     this.kinds.clear();
     this.right.clear();
   }
@@ -103,8 +108,9 @@ export class ApiLoad {
   }
 
   async #ask(method: string, path: string): Promise<void> {
+    const askedMs = performance.now();
     const answer = await this.#fetch(method, path);
-    if (answer !== null) this.#note(method, path, answer, JSON.parse(await answer.text()));
+    if (answer !== null) this.#note({ method, path, askedMs }, answer, JSON.parse(await answer.text()));
   }
 
   async #fetch(method: string, path: string, headers: Record<string, string> = {}): Promise<Response | null> {
@@ -128,36 +134,39 @@ export class ApiLoad {
     }
   }
 
-  #note(method: string, path: string, { status, headers }: Response, body: unknown): void {
+  #note({ method, path, askedMs }: Asked, { status, headers }: Response, body: unknown): void {
     const contentType = headers.get('content-type') ?? '';
     const plain = plainPath(path);
     try {
       this.#check({ method, path, status, contentType, body });
-      if (status === 200 || status === 202) this.#count(plain);
+      if (status === 200 || status === 202) this.#count(plain, askedMs);
       // No model worker is there: it says so in the form of its own.
-      else if (plain !== '/readyz' || contentType !== 'application/json') this.#noteProblem(status, body);
+      else if (plain !== '/readyz' || contentType !== 'application/json')
+        this.#noteProblem(status, body, askedMs);
     } catch (error) {
       this.wrong.push(`${method} ${path} ${status}: ${String(error)}: ${JSON.stringify(body)}`);
     }
   }
 
-  #count(what: string): void {
-    this.right.set(what, (this.right.get(what) ?? 0) + 1);
+  /** What was asked before `forget` says nothing of what came after it, however late it is answered. */
+  #count(what: string, askedMs: number): void {
+    if (askedMs >= this.#since) this.right.set(what, (this.right.get(what) ?? 0) + 1);
   }
 
-  #noteProblem(status: number, body: unknown): void {
+  #noteProblem(status: number, body: unknown, askedMs: number): void {
     const kind = problemSchema.parse(body).type.split(':').at(-1) ?? '';
-    this.kinds.add(kind);
+    if (askedMs >= this.#since) this.kinds.add(kind);
     if (status !== 503 || !AWAY.includes(kind)) throw new Error('no word of what is down');
   }
 
   /** A list as a stream: whole, or broken so that nobody takes a part for the whole. */
   async #stream(): Promise<void> {
     const { path, rows } = this.#target.stream;
+    const askedMs = performance.now();
     const answer = await this.#fetch('GET', path, { accept: 'application/x-ndjson' });
     if (answer === null) return;
     if (answer.status !== 200) {
-      this.#note('GET', path, answer, JSON.parse(await answer.text()));
+      this.#note({ method: 'GET', path, askedMs }, answer, JSON.parse(await answer.text()));
       return;
     }
     try {
@@ -168,7 +177,7 @@ export class ApiLoad {
         lines += Buffer.from(part).toString('latin1').split('\n').length - 1;
       }
       if (lines !== rows) this.wrong.push(`${path}: ended after ${lines} of ${rows} rows`);
-      this.#count(streamOf(path));
+      this.#count(streamOf(path), askedMs);
     } catch {
       this.brokenStreams += 1;
     } finally {
@@ -179,16 +188,18 @@ export class ApiLoad {
   /** The board, as a browser follows it: cut off, it asks again. */
   async #listen(): Promise<void> {
     const { url } = this.#target;
+    const askedMs = performance.now();
     try {
       const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LISTEN_MS)]);
       const answer = await fetch(`${url}/live`, { headers: { cookie: this.#cookie }, signal });
       if (answer.status !== 200) {
-        this.#note('GET', '/live', answer, JSON.parse(await answer.text()));
+        this.#note({ method: 'GET', path: '/live', askedMs }, answer, JSON.parse(await answer.text()));
         return;
       }
       const decoder = new TextDecoder();
       for await (const part of answer.body ?? []) {
-        if (decoder.decode(part, { stream: true }).includes('event: ')) this.#count('/live');
+        if (decoder.decode(part, { stream: true }).includes('event: '))
+          this.#count('/live', performance.now());
       }
     } catch {
       // Cut off, or listened for long enough.
