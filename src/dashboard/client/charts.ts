@@ -93,6 +93,67 @@ function makeSwitches(host: HTMLElement): void {
   }
 }
 
+/** How far a key moves along the sessions. */
+const MOVES: Readonly<Record<string, number>> = {
+  ArrowLeft: -1,
+  ArrowRight: 1,
+  PageUp: -21,
+  PageDown: 21,
+  Home: Number.NEGATIVE_INFINITY,
+  End: Number.POSITIVE_INFINITY,
+};
+const ZOOMS: Readonly<Record<string, number>> = { '+': 0.5, '=': 0.5, '-': 2, _: 2 };
+
+/** Keys do what the mouse does: they move the cursor along the sessions and zoom; what it is at is told. */
+function followKeys(host: HTMLElement, chart: { plot: () => uPlot | undefined; name: string }): void {
+  const told = document.createElement('p');
+  told.className = 'hidden-words';
+  told.setAttribute('role', 'status');
+  host.after(told);
+  host.tabIndex = 0;
+  host.setAttribute('role', 'group');
+  host.setAttribute('aria-label', `${chart.name}: arrow keys move along the sessions, + and − zoom`);
+  let at: number | null = null;
+
+  const show = (plot: uPlot, index: number): void => {
+    at = index;
+    const [times] = plot.data;
+    plot.setCursor({ left: plot.valToPos(times[index] ?? 0, 'x'), top: plot.over.clientHeight / 2 });
+    const rows = [...host.querySelectorAll<HTMLElement>('.u-legend .u-series:not(.u-off)')];
+    told.textContent = rows
+      .map((row) => ['.u-label', '.u-value'].map((part) => row.querySelector(part)?.textContent).join(' '))
+      .join(', ');
+  };
+  const zoom = (plot: uPlot, factor: number): void => {
+    const [times] = plot.data;
+    const [first = 0, last = 0] = [times[0], times.at(-1)];
+    const { min = first, max = last } = plot.scales['x'] ?? {};
+    const middle = at === null ? (min + max) / 2 : (times[at] ?? 0);
+    const span = Math.min(last - first, Math.max((max - min) * factor, DAY));
+    const from = Math.max(first, Math.min(last - span, middle - span / 2));
+    // At once: the cursor's place is looked for in the new scale.
+    plot.batch(() => plot.setScale('x', { min: from, max: from + span }));
+  };
+  host.addEventListener('keydown', (event) => {
+    const plot = chart.plot();
+    if (plot === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    const [move, factor] = [MOVES[event.key], ZOOMS[event.key]];
+    if (move === undefined && factor === undefined) return;
+    event.preventDefault();
+    if (factor !== undefined) zoom(plot, factor);
+    const [times] = plot.data;
+    const { min = 0, max = 0 } = plot.scales['x'] ?? {};
+    const low = times.findIndex((time) => time >= min);
+    const high = times.findLastIndex((time) => time <= max);
+    const next = at === null ? high : at + (move ?? 0);
+    show(plot, Math.max(low, Math.min(high, next)));
+  });
+  host.addEventListener('blur', () => {
+    at = null;
+    chart.plot()?.setCursor({ left: -10, top: -10 });
+  });
+}
+
 function draw(figure: HTMLElement): void {
   const source = figure.querySelector('script[type="application/json"]');
   const host = figure.querySelector<HTMLElement>('.plot');
@@ -108,6 +169,7 @@ function draw(figure: HTMLElement): void {
     makeSwitches(host);
   };
   redraw();
+  followKeys(host, { plot: () => plot, name: figure.getAttribute('aria-label') ?? '' });
   new ResizeObserver(() => {
     if (plot !== undefined && plot.width !== host.clientWidth)
       plot.setSize({ width: host.clientWidth, height: HEIGHT });

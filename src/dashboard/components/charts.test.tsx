@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Bar, CalibrationCurve, scriptJson } from './charts.tsx';
+import { Bar, CalibrationCurve, Chart, scriptJson } from './charts.tsx';
 import { drawn } from './drawn.ts';
 
 describe('data for a chart', () => {
@@ -7,6 +7,40 @@ describe('data for a chart', () => {
     const value = { label: '</script><!--<b>' };
     expect(scriptJson(value)).not.toContain('<');
     expect(JSON.parse(scriptJson(value))).toEqual(value);
+  });
+});
+
+describe('a chart', () => {
+  const sessions = Array.from({ length: 70 }, (_, day) =>
+    new Date(Date.UTC(2018, 0, 1 + day)).toISOString().slice(0, 10),
+  );
+  const series = [
+    { label: 'Stack', values: sessions.map((_, day) => (day === 69 ? null : day / 100)) },
+    { label: 'Better', values: sessions.map((_, day) => (day === 68 ? 1 : null)), points: true },
+  ];
+
+  it('has its numbers in a table, the newest first, as many as are read, and where the others are', async () => {
+    const html = await drawn(
+      <Chart title="Odds" spec={{ sessions, series, unit: 'share' }} all="/api/v1/all?format=csv" />,
+    );
+    const [table = ''] = /<table.*<\/table>/s.exec(html) ?? [];
+    const rows = [...table.matchAll(/<tr[^>]*>(.*?)<\/tr>/gs)].map(([, row = '']) =>
+      row
+        .replaceAll(/<[^>]+>/g, ' ')
+        .trim()
+        .split(/\s{2,}/),
+    );
+    expect(rows.slice(0, 4)).toEqual([
+      ['Session', 'Stack', 'Better'],
+      ['2018-03-11', '–'],
+      ['2018-03-10', '68.0 %', 'yes'],
+      ['2018-03-09', '67.0 %'],
+    ]);
+    expect(rows).toHaveLength(1 + 63);
+    expect(html).toContain('the last 63 of 70 sessions');
+    expect(html).toContain('href="/api/v1/all?format=csv"');
+    const short = await drawn(<Chart title="Odds" spec={{ sessions: [], series, unit: 'share' }} all="/x" />);
+    expect(short).not.toContain('the last');
   });
 });
 

@@ -1,6 +1,7 @@
 import { raw } from 'hono/html';
 import type { Child, FC } from 'hono/jsx';
-import { Scroll } from './parts.tsx';
+import { count, fixed, percent } from '../format.ts';
+import { Scroll, Table } from './parts.tsx';
 import type { ChartSpec } from './chart-spec.ts';
 
 /** JSON that may stand inside a script element: nothing in it ends the element or begins a comment. */
@@ -8,10 +9,14 @@ export function scriptJson(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c');
 }
 
-/** A chart over sessions; what it shows is also said in words, and drawn by the page's script. */
-export const Chart: FC<{ title: string; spec: ChartSpec; children?: Child }> = ({
+/** Of the numbers below a chart: a quarter of sessions, as many as somebody reads. */
+const NUMBERS = 63;
+
+/** A chart over sessions, drawn by the page's script, with its numbers; `all`: where there are all of them. */
+export const Chart: FC<{ title: string; spec: ChartSpec; all: string; children?: Child }> = ({
   title,
   spec,
+  all,
   children,
 }) => (
   <figure class="chart" aria-label={title}>
@@ -20,11 +25,42 @@ export const Chart: FC<{ title: string; spec: ChartSpec; children?: Child }> = (
       {children === undefined ? null : <>. {children}</>}
     </figcaption>
     <div class="plot">
-      <p>Drawn by a script of this page.</p>
+      <p>A script of this page draws it; the numbers are below.</p>
     </div>
     <script type="application/json">{raw(scriptJson(spec))}</script>
+    <details class="tall">
+      <summary>
+        Numbers<span class="hidden-words"> of {title}</span>
+      </summary>
+      <Numbers title={title} spec={spec} />
+      <p class="small">
+        With all sessions and digits: <a href={all}>CSV</a>
+      </p>
+    </details>
   </figure>
 );
+
+/** What a chart shows, the newest sessions first. */
+const Numbers: FC<{ title: string; spec: ChartSpec }> = ({ title, spec: { sessions, series, unit } }) => {
+  const from = Math.max(0, sessions.length - NUMBERS);
+  const textOf = (value: number | null | undefined, isPoint: boolean): string => {
+    if (isPoint) return typeof value === 'number' ? 'yes' : '';
+    return unit === 'share' ? percent(value) : fixed(value);
+  };
+  return (
+    <Table
+      caption={`${title}, newest session first${from === 0 ? '' : `: the last ${NUMBERS} of ${count(sessions.length)} sessions`}`}
+      columns={[{ head: 'Session' }, ...series.map(({ label }) => ({ head: label, numeric: true }))]}
+      rows={sessions
+        .slice(from)
+        .map((date, index) => [
+          <span class="nowrap">{date}</span>,
+          ...series.map(({ values, points = false }) => textOf(values[from + index], points)),
+        ])
+        .toReversed()}
+    />
+  );
+};
 
 /** A bar from zero to a value, with an interval; `most` is the length of half (signed) or the whole width. */
 export const Bar: FC<{

@@ -69,9 +69,13 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
       )}
       <BiasNotice of={view} />
       <section class="panel">
-        <Chart title="Equity after costs" spec={equity}>
+        <Chart
+          title="Equity after costs"
+          spec={equity}
+          all={`/api/v1/backtests/${session}/equity?${new URLSearchParams({ universe: chosen.universe, format: 'csv' }).toString()}`}
+        >
           Each begins with 1 at its first session; meta is the stack. A name below shows or hides its series;
-          drag to look closer
+          drag, or press + and −, to look closer; arrow keys move along
         </Chart>
       </section>
       <section class="panel">

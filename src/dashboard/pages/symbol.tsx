@@ -116,7 +116,11 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
             {track.length === 1 ? (
               <p class="muted">One session so far; from the second on they are drawn.</p>
             ) : (
-              <Chart title="Probability over sessions" spec={trackSpec(track)}>
+              <Chart
+                title="Probability over sessions"
+                spec={trackSpec(track)}
+                all={csvOf(symbol, 'predictions', { universe, to: session })}
+              >
                 Points at the top: the symbol did better than the median; at the bottom: worse. A name below
                 shows or hides its series
               </Chart>
@@ -224,20 +228,29 @@ const Price: FC<{ view: SymbolView }> = ({ view }) => {
               </p>
             </Notice>
           )}
-          <Chart title={`Close of ${symbol}, ${ADJUST_WORDS[adjust]}`} spec={priceSpec(prices)}>
+          <Chart
+            title={`Close of ${symbol}, ${ADJUST_WORDS[adjust]}`}
+            spec={priceSpec(prices)}
+            all={csvOf(symbol, 'bars', { session, universe, adjust })}
+          >
             {[
               `${count(prices.sessions.length)} sessions as the night of ${session} knew them`,
               ...(prices.units === null ? [] : [`in shares of ${prices.units}`]),
               `last close ${fixed(lastOf(prices.close), 2)}`,
               ...(prices.doubtful > 0 ? [`${count(prices.doubtful)} doubtful left out`] : []),
             ].join('; ')}
-            . Drag to look closer, click twice to come back
+            . Drag, or press + and −, to look closer; arrow keys move along
           </Chart>
         </>
       )}
     </section>
   );
 };
+
+function csvOf(symbol: string, what: 'bars' | 'predictions', query: Record<string, string>): string {
+  const search = new URLSearchParams({ ...query, format: 'csv' });
+  return `/api/v1/symbols/${encodeURIComponent(symbol)}/${what}?${search.toString()}`;
+}
 
 function lastOf(values: readonly (number | null)[]): number | null {
   return values.findLast((value) => value !== null) ?? null;
