@@ -4,8 +4,8 @@ import type { BacktestMetric } from '../../db/queries/backtests.ts';
 import { bucketsOf } from '../backtest-tables.ts';
 import type { ChartSpec } from '../components/chart-spec.ts';
 import { BarTable, Chart } from '../components/charts.tsx';
-import { ChooseNight } from '../components/choose-night.tsx';
-import { BiasNotice, Choices, Empty, Notice, PageHead, Table } from '../components/parts.tsx';
+import { ChooseNight, NoResults } from '../components/choose-night.tsx';
+import { BiasNotice, Choices, Notice, PageHead, Table } from '../components/parts.tsx';
 import { count, fixed, percent, sentence, signed, words } from '../format.ts';
 import type { ChosenNight } from '../which-night.ts';
 
@@ -38,22 +38,19 @@ export const BacktestPage: FC<{ view: BacktestView }> = ({ view }) => {
   const { session } = chosen;
   if (session === null) {
     return (
-      <>
-        <PageHead title="Backtest" />
-        <Empty title="No backtest yet">
-          <p>
-            Task 4 walks forward over the predictions out of sample. <a href="/">Tonight</a> shows whether it
-            has run.
-          </p>
-        </Empty>
-      </>
+      <NoResults action="/backtest" chosen={chosen} title="Backtest" none="No backtest">
+        <p>
+          Task 4 walks forward over the predictions out of sample. <a href="/">Tonight</a> shows whether it
+          has run.
+        </p>
+      </NoResults>
     );
   }
   return (
     <>
       <PageHead
         title={`Backtest of ${session}`}
-        aside={<ChooseNight action="/backtest" {...chosen} session={session} />}
+        aside={<ChooseNight action="/backtest" chosen={chosen} keep={{ model }} />}
       >
         <p class="muted">
           Walk-forward, out of sample, after costs; {count(equity.sessions.length)} sessions

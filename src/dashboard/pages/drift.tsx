@@ -1,11 +1,11 @@
 import type { FC } from 'hono/jsx';
 import type { SeriesDistribution } from '../../api/drift-distribution.ts';
-import type { DriftCell } from '../../db/queries/dashboard-drift.ts';
-import type { BaselineKind, RetrainingFlag, StoredDriftRow } from '../../db/queries/drift.ts';
+import type { DriftCell, LastFlag } from '../../db/queries/dashboard-drift.ts';
+import type { BaselineKind, StoredDriftRow } from '../../db/queries/drift.ts';
 import { TwoDistributions } from '../components/charts.tsx';
-import { ChooseNight } from '../components/choose-night.tsx';
+import { ChooseNight, NoResults } from '../components/choose-night.tsx';
 import { Cell } from '../components/heat-cell.tsx';
-import { Badge, Empty, Facts, Figures, Notice, PageHead, Scroll, Table } from '../components/parts.tsx';
+import { Badge, Facts, Figures, Notice, PageHead, Scroll, Table } from '../components/parts.tsx';
 import { levelOf, nearestFirst } from '../drift-levels.ts';
 import { count, fixed, percent, words } from '../format.ts';
 import type { ChosenNight } from '../which-night.ts';
@@ -17,7 +17,8 @@ export type DriftView = {
   cells: DriftCell[];
   /** Sessions of the map, oldest first. */
   shown: string[];
-  flags: RetrainingFlag[];
+  /** The last one up to the session. */
+  flag: LastFlag | null;
   /** The series that was asked for; empty before one is chosen. */
   asked: string;
   /** Null: there is no such one. */
@@ -45,15 +46,12 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
   const { session, universe } = chosen;
   if (session === null) {
     return (
-      <>
-        <PageHead title="Drift" />
-        <Empty title="Nothing has been watched yet">
-          <p>
-            Drift monitoring (task 5) needs training and backtest. <a href="/">Tonight</a> shows whether it
-            has run.
-          </p>
-        </Empty>
-      </>
+      <NoResults action="/drift" chosen={chosen} title="Drift" none="No drift monitoring">
+        <p>
+          Drift monitoring (task 5) needs training and backtest. <a href="/">Tonight</a> shows whether it has
+          run.
+        </p>
+      </NoResults>
     );
   }
   const own = nearestFirst(rows.filter(({ baselineKind }) => baselineKind === kind));
@@ -65,7 +63,7 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
     <>
       <PageHead
         title={`Drift of ${session}`}
-        aside={<ChooseNight action="/drift" {...chosen} session={session} />}
+        aside={<ChooseNight action="/drift" chosen={chosen} keep={{ kind }} />}
       >
         <p class="muted">
           Against the {kind} baseline;{' '}
@@ -74,7 +72,7 @@ export const DriftPage: FC<{ view: DriftView }> = ({ view }) => {
           </a>
         </p>
       </PageHead>
-      <Flags flags={view.flags} session={session} />
+      <Flag flag={view.flag} session={session} />
       <Figures
         rows={[
           ['Alarms', countOf('alarm')],
@@ -207,15 +205,24 @@ const Square: FC<{ cell: DriftCell | undefined }> = ({ cell }) => {
   );
 };
 
-const Flags: FC<{ flags: readonly RetrainingFlag[]; session: string }> = ({ flags, session }) => {
-  const [newest] = flags;
-  if (newest === undefined) return null;
-  const reasons = Array.isArray(newest.reasons) ? newest.reasons : [];
+const Flag: FC<{ flag: LastFlag | null; session: string }> = ({ flag, session }) => {
+  if (flag === null) return null;
+  if (flag.overSince !== null)
+    return (
+      <p class="muted">
+        The last retraining flag, of {flag.sessionDate}, is over: the monitoring of {flag.overSince} found no
+        alarm.
+      </p>
+    );
+  const reasons = Array.isArray(flag.reasons) ? flag.reasons : [];
   return (
     <Notice
-      tone={newest.sessionDate === session ? 'fail' : 'wait'}
-      title={`Retraining may be due: flag of ${newest.sessionDate}`}
+      tone={flag.sessionDate === session ? 'fail' : 'wait'}
+      title={`Retraining may be due: flag of ${flag.sessionDate}`}
     >
+      {flag.sessionDate === session ? null : (
+        <p>Every monitoring since then has found alarms. It was raised for these:</p>
+      )}
       <ul>
         {reasons.map((reason: unknown) => (
           <li>

@@ -2,7 +2,7 @@ import type { FC } from 'hono/jsx';
 import type { SignalHead } from '../../db/queries/dashboard-signals.ts';
 import type { StoredSignal } from '../../db/queries/predictions.ts';
 import { readingOf } from '../../db/queries/report.ts';
-import { ChooseNight } from '../components/choose-night.tsx';
+import { ChooseNight, NoResults } from '../components/choose-night.tsx';
 import { Mark } from '../components/marks.tsx';
 import { Empty, Figures, Notice, PageHead, Scroll, Time } from '../components/parts.tsx';
 import type { Chrome } from '../deps.ts';
@@ -14,9 +14,8 @@ export type SignalsView = {
   chosen: ChosenNight;
   /** With the base rate of the symbols that were scored. */
   set: (SignalHead & { baseRate: number | null }) | null;
-  /** In the order asked for, only those that were looked for. */
-  rows: StoredSignal[];
-  all: number;
+  /** All in the order asked for; `looked`: the text in which a search looks. */
+  rows: (StoredSignal & { looked: string; isFound: boolean })[];
   issued: number;
   sectors: Map<string, string>;
   order: Order;
@@ -44,26 +43,32 @@ export const Side: FC<{ signal: Pick<StoredSignal, 'side' | 'reasonCode'> }> = (
 /** What a session's scan says about every symbol: sortable by its heads, searchable. */
 export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, chrome }) => {
   const { chosen, set, rows } = view;
-  if (set === null || chosen.session === null) {
+  const { session } = chosen;
+  if (session === null) {
+    return (
+      <NoResults action="/signals" chosen={chosen} title="Signals" none="No signals">
+        <p>
+          The overnight scan (task 3) leaves them. <a href="/">Tonight</a> shows whether it has run.
+        </p>
+      </NoResults>
+    );
+  }
+  const choose = <ChooseNight action="/signals" chosen={chosen} />;
+  if (set === null) {
     return (
       <>
-        <PageHead title="Signals" />
-        <Empty title="No signals yet">
-          <p>
-            The overnight scan (task 3) leaves them. <a href="/">Tonight</a> shows whether it has run.
-          </p>
+        <PageHead title={`Signals of ${session}`} aside={choose} />
+        <Empty title="None of them is kept">
+          <p>The overnight scan of this session has run; the signals it left are no longer stored.</p>
         </Empty>
       </>
     );
   }
-  const { session } = chosen;
+  const found = rows.filter(({ isFound }) => isFound).length;
   const here = { session, universe: chosen.universe };
   return (
     <>
-      <PageHead
-        title={`Signals of ${session}`}
-        aside={<ChooseNight action="/signals" {...chosen} session={session} />}
-      >
+      <PageHead title={`Signals of ${session}`} aside={choose}>
         <p class="muted">
           For the session after it. Model{' '}
           <a href={`/models?version=${encodeURIComponent(set.modelVersion)}`}>{set.modelVersion}</a>, written{' '}
@@ -87,7 +92,7 @@ export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, c
       ) : null}
       <Figures
         rows={[
-          ['Symbols', count(view.all)],
+          ['Symbols', count(rows.length)],
           ['Issued', count(view.issued)],
           ['Base rate', fixed(set.baseRate)],
         ]}
@@ -96,25 +101,28 @@ export const SignalsPage: FC<{ view: SignalsView; chrome: Chrome }> = ({ view, c
         <form method="get" action="/signals" role="search" class="field">
           <input type="hidden" name="session" value={session} />
           <input type="hidden" name="universe" value={chosen.universe} />
+          <input type="hidden" name="sort" value={view.order.sort} />
+          <input type="hidden" name="dir" value={view.order.descending ? 'down' : 'up'} />
           <label for="find">Find a symbol, a sector or a reason</label>
           <input
             type="search"
             id="find"
             name="find"
             value={view.find}
+            maxlength={100}
             data-filter="signals"
             autocomplete="off"
           />
-          <p class="small muted" id="find-found" role="status" />
+          <p class="small muted" id="find-found" role="status">
+            {view.find === '' ? '' : `${found} of ${rows.length} rows`}
+          </p>
         </form>
-        {rows.length === 0 ? (
-          <p>
-            No symbol, sector or reason of {session} holds “{view.find}”.{' '}
+        {view.find === '' ? null : (
+          <p class="small">
             <a href={`/signals?${new URLSearchParams(here).toString()}`}>Show all</a>
           </p>
-        ) : (
-          <Rows view={view} />
         )}
+        <Rows view={view} />
         <p class="small">
           With all digits:{' '}
           <a href={`/api/v1/signals?${new URLSearchParams({ ...here, format: 'csv' }).toString()}`}>CSV</a>
@@ -150,12 +158,7 @@ const Rows: FC<{ view: SignalsView }> = ({ view }) => {
   return (
     <Scroll label="Signals">
       <table id="signals">
-        <caption>
-          {find === ''
-            ? `${count(rows.length)} symbols`
-            : `${count(rows.length)} of ${count(view.all)} with “${find}”`}
-          ; a head sorts by its column
-        </caption>
+        <caption>{count(rows.length)} symbols; a head sorts by its column</caption>
         <thead>
           <tr>
             {HEADS.map(({ key, title, numeric = false, wide = false }) => (
@@ -172,7 +175,7 @@ const Rows: FC<{ view: SignalsView }> = ({ view }) => {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr>
+            <tr data-find={row.looked} hidden={!row.isFound}>
               <th scope="row">
                 <a
                   href={`/symbols/${encodeURIComponent(row.symbol)}?session=${chosen.session}&universe=${encodeURIComponent(chosen.universe)}`}

@@ -3,22 +3,18 @@ import { textIn } from '../../api/results.ts';
 import { readBacktestMetrics } from '../../db/queries/backtests.ts';
 import { readEquity } from '../../db/queries/dashboard-backtests.ts';
 import { findBacktestById } from '../../db/queries/result-backtests.ts';
-import { findTaskResult, readResultSessions } from '../../db/queries/task-results.ts';
+import { findTaskResult } from '../../db/queries/task-results.ts';
 import { calibrationOf, equitySpec, saidBy } from '../backtest-tables.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { BacktestPage, SERIES_ORDER } from '../pages/backtest.tsx';
 import { whichNight } from '../which-night.ts';
 
-const SESSIONS = 60;
-
 /** The backtest of a session. */
 export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   const { sql } = deps;
   return new Hono<PageEnv>().get('/backtest', ...guard, async (c) => {
-    const chosen = await whichNight(c, sql, (universe) =>
-      readResultSessions(sql, { task: 'backtest', universe, limit: SESSIONS }),
-    );
+    const chosen = await whichNight(c, sql, 'backtest');
     const { session, universe } = chosen;
     const result =
       session === null
@@ -51,6 +47,7 @@ export function backtestRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> 
     };
     const chrome = c.get('chrome');
     const body = <BacktestPage view={view} />;
-    return c.html(await renderPage({ title: 'Backtest', at: '/backtest', charts: true, chrome, body }));
+    const page = await renderPage({ title: 'Backtest', at: '/backtest', charts: true, chrome, body });
+    return c.html(page, chosen.missing === null ? 200 : 404);
   });
 }

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { readNightUniverses } from '../../db/queries/dashboard-history.ts';
+import { Problem } from '../../api/problems.ts';
 import { readPromotions } from '../../db/queries/dashboard-models.ts';
 import { findNewestCurrentVersion } from '../../db/queries/promotions.ts';
 import { readCalibration, readModelMetrics, readShapRows } from '../../db/queries/result-models.ts';
@@ -8,6 +8,7 @@ import { curveOf } from '../backtest-tables.ts';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { ModelsPage } from '../pages/models.tsx';
+import { whichUniverse } from '../which-night.ts';
 
 const VERSIONS = 30;
 /** The stack, or what stands for it while it has no predictions out of sample yet. */
@@ -19,10 +20,11 @@ export function modelRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   return new Hono<PageEnv>().get('/models', ...guard, async (c) => {
     const asked = c.req.query('version') ?? '';
     const named = asked === '' ? null : await findModelVersion(sql, asked);
+    if (asked !== '' && named === null)
+      throw new Problem('not-found', `there is no model version ${asked.slice(0, 100)}`);
     const [newest] = await listModelVersions(sql, { limit: 1 });
-    const universes = await readNightUniverses(sql);
-    const wanted = universes.find((name) => name === c.req.query('universe'));
-    const universe = named?.universe ?? wanted ?? newest?.universe ?? '';
+    const { universe: wanted, universes, isAsked } = await whichUniverse(c, sql);
+    const universe = named?.universe ?? (isAsked ? wanted : newest?.universe) ?? '';
     const [versions, current, promotions] = await Promise.all([
       listModelVersions(sql, { universe, limit: VERSIONS }),
       findNewestCurrentVersion(sql, universe),

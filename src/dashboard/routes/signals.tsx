@@ -11,8 +11,9 @@ import {
 import { readSignals } from '../../db/queries/predictions.ts';
 import { readSignalPage, readSymbolPredictions } from '../../db/queries/result-signals.ts';
 import { readSymbolFeatures } from '../../db/queries/result-symbols.ts';
-import { findTaskResult, readResultSessions } from '../../db/queries/task-results.ts';
+import { findTaskResult } from '../../db/queries/task-results.ts';
 import { ADJUSTMENTS } from '../../domain/adjustment.ts';
+import { NoResults } from '../components/choose-night.tsx';
 import { renderPage } from '../components/layout.tsx';
 import type { PageDeps, PageEnv, PageRoute } from '../deps.ts';
 import { SignalsPage } from '../pages/signals.tsx';
@@ -22,14 +23,11 @@ import { contributionsOf } from '../reasons.ts';
 import { orderOf, sortSignals } from '../signal-order.ts';
 import { whichNight } from '../which-night.ts';
 
-const SESSIONS = 60;
 const TRACK_SESSIONS = 250;
 
 /** The signals of a session, and one symbol. */
 export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   const { sql } = deps;
-  const sessionsOf = (universe: string): Promise<string[]> =>
-    readResultSessions(sql, { task: 'overnightScan', universe, limit: SESSIONS });
   /** The signals that the newest scan of a session names, as the API and the report have them. */
   const headOf = async (universe: string, sessionDate: string | null): Promise<SignalHead | null> => {
     if (sessionDate === null) return null;
@@ -39,8 +37,8 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
   };
   return new Hono<PageEnv>()
     .get('/signals', ...guard, async (c) => {
-      const chosen = await whichNight(c, sql, sessionsOf);
-      const { session, universe } = chosen;
+      const chosen = await whichNight(c, sql, 'overnightScan');
+      const { session, universe, missing } = chosen;
       const set = await headOf(universe, session);
       const all = set === null ? [] : await readSignals(sql, set);
       const sectors = await readSectors(
@@ -49,18 +47,17 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       );
       const find = (c.req.query('find') ?? '').trim().slice(0, 100);
       const wanted = find.toLowerCase();
-      const found = all.filter(({ symbol, reasonWords }) =>
-        `${symbol} ${sectors.get(symbol) ?? ''} ${reasonWords}`.toLowerCase().includes(wanted),
-      );
       const order = orderOf(c.req.query('sort'), c.req.query('dir'));
       const issued = all.filter(({ side }) => side === 'buy' || side === 'sell').length;
-      const rows = sortSignals(found, order);
+      const rows = sortSignals(all, order).map((row) => {
+        const looked = `${row.symbol} ${sectors.get(row.symbol) ?? ''} ${row.reasonWords}`.toLowerCase();
+        return { ...row, looked, isFound: looked.includes(wanted) };
+      });
       const baseRate = all.find((row) => row.baseRate !== null)?.baseRate ?? null;
       const view = {
         chosen,
         set: set === null ? null : { ...set, baseRate },
         rows,
-        all: all.length,
         issued,
         sectors,
         order,
@@ -68,11 +65,19 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       };
       const chrome = c.get('chrome');
       const body = <SignalsPage view={view} chrome={chrome} />;
-      return c.html(await renderPage({ title: 'Signals', at: '/signals', chrome, body }));
+      const page = await renderPage({ title: 'Signals', at: '/signals', chrome, body });
+      return c.html(page, missing === null ? 200 : 404);
     })
     .get('/symbols/:symbol', ...guard, async (c) => {
       const symbol = c.req.param('symbol').toUpperCase();
-      const { session, universe } = await whichNight(c, sql, sessionsOf);
+      const chosen = await whichNight(c, sql, 'overnightScan');
+      const { session, universe } = chosen;
+      const chrome = c.get('chrome');
+      if (chosen.missing !== null) {
+        const path = `/symbols/${encodeURIComponent(symbol)}`;
+        const none = <NoResults action={path} chosen={chosen} title={symbol} none="No signals" />;
+        return c.html(await renderPage({ title: symbol, at: '/signals', chrome, body: none }), 404);
+      }
       const set = await headOf(universe, session);
       const [signal] =
         set === null ? [] : await readSignalPage(sql, { set, sort: 'rank', after: null, limit: 1, symbol });
@@ -105,7 +110,6 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
         features,
         track: track.toReversed(),
       };
-      const chrome = c.get('chrome');
       const body = <SymbolPage view={view} chrome={chrome} />;
       return c.html(await renderPage({ title: symbol, at: '/signals', charts: true, chrome, body }));
     });

@@ -28,16 +28,33 @@ export async function findTaskResult(
   return row ?? null;
 }
 
-/** Sessions of a universe for which a task has succeeded, newest first; at most `limit`. */
+/**
+ * Sessions of a universe for which a task has succeeded, newest first: at most `later` after a session, and `upTo` of
+ * it and those before; without one the newest. With the newest of all, null where the task never has.
+ */
 export async function readResultSessions(
   sql: Queryable,
-  input: { task: Task; universe: string; limit: number },
-): Promise<string[]> {
-  const rows = await sql<{ sessionDate: string }[]>`
-    select distinct session_date from ops.task_runs
-    where task = ${input.task} and state = 'succeeded' and universe = ${input.universe}
-    order by session_date desc limit ${input.limit}`;
-  return rows.map(({ sessionDate }) => sessionDate);
+  input: { task: Task; universe: string; around: string | null; later: number; upTo: number },
+): Promise<{ newest: string | null; sessions: string[] }> {
+  const { task, universe, around, later, upTo } = input;
+  const rows = await sql<{ sessionDate: string; isNewest: boolean }[]>`
+    with known as (
+      select distinct session_date from ops.task_runs
+      where task = ${task} and state = 'succeeded' and universe = ${universe}),
+    newest as (select max(session_date) as session_date from known),
+    shown as (
+      (select session_date from known where session_date > ${around}::date order by session_date limit ${later})
+      union
+      (select session_date from known where ${around}::date is null or session_date <= ${around}::date
+       order by session_date desc limit ${upTo}))
+    select session_date, false as is_newest from shown
+    union all
+    select session_date, true from newest where session_date is not null
+    order by is_newest, session_date desc`;
+  return {
+    newest: rows.find(({ isNewest }) => isNewest)?.sessionDate ?? null,
+    sessions: rows.filter(({ isNewest }) => !isNewest).map(({ sessionDate }) => sessionDate),
+  };
 }
 
 /** Part of a statement: the universe of the newest night; that of any run where none has begun. */
