@@ -1,6 +1,7 @@
 import { cached } from '../api/cached.ts';
 import { configurationInForce } from '../api/configuration.ts';
 import type { ApiDeps, RouteDeps } from '../api/deps.ts';
+import { readDueSession } from '../api/due-session.ts';
 import { Problem } from '../api/problems.ts';
 import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts';
 import { type Task, taskWorkflowId } from '../contracts/wire/names.ts';
@@ -70,7 +71,7 @@ export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'sc
   const { sql, client } = deps;
   const readProgress = createProgressReader(client);
   const schedules = cached(SLOW_MS, () => describeSchedules(client, CALL_MS).catch((): null => null));
-  const data = cached(SLOW_MS, () => readDataAge(sql));
+  const data = cached(SLOW_MS, async () => await readDataAge(sql, await readDueSession(sql)));
   const settings = cached(SLOW_MS, async (): Promise<Settings> => {
     try {
       const file = await configurationInForce(sql);

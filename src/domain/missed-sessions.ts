@@ -9,8 +9,8 @@ export type ExpectedNight = {
   cutoffMs: number;
 };
 
-type Question = {
-  calendar: ExchangeCalendar;
+type Asked = {
+  calendar: Pick<ExchangeCalendar, 'first' | 'last' | 'timeZone' | 'isSession'>;
   schedule: LocalSchedule;
   timezone: string;
   coverage: { firstSession: string | null; lastSession: string | null };
@@ -19,18 +19,31 @@ type Question = {
   /** The server itself still catches up within this time. */
   graceMs: number;
   maxSessionsBack: number;
-  /** Local clock time, `HH:MM`, of the morning after. */
-  cutoff: string;
   nowMs: number;
 };
+/** `cutoff`: local clock time, `HH:MM`, of the morning after. */
+type Question = Asked & { cutoff: string };
 
 /**
  * Nights that the schedule should have started by now, newest first, at most `maxSessionsBack`. A night's session is
  * the exchange's date at its nominal instant, which is in the schedule's own zone.
  */
 export function expectedNights(question: Question): ExpectedNight[] {
+  return nightsDue(question).map((night) => ({ ...night, cutoffMs: cutoffAfter(night.nominalMs, question) }));
+}
+
+/** The newest session of which a schedule that is on should have started the night by now, whenever it was enabled. */
+export function newestExpected(
+  question: Pick<Asked, 'calendar' | 'schedule' | 'timezone' | 'graceMs' | 'nowMs'>,
+): string | null {
+  const coverage = { firstSession: null, lastSession: null };
+  const [night] = nightsDue({ ...question, coverage, enabledSinceMs: 0, maxSessionsBack: 1 });
+  return night?.sessionDate ?? null;
+}
+
+function nightsDue(question: Asked): Omit<ExpectedNight, 'cutoffMs'>[] {
   const { calendar, schedule, timezone, nowMs, graceMs, coverage } = question;
-  const expected: ExpectedNight[] = [];
+  const expected: Omit<ExpectedNight, 'cutoffMs'>[] = [];
   // A fortnight holds more sessions than anybody looks back.
   for (let back = 0; back <= 14 && expected.length < question.maxSessionsBack; back += 1) {
     const date = addDays(localDate(nowMs, timezone), -back);
@@ -43,7 +56,7 @@ export function expectedNights(question: Question): ExpectedNight[] {
       continue;
     if (coverage.firstSession !== null && sessionDate < coverage.firstSession) continue;
     if (coverage.lastSession !== null && sessionDate > coverage.lastSession) continue;
-    expected.push({ sessionDate, nominalMs, cutoffMs: cutoffAfter(nominalMs, question) });
+    expected.push({ sessionDate, nominalMs });
   }
   return expected;
 }

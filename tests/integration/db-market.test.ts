@@ -188,12 +188,14 @@ describe('bars', () => {
       const old = rowsOf(await insertBarSource(tx, source), [['2018-02-01', 1]], '2018-02-01T22:00:00Z');
       await insertBars(tx, { ...old, symbols: ['OLD'] });
     });
-    const rows = await readFreshness(db.sql, 'fresh');
+    const rows = await readFreshness(db.sql, { universe: 'fresh', through: null });
     expect(rows.map(({ symbol, firstBar, lastBar, behind }) => [symbol, firstBar, lastBar, behind])).toEqual([
       ['NONE', null, null, 0],
       ['OLD', '2018-02-01', '2018-02-01', 2],
       ['ZZZ', '2018-02-01', '2018-02-05', 0],
     ]);
+    const due = await readFreshness(db.sql, { universe: 'fresh', through: '2018-02-07' });
+    expect(due.map(({ behind }) => behind)).toEqual([0, 4, 2]);
     const days = await readRecentCoverage(db.sql, { symbols: ['ZZZ', 'NONE', 'OLD'], sessions: 3 });
     expect(days.map(({ sessionDate, bars }) => [sessionDate, bars])).toEqual([
       ['2018-02-05', 1],

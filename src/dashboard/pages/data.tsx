@@ -14,8 +14,8 @@ export type DataView = {
   coverage: SessionCoverage[];
   quarantine: QuarantineRow[];
   counts: Record<QuarantineStatus, number>;
-  sessionsBehind: number;
-  lastSession: string | null;
+  /** The newest that should be here by now. */
+  dueSession: string | null;
 };
 
 export const QUARANTINE_ROWS = 50;
@@ -39,7 +39,9 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
     (last, { lastBar }) => (lastBar !== null && (last === null || lastBar > last) ? lastBar : last),
     null,
   );
-  const fresh = freshness.filter(({ behind, lastBar }) => lastBar !== null && behind === 0).length;
+  const have = freshness.filter(({ lastBar }) => lastBar !== null && lastBar === newest).length;
+  // Of the symbols that have any: the one that is least behind has the newest bar.
+  const behind = Math.min(...freshness.flatMap((one) => (one.lastBar === null ? [] : [one.behind])));
   const [today] = coverage;
   const others = view.universes.filter((name) => name !== universe);
   return (
@@ -51,12 +53,12 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
           <UniverseLinks path="/data" universes={others} />
         </p>
       </PageHead>
-      {view.sessionsBehind > 0 ? (
+      {newest !== null && behind > 0 ? (
         <Notice tone="skip">
           <p>
-            The newest bar is of {newest ?? '–'}; the exchange has held {count(view.sessionsBehind)}{' '}
-            {view.sessionsBehind === 1 ? 'session' : 'sessions'} since then, the last on{' '}
-            {view.lastSession ?? '–'}.
+            The newest bar of {universe} is of {newest}: {count(behind)}{' '}
+            {behind === 1 ? 'later session' : 'later sessions'} should be here by now, the last of{' '}
+            {view.dueSession}.
           </p>
         </Notice>
       ) : null}
@@ -64,7 +66,7 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
         rows={[
           ['Newest session', newest ?? '–'],
           ['Coverage of it', today === undefined ? '–' : percent(today.bars / freshness.length)],
-          ['Have its bar', `${count(fresh)} of ${count(freshness.length)}`],
+          ['Have its bar', `${count(have)} of ${count(freshness.length)}`],
           ['Held back', count(counts.pending)],
         ]}
       />
@@ -79,7 +81,7 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
           </div>
           <Table
             id="freshness"
-            caption="Against the newest session here, by sessions and not by the clock: a closed market makes nothing stale. Oldest first"
+            caption="Against the newest session that should be here by now, by sessions and not by the clock: a closed market makes nothing stale. Oldest first"
             columns={[
               { head: 'Symbol' },
               { head: 'State' },
@@ -99,7 +101,7 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
         <section class="panel">
           <h2>Coverage</h2>
           <BarTable
-            caption={`Members with a bar, of ${count(freshness.length)}, by session, newest first`}
+            caption={`Members with a bar, of ${count(freshness.length)}, by session, from the newest that has any back`}
             heads={['Session', 'Bars']}
             rows={coverage.map(({ sessionDate, bars, doubtful }) => ({
               name: sessionDate,

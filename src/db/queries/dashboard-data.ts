@@ -7,7 +7,7 @@ export type SymbolFreshness = {
   name: string | null;
   firstBar: string | null;
   lastBar: string | null;
-  /** Sessions the exchange held after the newest bar, up to the newest one of any member. */
+  /** Sessions the exchange held after the newest bar, up to the one that should be here. */
   behind: number;
   doubtful: number;
 };
@@ -16,7 +16,10 @@ export type SymbolFreshness = {
  * Members of the newest list of a universe with the newest bar of each, oldest first. The bars are not counted: two
  * looks into their key for each symbol instead of a pass over all of them.
  */
-export async function readFreshness(sql: Queryable, universe: string): Promise<SymbolFreshness[]> {
+export async function readFreshness(
+  sql: Queryable,
+  { universe, through }: { universe: string; through: string | null },
+): Promise<SymbolFreshness[]> {
   return await sql<SymbolFreshness[]>`
     with members as (
       select distinct unnest(members) as symbol from (
@@ -27,7 +30,7 @@ export async function readFreshness(sql: Queryable, universe: string): Promise<S
         (select min(b.session_date) from market.bars b where b.symbol = m.symbol collate "C") as first_bar,
         (select max(b.session_date) from market.bars b where b.symbol = m.symbol collate "C") as last_bar
       from members m),
-    newest as (select max(last_bar) as last_bar from spans),
+    newest as (select greatest(max(last_bar), ${through}::date) as last_bar from spans),
     calendar as materialized (${calendarDates(sql)}),
     ages as (
       select d.last_bar, (select count(*) from calendar c, newest n

@@ -2,7 +2,7 @@ import type { TaskState } from '../../contracts/wire/names.ts';
 import type { Queryable } from '../client.ts';
 import { OPEN_STATES } from './nights.ts';
 import type { RunRequestRow } from './requests.ts';
-import { countSessionsBehind, findLastClosedSession } from './result-data.ts';
+import { countSessionsBehind } from './result-data.ts';
 import type { TaskRunRow } from './task-runs.ts';
 
 /** When a kind of our workers was last heard from; kinds that never were are left out. */
@@ -11,15 +11,12 @@ export async function readLastBeats(sql: Queryable): Promise<{ process: string; 
     select process, max(beat_at) as beat_at from ops.liveness group by process order by process`;
 }
 
-/** The newest session with a bar, and the newest one that the exchange has closed; null where none is stored. */
+/** The newest session with a bar, and how many it is behind the one that should be here; null where none is stored. */
 export async function readDataAge(
   sql: Queryable,
+  lastSession: string | null,
 ): Promise<{ newestBar: string | null; lastSession: string | null; sessionsBehind: number }> {
-  const [newestBar, last] = await Promise.all([
-    findNewestBar(sql),
-    findLastClosedSession(sql, new Date().toISOString()),
-  ]);
-  const lastSession = last?.sessionDate ?? null;
+  const newestBar = await findNewestBar(sql);
   if (newestBar === null || lastSession === null) return { newestBar, lastSession, sessionsBehind: 0 };
   const behind = await countSessionsBehind(sql, { from: [newestBar], through: lastSession });
   return { newestBar, lastSession, sessionsBehind: behind.get(newestBar) ?? 0 };
