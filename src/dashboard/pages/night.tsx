@@ -1,5 +1,6 @@
 import type { FC } from 'hono/jsx';
 import type { TimelineAnswer } from '../../api/routes/timelines.ts';
+import type { AttemptRow } from '../../db/queries/attempts.ts';
 import { isOpenState, type NightRow } from '../../db/queries/nights.ts';
 import type { TaskRunRow } from '../../db/queries/task-runs.ts';
 import { Dag } from '../components/dag.tsx';
@@ -12,6 +13,8 @@ import { sentence, words } from '../format.ts';
 export type NightView = {
   night: NightRow;
   runs: readonly TaskRunRow[];
+  /** Of all its runs, oldest first. */
+  attempts: readonly AttemptRow[];
   timeline: TimelineAnswer;
   /** Whether the timeline is shown from its beginning. */
   isFirst: boolean;
@@ -91,7 +94,7 @@ export const NightPage: FC<{ view: NightView; chrome: Chrome }> = ({ view, chrom
               <a href={`/runs/${encodeURIComponent(run.taskRunId)}`}>{sentence(words(run.task))}</a>,
               <Badge state={run.state} />,
               <Time at={run.startedAt} zone={chrome} short seconds />,
-              <Took from={run.startedAt} to={run.completedAt ?? run.startedAt} nowMs={chrome.nowMs} />,
+              <Took from={run.startedAt} to={endOf(run, view.attempts)} nowMs={chrome.nowMs} />,
               String(run.attempts),
               sentence(run.reason ?? (run.state === 'succeeded' ? '' : (run.failure?.message ?? ''))),
             ])}
@@ -107,3 +110,10 @@ export const NightPage: FC<{ view: NightView; chrome: Chrome }> = ({ view, chrom
     </>
   );
 };
+
+/** When a task ended, or its last attempt while it waits; null while it runs. */
+function endOf(run: TaskRunRow, attempts: readonly AttemptRow[]): string | null {
+  if (run.state === 'running') return null;
+  const last = attempts.findLast(({ taskRunId }) => taskRunId === run.taskRunId);
+  return run.completedAt ?? last?.completedAt ?? run.startedAt;
+}

@@ -4,7 +4,7 @@ import { chaptersOfNight, timelinePage } from '../../api/routes/timelines.ts';
 import { requireNight } from '../../api/run-acts.ts';
 import { readRunLog } from '../../api/run-log.ts';
 import { attemptsOf } from '../../db/queries/attempts.ts';
-import { readHistory, readNightSpan, readNightUniverses } from '../../db/queries/dashboard-history.ts';
+import { readHistory, readNightSpan } from '../../db/queries/dashboard-history.ts';
 import { findRunRequest, reviewsOf } from '../../db/queries/requests.ts';
 import { findTaskRun, taskRunsOfNight } from '../../db/queries/task-runs.ts';
 import { runChapters } from '../../temporal/run-chapters.ts';
@@ -17,6 +17,7 @@ import { addMonths, datesOf, isMonth } from '../months.ts';
 import { HistoryPage } from '../pages/history.tsx';
 import { NightPage } from '../pages/night.tsx';
 import { RequestPage, RunPage } from '../pages/run.tsx';
+import { whichUniverse } from '../which-night.ts';
 
 const MONTHS = 8;
 const CALL_MS = 2_500;
@@ -33,9 +34,7 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
 
   return new Hono<PageEnv>()
     .get('/history', ...guard, async (c) => {
-      const universes = await readNightUniverses(sql);
-      const asked = c.req.query('universe');
-      const universe = universes.find((name) => name === asked) ?? universes[0] ?? '';
+      const { universe, universes } = await whichUniverse(c, sql);
       const span = await readNightSpan(sql, universe);
       const to = c.req.query('to') ?? '';
       const newest = isMonth(to) ? to : (span?.last.slice(0, 7) ?? '2000-01');
@@ -56,9 +55,22 @@ export function historyRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const { runId } = night;
       const pageToken = c.req.query('timeline');
       const [runs, chapters] = await Promise.all([taskRunsOfNight(sql, night), chaptersOfNight(sql, runId)]);
-      const timeline = await readTimeline({ runId, chapters, pageToken });
+      const [timeline, attempts] = await Promise.all([
+        readTimeline({ runId, chapters, pageToken }),
+        attemptsOf(
+          sql,
+          runs.map(({ taskRunId }) => taskRunId),
+        ),
+      ]);
       const chrome = c.get('chrome');
-      const view = { night, runs, timeline, isFirst: pageToken === undefined, webUi: webUiOf(night) };
+      const view = {
+        night,
+        runs,
+        attempts,
+        timeline,
+        isFirst: pageToken === undefined,
+        webUi: webUiOf(night),
+      };
       const body = <NightPage view={view} chrome={chrome} />;
       return c.html(
         await renderPage({ title: `Night of ${night.sessionDate}`, at: '/history', chrome, body }),
