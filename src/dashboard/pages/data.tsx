@@ -91,7 +91,7 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
             ]}
             rows={freshness.map((one) => [
               one.name === null ? one.symbol : <span title={one.name}>{one.symbol}</span>,
-              <Fresh of={one} />,
+              <Fresh of={one} usual={behind} />,
               one.lastBar ?? '–',
               one.firstBar ?? '–',
               count(one.doubtful),
@@ -115,10 +115,11 @@ export const DataPage: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome 
   );
 };
 
-const Fresh: FC<{ of: SymbolFreshness }> = ({ of: { lastBar, behind } }) => {
+/** `usual`: how far behind the members are that have the newest bar. */
+const Fresh: FC<{ of: SymbolFreshness; usual: number }> = ({ of: { lastBar, behind }, usual }) => {
   if (lastBar === null) return <Badge state="failed" label="missing" />;
   if (behind === 0) return <Badge state="succeeded" label="fresh" />;
-  return <Badge state={behind > 1 ? 'failed' : 'partial'} label={`${count(behind)} behind`} />;
+  return <Badge state={behind - usual > 1 ? 'failed' : 'partial'} label={`${count(behind)} behind`} />;
 };
 
 const Quarantine: FC<{ view: DataView; chrome: Chrome }> = ({ view, chrome }) => {
