@@ -89,6 +89,7 @@ describe('the pages of results', () => {
       expect(boxes).toHaveLength(8);
       for (const box of boxes) expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(size.width);
       if (size === DESK) expect(new Set(boxes.map((box) => box?.y)).size).toBe(1);
+      else await scenes.screenshot('dashboard-navigation-phone', { fullPage: false });
     }
     await page().setViewportSize(DESK);
   });
@@ -117,6 +118,7 @@ describe('the pages of results', () => {
     expect((await value.allTextContents()).slice(1)).toEqual(['1', '1']);
     await page().getByText('Numbers', { exact: false }).first().click();
     await page().getByText('the last 63 of 80 sessions').waitFor();
+    await scenes.screenshot('dashboard-chart-numbers');
     expect(await violations()).toEqual([]);
     expect(wrong()).toEqual([]);
   });

@@ -4,14 +4,12 @@ import { Mark } from './marks.tsx';
 import { Empty, PageHead } from './parts.tsx';
 import { UniverseField } from './universes.tsx';
 
-/** Which session's results are shown; works without a script. `keep`: what else the page was asked for. */
-export const ChooseNight: FC<{ action: string; chosen: ChosenNight; keep?: Record<string, string> }> = ({
-  action,
-  chosen,
-  keep = {},
-}) => {
-  const { session, sessions, universe, universes, earlier, later, newest } = chosen;
-  const link = (date: string): string => linkTo(action, { session: date, universe, ...keep });
+/** `keep`: what else the page was asked for. */
+type Choice = { action: string; chosen: ChosenNight; keep?: Record<string, string> };
+
+/** Which session's results are shown; works without a script. */
+export const ChooseNight: FC<Choice> = ({ action, chosen, keep = {} }) => {
+  const { session, sessions, universe, universes } = chosen;
   return (
     <div>
       <form method="get" action={action} class="row">
@@ -37,24 +35,33 @@ export const ChooseNight: FC<{ action: string; chosen: ChosenNight; keep?: Recor
           <button type="submit">Show</button>
         </div>
       </form>
-      <nav aria-label="Sessions" class="buttons">
-        {earlier === null ? null : (
-          <a class="button slim" href={link(earlier)} aria-label={`earlier: ${earlier}`}>
-            <Mark name="left" /> earlier
-          </a>
-        )}
-        {later === null ? null : (
-          <a class="button slim" href={link(later)} aria-label={`later: ${later}`}>
-            later <Mark name="right" />
-          </a>
-        )}
-        {newest === null || newest === session || newest === later ? null : (
-          <a class="button slim" href={link(newest)}>
-            newest
-          </a>
-        )}
-      </nav>
+      <SessionLinks action={action} chosen={chosen} keep={keep} />
     </div>
+  );
+};
+
+/** From one session with results to the next. */
+export const SessionLinks: FC<Choice> = ({ action, chosen, keep = {} }) => {
+  const { session, universe, earlier, later, newest } = chosen;
+  const link = (date: string): string => linkTo(action, { session: date, universe, ...keep });
+  return (
+    <nav aria-label="Sessions" class="buttons">
+      {earlier === null ? null : (
+        <a class="button slim" href={link(earlier)} aria-label={`earlier: ${earlier}`}>
+          <Mark name="left" /> earlier
+        </a>
+      )}
+      {later === null ? null : (
+        <a class="button slim" href={link(later)} aria-label={`later: ${later}`}>
+          later <Mark name="right" />
+        </a>
+      )}
+      {newest === null || newest === session || newest === later ? null : (
+        <a class="button slim" href={link(newest)}>
+          newest
+        </a>
+      )}
+    </nav>
   );
 };
 

@@ -39,6 +39,16 @@ const point = (sessionDate: string, excessReturn: number | null): SymbolView['tr
 const PRICES = { sessions: ['2018-02-07'], close: [10], doubtful: 0, units: '2018-02-07', held: null };
 const VIEW: SymbolView = {
   symbol: 'AAPL',
+  chosen: {
+    universe: 'tiny',
+    universes: ['tiny'],
+    session: '2018-02-07',
+    missing: null,
+    sessions: ['2018-02-07', '2018-02-06'],
+    earlier: '2018-02-06',
+    later: null,
+    newest: '2018-02-07',
+  },
   session: '2018-02-07',
   universe: 'tiny',
   instrument: null,
@@ -77,6 +87,8 @@ describe('the page of a symbol', () => {
     expect(page).toContain('class="plus" x="50" width="50"');
     expect(page).toContain('class="minus" x="25" width="25"');
     expect(page).not.toContain('this is none');
+    expect(page).toContain('href="/symbols/AAPL?session=2018-02-06&amp;universe=tiny&amp;adjust=splits"');
+    expect(page).not.toMatch(/later|newest\s*<\/a>/);
     expect(await draw({ contributions: [] })).toContain('this is none');
   });
 

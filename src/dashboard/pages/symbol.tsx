@@ -6,12 +6,14 @@ import type { SymbolPrediction } from '../../db/queries/result-signals.ts';
 import { ADJUSTMENTS, type Adjustment } from '../../domain/adjustment.ts';
 import { BarTable, Chart } from '../components/charts.tsx';
 import type { ChartSpec } from '../components/chart-spec.ts';
+import { SessionLinks } from '../components/choose-night.tsx';
 import { Choices, Facts, Notice, PageHead, Table, Time } from '../components/parts.tsx';
 import type { Chrome } from '../deps.ts';
 import { count, fixed, percent, sentence, signed, words } from '../format.ts';
 import type { PriceLine } from '../prices.ts';
 import type { Contribution } from '../reasons.ts';
 import { edgeOf } from '../signal-order.ts';
+import type { ChosenNight } from '../which-night.ts';
 import { Side } from './signals.tsx';
 
 /** What is drawn of a prediction and its outcome. */
@@ -29,6 +31,7 @@ type TrackPoint = Pick<
 
 export type SymbolView = {
   symbol: string;
+  chosen: ChosenNight;
   session: string;
   universe: string;
   instrument: Instrument | null;
@@ -48,7 +51,19 @@ export const SymbolPage: FC<{ view: SymbolView; chrome: Chrome }> = ({ view, chr
   const own = track.find(({ sessionDate }) => sessionDate === session);
   return (
     <>
-      <PageHead title={symbol} aside={<Side signal={signal} />}>
+      <PageHead
+        title={symbol}
+        aside={
+          <div class="buttons">
+            <Side signal={signal} />
+            <SessionLinks
+              action={`/symbols/${encodeURIComponent(symbol)}`}
+              chosen={view.chosen}
+              keep={{ adjust: view.adjust }}
+            />
+          </div>
+        }
+      >
         <p class="muted">
           {[instrument?.name, instrument?.sector, instrument?.industry]
             .filter((part) => part !== null && part !== undefined && part !== '')

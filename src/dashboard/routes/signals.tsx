@@ -100,6 +100,7 @@ export function signalRoutes(deps: PageDeps, guard: PageRoute): Hono<PageEnv> {
       const contributions = contributionsOf(signal.reasons);
       const view = {
         symbol,
+        chosen,
         session,
         universe,
         instrument,
