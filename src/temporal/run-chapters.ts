@@ -2,6 +2,7 @@ import type { AttemptRow } from '../db/queries/attempts.ts';
 import { isOpenState, type NightRow } from '../db/queries/nights.ts';
 import type { ReviewRow, RunRequestRow } from '../db/queries/requests.ts';
 import type { TaskRunRow } from '../db/queries/task-runs.ts';
+import { askedBy } from './asked-by.ts';
 import type { EntryKind, TimelineEntry } from './event-words.ts';
 import type { Chapter } from './timeline.ts';
 
@@ -68,9 +69,8 @@ function chapterOf({
   return { run: { workflowId, runId }, attempt, rows };
 }
 
-function askedFor(at: string, of: { trigger: string; requestedBy: string | null }): TimelineEntry {
-  const who = of.trigger === 'schedule' ? 'the schedule' : (of.requestedBy ?? of.trigger);
-  return entry(at, 'begin', `asked for by ${who}`);
+function askedFor(at: string, of: Parameters<typeof askedBy>[0]): TimelineEntry {
+  return entry(at, 'begin', `asked for by ${askedBy(of)}`);
 }
 
 function decided({ decidedAt, decidedBy, decision, why }: ReviewRow): TimelineEntry {

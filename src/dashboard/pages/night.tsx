@@ -3,6 +3,7 @@ import type { TimelineAnswer } from '../../api/routes/timelines.ts';
 import type { AttemptRow } from '../../db/queries/attempts.ts';
 import { isOpenState, type NightRow } from '../../db/queries/nights.ts';
 import type { TaskRunRow } from '../../db/queries/task-runs.ts';
+import { askedBy } from '../../temporal/asked-by.ts';
 import { Dag } from '../components/dag.tsx';
 import { Badge, Facts, PageHead, Table, Time, Took } from '../components/parts.tsx';
 import { EndActs } from '../components/run-acts.tsx';
@@ -39,10 +40,7 @@ export const NightPage: FC<{ view: NightView; chrome: Chrome }> = ({ view, chrom
             rows={[
               ['Started', <Time at={night.startedAt} zone={chrome} seconds />],
               ['Took', <Took from={night.startedAt} to={night.completedAt} nowMs={chrome.nowMs} />],
-              [
-                'Asked for',
-                night.trigger === 'schedule' ? 'by the schedule' : `by ${night.requestedBy ?? night.trigger}`,
-              ],
+              ['Asked for', `by ${askedBy(night)}`],
               ...(night.reason === null ? [] : [['Reason', sentence(night.reason)] as const]),
               ['Workflow', <code>{night.workflowId}</code>],
               ['Configuration', <code>{night.configHash.slice(0, 12)}</code>],

@@ -7,6 +7,7 @@ import { isOpenState, isRetryableState } from '../../db/queries/nights.ts';
 import type { ReviewRow, RunRequestRow } from '../../db/queries/requests.ts';
 import type { TaskRunRow } from '../../db/queries/task-runs.ts';
 import { retryLine, progressLine } from '../../temporal/progress-words.ts';
+import { askedBy } from '../../temporal/asked-by.ts';
 import type { LivePart } from '../../temporal/run-live.ts';
 import type { WebLink } from '../../temporal/web-links.ts';
 import { Badge, Facts, Notice, PageHead, Table, Time, Took } from '../components/parts.tsx';
@@ -44,9 +45,12 @@ export const RunPage: FC<{ view: RunView; chrome: Chrome }> = ({ view, chrome })
       >
         <p class="muted">
           Universe {universe}
-          {run.nightRunId === null ? ', by hand' : ', of '}
-          {run.nightRunId === null ? null : (
-            <a href={`/nights/${encodeURIComponent(run.nightRunId)}`}>its night</a>
+          {run.nightRunId === null ? (
+            `, by ${askedBy(run)}`
+          ) : (
+            <>
+              , of <a href={`/nights/${encodeURIComponent(run.nightRunId)}`}>its night</a>
+            </>
           )}
         </p>
       </PageHead>
@@ -143,10 +147,7 @@ const About: FC<{ run: TaskRunRow; chrome: Chrome }> = ({ run, chrome }) => (
     <h2>About it</h2>
     <Facts
       rows={[
-        [
-          'Asked for',
-          run.trigger === 'schedule' ? 'by the schedule' : `by ${run.requestedBy ?? run.trigger}`,
-        ],
+        ['Asked for', `by ${askedBy(run)}`],
         ['Forced', run.forced ? 'yes: its needs were not looked at' : 'no'],
         ['Needs', run.dependsOn.length === 0 ? 'nothing' : run.dependsOn.map(words).join(', ')],
         ['Started', <Time at={run.startedAt} zone={chrome} seconds />],
@@ -227,7 +228,7 @@ export const RequestPage: FC<{ request: RunRequestRow; chrome: Chrome }> = ({ re
     <section class="panel">
       <Facts
         rows={[
-          ['Asked for', `by ${request.requestedBy}`],
+          ['Asked for', `by ${askedBy(request)}`],
           ['At', <Time at={request.requestedAt} zone={chrome} seconds />],
           ['Answer', request.refusedReason ?? 'nobody has taken it yet'],
         ]}
