@@ -1,13 +1,11 @@
 import { Context } from '@temporalio/activity';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts';
-import { createApi } from '../../src/api/app.ts';
-import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
-import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
+import { API_TIMES } from '../../src/api/deps.ts';
+import type { ApiRole } from '../../src/contracts/api-tokens.ts';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { createDatabase } from '../../src/db/client.ts';
-import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { localIso } from '../../src/domain/schedule-times.ts';
@@ -15,48 +13,11 @@ import { readBackfill } from '../../src/temporal/backfill.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
 import { testConfig } from '../support/house.ts';
 import { temporalCli } from '../support/temporal-cli.ts';
-import { useQueueHouse } from './queue-house.ts';
+import { BROWSER, cookieOf, ORIGIN, toldBy, usePages, valueOf } from './page-house.ts';
 
-const desk = useQueueHouse();
-const ORIGIN = 'http://localhost';
-const BROWSER = { accept: 'text/html,application/xhtml+xml' };
-let deps: ApiDeps;
-let api: ReturnType<typeof createApi>;
-let stopping: AbortController;
-
-beforeEach(() => {
-  const { house, rig } = desk;
-  stopping = new AbortController();
-  deps = {
-    sql: house.api.sql,
-    findToken: (tokenId) => findApiToken(house.api.sql, tokenId),
-    times: API_TIMES,
-    pipelineSql: house.database.sql,
-    client: rig.client,
-    log: () => undefined,
-    configPath: house.deps.configPath,
-    limits: { tokenPerMinute: 1_000, anonymousPerMinute: 3 },
-    stopping: stopping.signal,
-  };
-  api = createApi(deps);
-});
-
-async function token(role: ApiRole): Promise<string> {
-  const { tokenId, secretHash, text } = newApiToken();
-  await insertApiToken(desk.house.api.sql, { tokenId, name: role, role, secretHash, createdBy: 'Ann' });
-  return text;
-}
-
-async function logIn(text: string, next = '/'): Promise<Response> {
-  return await api.request('/login', {
-    method: 'POST',
-    headers: { origin: ORIGIN, ...BROWSER },
-    body: new URLSearchParams({ token: text, next }),
-  });
-}
-
-const cookieOf = (response: Response): string =>
-  (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+const pages = usePages();
+const { desk, logIn } = pages;
+const token = async (role: ApiRole): Promise<string> => (await pages.token(role)).text;
 
 describe('a login', () => {
   it('is a cookie of 256 random bits of which the rows know the hash, and leads to our own pages only', async () => {
@@ -76,7 +37,7 @@ describe('a login', () => {
   it('lasts twelve hours from the last page on, and no longer', async () => {
     const { sql } = desk.house.owner;
     const cookie = cookieOf(await logIn(await token('viewer')));
-    const open = async () => await api.request('/settings', { headers: { cookie, ...BROWSER } });
+    const open = async () => await pages.api.request('/settings', { headers: { cookie, ...BROWSER } });
     await sql`update ops.api_sessions set expires_at = now() + interval '1 hour'`;
     const renewed = await open();
     expect([renewed.status, renewed.headers.get('set-cookie')]).toEqual([
@@ -101,16 +62,16 @@ describe('a login', () => {
       expect.stringContaining('text/html'),
     ]);
     // A cookie that is none of ours is a guess, too; without one nobody guesses.
-    api = createApi(deps);
+    pages.restart();
     const guess = async (cookie?: string): Promise<number> => {
       const headers = { ...BROWSER, ...(cookie !== undefined && { cookie }) };
-      return (await api.request('/settings', { headers })).status;
+      return (await pages.api.request('/settings', { headers })).status;
     };
     for (const letter of ['a', 'b', 'c'])
       expect(await guess(`nightshift_session_web=${letter.repeat(43)}`)).toBe(303);
     expect(await guess(`nightshift_session_web=${'d'.repeat(43)}`)).toBe(429);
     expect(await guess()).toBe(303);
-    const foreign = await api.request('/login', {
+    const foreign = await pages.api.request('/login', {
       method: 'POST',
       headers: { origin: 'http://localhost:8080' },
       body: new URLSearchParams({ token: await token('admin') }),
@@ -120,16 +81,7 @@ describe('a login', () => {
 });
 
 describe('settings', () => {
-  const page = async (cookie: string, path = '/settings'): Promise<string> =>
-    await (await api.request(path, { headers: { cookie, ...BROWSER } })).text();
-  const act = async (cookie: string, path: string, fields: Record<string, string>) =>
-    await api.request(path, {
-      method: 'POST',
-      headers: { origin: ORIGIN, cookie, ...BROWSER },
-      body: new URLSearchParams(fields),
-    });
-  const valueOf = (html: string, name: string): string =>
-    new RegExp(`name="${name}" value="([^"]+)"`).exec(html)?.[1] ?? '';
+  const page = (cookie: string, path = '/settings'): Promise<string> => pages.page(cookie, path);
 
   it('show within seconds what the `temporal` command line does to a schedule', async () => {
     const { client, namespace } = desk.rig;
@@ -160,22 +112,22 @@ describe('settings', () => {
     const { sql } = desk.house.database;
     await adoptFileAtStart(sql, { path: desk.house.deps.configPath, named: true });
     await applySchedules({ client, sql, file: parseConfigFile(testConfig()), by: 'Ann', enable: true });
-    api = createApi({ ...deps, times: { ...API_TIMES, freshMs: 60_000 } });
+    pages.restart({ times: { ...API_TIMES, freshMs: 60_000 } });
     const cookie = cookieOf(await logIn(await token('operator')));
     const csrf = valueOf(await page(cookie, '/'), 'csrf');
     const isRunning = async () => {
-      const answer = await api.request('/scheduler/status', { headers: { cookie } });
+      const answer = await pages.api.request('/scheduler/status', { headers: { cookie } });
       return ((await answer.json()) as { running: boolean }).running;
     };
     expect(await isRunning()).toBe(true);
-    const paused = await act(cookie, '/acts/schedule', {
+    const paused = await pages.act(cookie, '/acts/schedule', {
       csrf,
       scheduleId: 'nightly',
       verb: 'pause',
       why: 'quarter end',
     });
     expect([paused.status, await isRunning()]).toEqual([303, false]);
-    const unpaused = await api.request('/api/v1/schedules/nightly/unpause', {
+    const unpaused = await pages.api.request('/api/v1/schedules/nightly/unpause', {
       method: 'POST',
       headers: { cookie, 'x-csrf-token': csrf, 'content-type': 'application/json' },
       body: JSON.stringify({ why: 'it is over' }),
@@ -204,15 +156,17 @@ describe('settings', () => {
       token: shown,
     };
     const why = 'a new feature';
-    expect((await act(cookie, '/acts/backfill', { ...range, why, csrf: 'x'.repeat(43) })).status).toBe(403);
-    await act(cookie, '/acts/backfill', { ...range, why: '', csrf });
+    expect((await pages.act(cookie, '/acts/backfill', { ...range, why, csrf: 'x'.repeat(43) })).status).toBe(
+      403,
+    );
+    await pages.act(cookie, '/acts/backfill', { ...range, why: '', csrf });
     expect(await readBackfill(desk.rig.client)).toBeNull();
-    const begun = await act(cookie, '/acts/backfill', { ...range, why, csrf, back: '/settings' });
+    const begun = await pages.act(cookie, '/acts/backfill', { ...range, why, csrf, back: '/settings' });
     expect([begun.status, begun.headers.get('location')]).toEqual([303, '/settings']);
     await expect
       .poll(() => page(cookie), { timeout: 10_000 })
       .toMatch(/2018-02-01 to 2018-02-05, tiny.*now 2018-02-01.*Cancel it/s);
-    await act(cookie, '/acts/cancel-backfill', { csrf, why: 'the wrong week' });
+    await pages.act(cookie, '/acts/cancel-backfill', { csrf, why: 'the wrong week' });
     await expect.poll(() => page(cookie), { timeout: 10_000 }).toMatch(/tiny.*cancelled.*0 of 3/s);
     expect(await listAudit(desk.house.api.sql, { subject: 'nightly' })).toMatchObject([
       { action: 'backfill.cancel', why: 'the wrong week', actor: 'operator' },
@@ -224,9 +178,9 @@ describe('settings', () => {
 describe('the pages', () => {
   it('say what is down when Postgres is away, and nothing of how', async () => {
     const away = createDatabase('postgres://nobody:secret@127.0.0.1:1/none', { connectTimeoutMs: 500 });
-    api = createApi({ ...deps, sql: away.sql, pipelineSql: away.sql });
+    pages.restart({ sql: away.sql, pipelineSql: away.sql });
     const cookie = `nightshift_session_web=${'a'.repeat(43)}`;
-    const answer = await api.request('/', { headers: { cookie, ...BROWSER } });
+    const answer = await pages.api.request('/', { headers: { cookie, ...BROWSER } });
     const text = await answer.text();
     expect(answer.status).toBe(503);
     expect(text).toContain('Postgres does not answer');
@@ -237,9 +191,9 @@ describe('the pages', () => {
 
   it('are errors as pages for browsers, as problem details for everybody else', async () => {
     const cookie = cookieOf(await logIn(await token('viewer')));
-    const page = await api.request('/runs/nothing', { headers: { cookie, ...BROWSER } });
+    const page = await pages.api.request('/runs/nothing', { headers: { cookie, ...BROWSER } });
     expect([page.status, await page.text()]).toEqual([404, expect.stringContaining('there is no such run')]);
-    const problem = await api.request('/runs/nothing', { headers: { cookie } });
+    const problem = await pages.api.request('/runs/nothing', { headers: { cookie } });
     expect([problem.status, problem.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
     const policy = page.headers.get('content-security-policy') ?? '';
     expect(policy).toContain("default-src 'self'");
@@ -249,14 +203,14 @@ describe('the pages', () => {
 
   it('start nothing of a universe that they do not offer: a name could be a file', async () => {
     const cookie = cookieOf(await logIn(await token('operator')));
-    const page = await (await api.request('/', { headers: { cookie, ...BROWSER } })).text();
+    const page = await (await pages.api.request('/', { headers: { cookie, ...BROWSER } })).text();
     const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec(page) ?? [];
     for (const of of ['night', 'task']) {
       const path = `/acts/${of}`;
       const [select = ''] = new RegExp(`<select id="universe-${of}".*?</select>`, 's').exec(page) ?? [];
       const offered = [...select.matchAll(/<option value="([^"]+)"/g)].map(([, name]) => name);
       expect(offered.length).toBeGreaterThan(0);
-      const answer = await api.request(path, {
+      const answer = await pages.api.request(path, {
         method: 'POST',
         headers: { origin: ORIGIN, cookie, ...BROWSER },
         body: new URLSearchParams({
@@ -268,8 +222,7 @@ describe('the pages', () => {
           why: 'to see what is in it',
         }),
       });
-      const told = /nightshift_told_web=([\w-]+)/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
-      expect([answer.status, JSON.parse(Buffer.from(told, 'base64url').toString())]).toEqual([
+      expect([answer.status, toldBy(answer)]).toEqual([
         303,
         { kind: 'refused', text: `/etc/passwd is none of the universes ${offered.join(', ')}` },
       ]);
@@ -278,7 +231,7 @@ describe('the pages', () => {
   });
 
   it('keep what they are told to one instance: a cookie does not know ports', async () => {
-    const switched = await api.request('http://localhost:4001/theme', {
+    const switched = await pages.api.request('http://localhost:4001/theme', {
       method: 'POST',
       headers: { origin: 'http://localhost:4001' },
       body: new URLSearchParams({ theme: 'dark' }),
@@ -286,7 +239,9 @@ describe('the pages', () => {
     const told = Buffer.from(JSON.stringify({ kind: 'done', text: 'the night is asked for' }));
     const cookie = `${cookieOf(switched)}; nightshift_told_4001=${told.toString('base64url')}`;
     const seen = async (port: number) => {
-      const answer = await api.request(`http://localhost:${port}/login`, { headers: { cookie, ...BROWSER } });
+      const answer = await pages.api.request(`http://localhost:${port}/login`, {
+        headers: { cookie, ...BROWSER },
+      });
       const html = await answer.text();
       return [html.includes('data-theme="dark"'), html.includes('the night is asked for')];
     };
@@ -295,18 +250,18 @@ describe('the pages', () => {
   });
 
   it('stream the board to who is logged in until the process stops', async () => {
-    expect((await api.request('/live')).status).toBe(401);
+    expect((await pages.api.request('/live')).status).toBe(401);
     const cookie = cookieOf(await logIn(await token('operator')));
-    const page = await (await api.request('/', { headers: { cookie, ...BROWSER } })).text();
+    const page = await (await pages.api.request('/', { headers: { cookie, ...BROWSER } })).text();
     const [, csrf = 'none'] = /name="csrf" value="([^"]+)"/.exec(page) ?? [];
-    const live = await api.request('/live', { headers: { cookie } });
+    const live = await pages.api.request('/live', { headers: { cookie } });
     const reader = live.body?.pipeThrough(new TextDecoderStream()).getReader();
     const first = await reader?.read();
     expect(first?.value).toMatch(/^event: board\ndata: <div data-part="trouble">/);
     expect(first?.value).not.toContain('csrf-of-this-login');
     expect(live.headers.get('ratelimit')).toContain('limit=1000');
     expect(csrf).toMatch(/^[\w-]{43}$/);
-    stopping.abort();
+    pages.stop();
     for (let read = await reader?.read(); read?.done === false; read = await reader?.read());
   });
 });
