@@ -11,8 +11,10 @@ import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
 import { findApiToken, revokeApiToken } from '../db/queries/api-tokens.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
 import { cancelBackfill } from '../temporal/backfill.ts';
+import { RunRefusedError } from '../temporal/manual-request.ts';
 import { setSchedulePaused, triggerScheduleFor } from '../temporal/schedules.ts';
 import { type EndHow, startNightFor } from '../temporal/verbs.ts';
+import { FORCE_WORDS } from './components/run-acts.tsx';
 import type { PageContext, PageDeps, PageEnv } from './deps.ts';
 import { leaveFlash } from './flash.ts';
 import { words } from './format.ts';
@@ -84,7 +86,7 @@ const ENDED: Readonly<Record<EndHow, string>> = {
 export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> {
   const { sql, pipelineSql, client } = deps;
   const app = new Hono<PageEnv>();
-  const login = requireLogin(deps, reader.settings);
+  const login = requireLogin(deps, reader);
 
   const act = <Name extends FormName>(
     path: string,
@@ -236,6 +238,9 @@ function refusalOf(error: unknown): string | null {
     if (code === NOT_FOUND) return 'Temporal does not know it (any more)';
   }
   const problem = problemOf(error);
+  const { cause } = problem;
+  if (cause instanceof RunRefusedError && cause.missing.length > 0)
+    return `${cause.missing.map(words).join(' and ')} did not succeed for that session; to run it all the same, tick “${FORCE_WORDS}”`;
   return problem.kind === 'internal-error' ? null : problem.message;
 }
 

@@ -11,7 +11,7 @@ import {
   sessionOf,
   setSessionCookie,
 } from '../api/sessions.ts';
-import { Problem } from '../api/problems.ts';
+import { Problem, problemOf } from '../api/problems.ts';
 import { actRoutes } from './acts.ts';
 import { assetRoutes } from './assets.ts';
 import { renderPage } from './components/layout.tsx';
@@ -30,15 +30,13 @@ import { settingsRoutes } from './routes/settings.tsx';
 import { signalRoutes } from './routes/signals.tsx';
 import { createTonightReader } from './tonight.ts';
 
-const BEAT_MS = 15_000;
-const RETRY_MS = 2_000;
 const THEME_SECONDS = 365 * 86_400;
 
 /** The dashboard: pages for people, drawn here, over the same rows and verbs as the API. */
 export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
   const reader = createTonightReader(shared);
   const deps: PageDeps = { ...shared, board: new LiveBoard(reader, shared.log) };
-  const login = requireLogin(deps, reader.settings);
+  const login = requireLogin(deps, reader);
   const app = new Hono<PageEnv>();
   app.route('/', assetRoutes());
 
@@ -103,7 +101,7 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
         tokenId: caller.tokenId,
         mayAct,
         csrfToken,
-        send: (data) => stream.writeSSE({ event: 'board', data, retry: RETRY_MS }),
+        send: (message) => stream.writeSSE(message),
       });
       if (leave === null) {
         await stream.writeSSE({ event: 'full', data: '' });
@@ -112,13 +110,15 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
       const over = AbortSignal.any([left.signal, stopping]);
       try {
         while (!over.aborted) {
-          await sleep(BEAT_MS, undefined, { signal: over });
-          // A login that has ended, or whose token was revoked, sees nothing more.
-          if (!(await deps.sessions.holds(secret))) return;
-          await stream.writeSSE({ event: 'beat', data: '' });
+          await sleep(deps.times.beatMs, undefined, { signal: over });
+          // A login that has ended, or whose token was revoked, sees nothing more. While Postgres is away nobody
+          // can say so, and there is nothing new to see.
+          const holds = await deps.sessions.holds(secret).catch(() => true);
+          await stream.writeSSE({ event: holds ? 'beat' : 'over', data: '' });
+          if (!holds) return;
         }
       } catch (error) {
-        if (!over.aborted) throw error;
+        if (!over.aborted) deps.log('WARNING', 'a live page was left', { problem: problemOf(error).message });
       } finally {
         leave();
       }

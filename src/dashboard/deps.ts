@@ -32,6 +32,8 @@ export type Chrome = {
   flash: Flash | null;
   /** Path with query that was asked for, to come back to. */
   here: string;
+  /** Tasks that wait for a decision. */
+  waiting: number;
   timezone: string;
   nowMs: number;
 };

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { count, duration, fixed, limit, percent, relative, sentence, signed, words } from './format.ts';
+import {
+  count,
+  duration,
+  fixed,
+  limit,
+  percent,
+  relative,
+  sentence,
+  signed,
+  utcOffset,
+  words,
+} from './format.ts';
 
 describe('numbers for people', () => {
   it('have a dash where there is none, and no negative zero', () => {
@@ -52,5 +63,15 @@ describe('numbers for people', () => {
       'awaiting review',
       'Drift',
     ]);
+  });
+});
+
+describe('a zone', () => {
+  it('has a distance from UTC, by the season', () => {
+    const at = (instant: string, zone: string): string => utcOffset(Date.parse(instant), zone);
+    expect(at('2018-02-07T12:00:00Z', 'America/New_York')).toBe('UTC−05:00');
+    expect(at('2018-07-07T12:00:00Z', 'America/New_York')).toBe('UTC−04:00');
+    expect(at('2018-02-07T12:00:00Z', 'Asia/Kolkata')).toBe('UTC+05:30');
+    expect(at('2018-02-07T12:00:00Z', 'UTC')).toBe('UTC');
   });
 });

@@ -68,6 +68,18 @@ export function relative(instantMs: number, nowMs: number): string {
   return instantMs > nowMs ? `in ${words}` : `${words} ago`;
 }
 
+/** A zone's distance from UTC at an instant, as `UTC−05:00`. */
+export function utcOffset(instantMs: number, timezone: string): string {
+  const parts = new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' });
+  const name = parts.formatToParts(instantMs).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  return name.replace(/^GMT([+-]00:00)?/, 'UTC').replace('-', '−');
+}
+
+/** How many tasks wait for a person, `2 to decide`; empty for none. */
+export function toDecide(waiting: number): string {
+  return waiting === 0 ? '' : `${waiting} to decide`;
+}
+
 /** `overnightScan` as `overnight scan`. */
 export function words(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replaceAll('_', ' ');

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiLog } from '../api/deps.ts';
-import { problemOf } from '../api/problems.ts';
+import { Problem, problemDetails, problemOf } from '../api/problems.ts';
 import { Board } from './components/board.tsx';
 import { drawn } from './components/drawn.ts';
 import type { Chrome } from './deps.ts';
 import type { TonightReader, TonightView } from './tonight.ts';
 
 const POLL_MS = 1_000;
+/** A look that takes longer finds nothing new either: a connection may be dead without a word. */
+const LOOK_MS = 5_000;
 const MOST_LISTENERS = 64;
 /** Of one token, so that nobody takes every place. */
 const MOST_OF_TOKEN = 16;
@@ -15,14 +17,16 @@ const MOST_OF_TOKEN = 16;
 const CSRF_PLACE = 'csrf-of-this-login';
 
 type BoardReader = Pick<TonightReader, 'view' | 'settings'>;
+/** The board as it is, or in words why what was sent last is no longer known to be so. */
+export type LiveMessage = { event: 'board' | 'stale'; data: string };
 type Listener = {
   tokenId: string;
   mayAct: boolean;
   csrfToken: string;
-  send: (html: string) => Promise<void>;
+  send: (message: LiveMessage) => Promise<void>;
 };
-/** What a listener is to get next: one that reads slowly gets the newest board only. */
-type Outbox = { next: string | null; isSending: boolean };
+/** What a listener is to get next: one that reads slowly gets the newest message only. */
+type Outbox = { next: LiveMessage | null; isSending: boolean };
 
 /**
  * Tells browsers when the board has changed. It asks Postgres and Temporal once a second for all of them together,
@@ -31,13 +35,18 @@ type Outbox = { next: string | null; isSending: boolean };
 export class LiveBoard {
   readonly #reader: BoardReader;
   readonly #log: ApiLog;
+  readonly #lookMs: number;
   readonly #listeners = new Map<Listener, Outbox>();
   #polling = false;
+  /** Hash of the view that was sent last; empty: none holds. */
   #shown = '';
+  /** Why the board cannot be read; null while it can. */
+  #trouble: string | null = null;
 
-  constructor(reader: BoardReader, log: ApiLog) {
+  constructor(reader: BoardReader, log: ApiLog, lookMs = LOOK_MS) {
     this.#reader = reader;
     this.#log = log;
+    this.#lookMs = lookMs;
   }
 
   /**
@@ -51,13 +60,23 @@ export class LiveBoard {
     this.#listeners.set(listener, { next: null, isSending: false });
     const leave = (): void => void this.#listeners.delete(listener);
     try {
-      await this.#sendTo([listener], await this.#reader.view());
+      await this.#sendTo([listener], await this.#view());
     } catch (error) {
-      // It is told as soon as there is something to tell.
-      this.#log('WARNING', 'the board cannot be drawn', { problem: problemOf(error).message });
+      // The next look tells it, even if it finds what all others have.
+      this.#shown = '';
+      this.#tell([listener], { event: 'stale', data: titleOf(error) });
     }
     void this.#poll();
     return leave;
+  }
+
+  async #view(): Promise<TonightView> {
+    const late = new Problem('timed-out', 'the board could not be read in time');
+    const view = this.#reader.view();
+    return await Promise.race([
+      view,
+      sleep(this.#lookMs, undefined, { ref: false }).then(() => Promise.reject(late)),
+    ]);
   }
 
   async #poll(): Promise<void> {
@@ -71,19 +90,36 @@ export class LiveBoard {
     } finally {
       this.#polling = false;
       this.#shown = '';
+      this.#trouble = null;
     }
   }
 
   async #look(): Promise<void> {
     try {
-      const view = await this.#reader.view();
+      const view = await this.#view();
       const now = createHash('sha256').update(JSON.stringify(view)).digest('hex');
       if (now === this.#shown) return;
       await this.#sendTo([...this.#listeners.keys()], view);
       this.#shown = now;
+      this.#trouble = null;
     } catch (error) {
-      // Postgres is away: browsers keep what they have, and the next look may find it back.
+      // Postgres is away: browsers keep what they have and say so, and the next look may find it back.
+      this.#shown = '';
+      const data = titleOf(error);
+      if (data === this.#trouble) return;
+      this.#trouble = data;
       this.#log('WARNING', 'the board cannot be drawn', { problem: problemOf(error).message });
+      this.#tell([...this.#listeners.keys()], { event: 'stale', data });
+    }
+  }
+
+  #tell(listeners: readonly Listener[], message: LiveMessage): void {
+    for (const listener of listeners) {
+      const outbox = this.#listeners.get(listener);
+      if (outbox === undefined) continue;
+      outbox.next = message;
+      // Nobody waits for a browser that does not read: it would hold up all others.
+      void this.#empty(listener, outbox);
     }
   }
 
@@ -95,12 +131,8 @@ export class LiveBoard {
         const { mayAct, csrfToken } = listener;
         const drawing = drawings.get(mayAct) ?? drawBoard(view, { mayAct, timezone });
         drawings.set(mayAct, drawing);
-        const html = (await drawing).replaceAll(CSRF_PLACE, csrfToken);
-        const outbox = this.#listeners.get(listener);
-        if (outbox === undefined) return;
-        outbox.next = html;
-        // Nobody waits for a browser that does not read: it would hold up all others.
-        void this.#empty(listener, outbox);
+        const data = (await drawing).replaceAll(CSRF_PLACE, csrfToken);
+        this.#tell([listener], { event: 'board', data });
       }),
     );
   }
@@ -109,9 +141,9 @@ export class LiveBoard {
     if (outbox.isSending) return;
     outbox.isSending = true;
     try {
-      for (let html = outbox.next; html !== null; html = outbox.next) {
+      for (let message = outbox.next; message !== null; message = outbox.next) {
         outbox.next = null;
-        await listener.send(html);
+        await listener.send(message);
       }
     } catch {
       this.#listeners.delete(listener);
@@ -119,6 +151,11 @@ export class LiveBoard {
       outbox.isSending = false;
     }
   }
+}
+
+/** What is wrong, in the few words of a problem's title. */
+function titleOf(error: unknown): string {
+  return problemDetails(problemOf(error), { instance: '/live', requestId: '' }).title;
 }
 
 function drawBoard(view: TonightView, shown: Pick<Chrome, 'mayAct' | 'timezone'>): Promise<string> {
@@ -129,6 +166,7 @@ function drawBoard(view: TonightView, shown: Pick<Chrome, 'mayAct' | 'timezone'>
     theme: 'auto',
     flash: null,
     here: '/',
+    waiting: view.waiting.length,
     nowMs: Date.now(),
   };
   return drawn(<Board view={view} chrome={chrome} />);

@@ -7,6 +7,7 @@ import { cookieName, provesCsrf, sessionOf } from '../api/sessions.ts';
 import { type ApiRole, roleIncludes } from '../contracts/api-tokens.ts';
 import { type Chrome, type PageContext, type PageDeps, type PageEnv, THEMES } from './deps.ts';
 import { takeFlash } from './flash.ts';
+import type { TonightReader } from './tonight.ts';
 
 const NOT_READ = 'America/New_York';
 
@@ -18,7 +19,7 @@ export function ownPath(path: unknown): string {
 }
 
 /** Lets through who is logged in; others are asked to log in and come back. */
-export function requireLogin(deps: PageDeps, settings: () => Promise<{ timezone: string }>) {
+export function requireLogin(deps: PageDeps, reader: Pick<TonightReader, 'settings' | 'waiting'>) {
   return createMiddleware<PageEnv>(async (c, next) => {
     const session = await sessionOf(c, deps.sessions);
     if (session === null) {
@@ -30,8 +31,8 @@ export function requireLogin(deps: PageDeps, settings: () => Promise<{ timezone:
     }
     c.set('session', session);
     c.set('caller', session.caller);
-    const { timezone } = await settings();
-    c.set('chrome', chromeOf(c, { session, timezone }));
+    const [{ timezone }, waiting] = await Promise.all([reader.settings(), reader.waiting()]);
+    c.set('chrome', chromeOf(c, { session, timezone, waiting }));
     c.header('cache-control', 'no-store');
     return await next();
   });
@@ -45,9 +46,9 @@ export async function countGuess(c: Context, { attempts }: Pick<PageDeps, 'attem
 /** What a page is drawn with, for somebody who is logged in or not. */
 export function chromeOf(
   c: Context,
-  known: { session?: PageEnv['Variables']['session']; timezone?: string } = {},
+  known: { session?: PageEnv['Variables']['session']; timezone?: string; waiting?: number } = {},
 ): Chrome {
-  const { session, timezone = NOT_READ } = known;
+  const { session, timezone = NOT_READ, waiting = 0 } = known;
   const { pathname, search } = new URL(c.req.url);
   const theme = getCookie(c, cookieName(c, 'theme'));
   return {
@@ -58,6 +59,7 @@ export function chromeOf(
     // An act's answer is a redirect: what was left is for the page after it.
     flash: c.req.method === 'GET' ? takeFlash(c) : null,
     here: ownPath(pathname + search),
+    waiting,
     timezone,
     nowMs: Date.now(),
   };

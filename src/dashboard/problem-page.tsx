@@ -3,8 +3,8 @@ import type { ApiDeps } from '../api/deps.ts';
 import type { ProblemDetails, ProblemStatus } from '../api/problems.ts';
 import { assetPaths } from './assets.ts';
 import { renderPage } from './components/layout.tsx';
-import type { PageEnv } from './deps.ts';
-import { chromeOf, ownPath } from './login.ts';
+import type { Chrome, PageEnv } from './deps.ts';
+import { chromeOf } from './login.ts';
 import { type Part, ProblemPage } from './pages/problem.tsx';
 
 const CHECK_MS = 1_500;
@@ -23,12 +23,15 @@ export async function problemPage(
 ): Promise<Response | null> {
   const { details, status, headers } = problem;
   if (!(await canDraw())) return null;
-  const known: PageEnv['Variables']['session'] | undefined = c.get('session');
+  const known: Chrome | undefined = c.get('chrome');
   const parts = status === 503 ? await lookAround(deps) : [];
-  const again = c.req.method === 'GET' ? ownPath(c.req.path) : '/';
+  const session: PageEnv['Variables']['session'] | undefined = c.get('session');
+  const chrome = known ?? chromeOf(c, session === undefined ? {} : { session });
+  // What was sent is not sent again.
+  const again = c.req.method === 'GET' ? chrome.here : null;
   const page = await renderPage({
     title: details.title,
-    chrome: chromeOf(c, known === undefined ? {} : { session: known }),
+    chrome,
     body: <ProblemPage details={details} parts={parts} again={again} />,
   });
   return c.html(page, status, { ...headers, 'cache-control': 'no-store' });

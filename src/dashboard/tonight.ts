@@ -7,6 +7,7 @@ import { effectiveConfig, knownUniverses } from '../contracts/schemas/config.ts'
 import { type Task, taskWorkflowId } from '../contracts/wire/names.ts';
 import { type AttemptRow, attemptsOf } from '../db/queries/attempts.ts';
 import {
+  countWaitingReviews,
   readActsAbout,
   readDataAge,
   readLastBeats,
@@ -14,7 +15,7 @@ import {
   readOpenRequests,
   readWaitingReviews,
 } from '../db/queries/dashboard-tonight.ts';
-import { listNights, type NightRow } from '../db/queries/nights.ts';
+import { isOpenState, listNights, type NightRow } from '../db/queries/nights.ts';
 import type { RunRequestRow } from '../db/queries/requests.ts';
 import { type TaskRunRow, taskRunsOfNight } from '../db/queries/task-runs.ts';
 import { createProgressReader, type TaskProgress } from '../temporal/progress.ts';
@@ -27,7 +28,7 @@ const SLOW_MS = 5_000;
 const VIEW_MS = 300;
 /** Workers beat every two seconds. */
 const SILENT_MS = 15_000;
-/** A kind that is silent for longer is no longer expected: nobody runs it any more. */
+/** A kind that is silent for longer is no longer expected, unless something needs it. */
 const FORGOTTEN_MS = 24 * 3_600_000;
 
 /** What runs are planned with when nothing else is said. */
@@ -48,9 +49,8 @@ export type TonightView = {
   acts: { at: string; actor: string; action: string; why: string | null }[];
   /** Null: Temporal does not answer. */
   schedules: ScheduleSummary[] | null;
-  /** Kinds of workers that have fallen silent, and since when. Empty with `knowsWorkers` false: none was ever heard. */
-  silent: { process: string; since: string }[];
-  knowsWorkers: boolean;
+  /** Kinds of workers that have fallen silent, and since when; null: no worker was ever heard. */
+  silent: { process: string; since: string | null }[];
   data: Awaited<ReturnType<typeof readDataAge>>;
 };
 
@@ -62,6 +62,8 @@ export function offeredUniverses(settings: Settings, night: Pick<NightRow, 'univ
 export type TonightReader = {
   view: () => Promise<TonightView>;
   settings: () => Promise<Settings>;
+  /** How many tasks wait for a decision. */
+  waiting: () => Promise<number>;
   /** Somebody has acted: what is read from now on shows it. */
   forget: () => void;
 };
@@ -72,6 +74,7 @@ export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'sc
   const readProgress = createProgressReader(client);
   const schedules = cached(SLOW_MS, () => describeSchedules(client, CALL_MS).catch((): null => null));
   const data = cached(SLOW_MS, async () => await readDataAge(sql, await readDueSession(sql)));
+  const reviews = cached(VIEW_MS, () => countWaitingReviews(sql));
   const settings = cached(SLOW_MS, async (): Promise<Settings> => {
     try {
       const file = await configurationInForce(sql);
@@ -99,7 +102,7 @@ export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'sc
     const night = open[0] ?? newest[0] ?? null;
     const runs = night === null ? [] : await taskRunsOfNight(sql, night);
     const running = runs.filter(({ state }) => state === 'running');
-    const [attempts, progress, waiting, manual, requests, acts, beats, age] = await Promise.all([
+    const [attempts, progress, waiting, manual, requests, acts, beats, age, planned] = await Promise.all([
       attemptsOf(
         sql,
         runs.map(({ taskRunId }) => taskRunId),
@@ -111,8 +114,14 @@ export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'sc
       actsAbout(sql, night, runs),
       readLastBeats(sql),
       data(),
+      schedules(),
     ]);
-    const heard = beats.filter(({ beatAt }) => Date.now() - Date.parse(beatAt) < FORGOTTEN_MS);
+    const isPending =
+      open.length > 0 ||
+      requests.some(({ refusedReason }) => refusedReason === null) ||
+      manual.some(({ state }) => isOpenState(state));
+    // Of a schedule that cannot be seen it is not known that it is off.
+    const isExpected = isPending || planned === null || planned.some(({ paused }) => !paused);
     return {
       night,
       otherOpen: open.filter(({ runId }) => runId !== night?.runId),
@@ -123,11 +132,8 @@ export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'sc
       manual,
       requests,
       acts,
-      schedules: await schedules(),
-      silent: heard
-        .filter(({ beatAt }) => Date.now() - Date.parse(beatAt) > SILENT_MS)
-        .map(({ process, beatAt }) => ({ process, since: beatAt })),
-      knowsWorkers: heard.length > 0,
+      schedules: planned,
+      silent: silentWorkers(beats, { isExpected, nowMs: Date.now() }),
       data: age,
     };
   };
@@ -135,9 +141,24 @@ export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'sc
   const forget = (): void => {
     schedules.forget();
     deps.schedules.forget();
+    reviews.forget();
     kept.forget();
   };
-  return { view: kept, settings, forget };
+  return { view: kept, settings, waiting: reviews, forget };
+}
+
+/** Kinds of workers that are missed. One that has been away for long is so only while something needs it. */
+export function silentWorkers(
+  beats: readonly { process: string; beatAt: string }[],
+  { isExpected, nowMs }: { isExpected: boolean; nowMs: number },
+): TonightView['silent'] {
+  // A model worker without a login never beats: of one kind alone nothing is known.
+  if (beats.length === 0) return [{ process: 'worker', since: null }];
+  const longestMs = isExpected ? Number.POSITIVE_INFINITY : FORGOTTEN_MS;
+  return beats.flatMap(({ process, beatAt }) => {
+    const silentMs = nowMs - Date.parse(beatAt);
+    return silentMs > SILENT_MS && silentMs < longestMs ? [{ process, since: beatAt }] : [];
+  });
 }
 
 /** What people did about a night and its tasks since it began. */

@@ -81,7 +81,7 @@ export type Dashboard = ServedApi & {
 
 /** The API with its pages on a port of its own. */
 export async function openDashboard(
-  parts: { house: House; rig: Rig },
+  parts: { house: House; rig: Pick<Rig, 'client' | 'namespace'> },
   change: Partial<Omit<ApiDeps, 'stopping'>> = {},
 ): Promise<Dashboard> {
   const { house, rig } = parts;

@@ -92,10 +92,15 @@ describe('the dashboard', () => {
       await page()
         .getByText(/Attempt 1 of 1: \d+ s of at most 2 h/)
         .waitFor();
-      await page().fill('#why-task', 'typed meanwhile');
+      await page().locator('#end-night-summary').click();
+      await page().fill('#why-end-night', 'typed meanwhile');
+      await page()
+        .getByRole('button', { name: /^Terminate the night/ })
+        .focus();
       await page().getByText('fold fits', { exact: false }).first().waitFor();
       await announced(`night of ${SESSION}: waits for you`);
-      expect(await page().inputValue('#why-task')).toBe('typed meanwhile');
+      expect(await page().inputValue('#why-end-night')).toBe('typed meanwhile');
+      expect(await page().evaluate('document.activeElement.value')).toBe('terminate');
       expect(await page().textContent('#live-state')).toBe('live');
       const [start] = await listAudit(house.api.sql, { limit: 1, subject: `nightly/${SESSION}/tiny` });
       expect(start).toMatchObject({ actor: 'the operator', action: 'night.start', why: 'the first one' });

@@ -1,8 +1,9 @@
 import { startClocks } from './clocks.ts';
 import { startFilters } from './filter.ts';
 import { startLive } from './live.ts';
+import { startReturn } from './return.ts';
 
-// It remembers what the server drew, before a clock changes it.
 startLive();
+startReturn();
 startClocks();
 startFilters();

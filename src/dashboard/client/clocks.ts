@@ -1,3 +1,5 @@
+import { relative } from '../format.ts';
+
 const TICK_MS = 1_000;
 
 /** `12.0 s`, `3 min 05 s`, `2 h 10 min`: as the server writes it, without tenths. */
@@ -11,15 +13,20 @@ function duration(ms: number): string {
   return `${hours} h ${two(Math.floor((seconds % 3600) / 60))} min`;
 }
 
+/** Writes what each node with this data says of its instant; text that stays is left, with what is selected in it. */
+function write(root: ParentNode, name: string, words: (instantMs: number) => string): void {
+  for (const node of root.querySelectorAll<HTMLElement>(`[data-${name}]`)) {
+    const text = words(Date.parse(node.dataset[name] ?? ''));
+    if (node.textContent !== text) node.textContent = text;
+  }
+}
+
 /** Lengths of time that go on, bars of them, and times in the reader's own zone. */
 export function tick(root: ParentNode = document): void {
   const now = Date.now();
-  for (const node of root.querySelectorAll<HTMLElement>('[data-since]'))
-    node.textContent = duration(now - Date.parse(node.dataset['since'] ?? ''));
-  for (const node of root.querySelectorAll<HTMLElement>('[data-until]')) {
-    const left = Date.parse(node.dataset['until'] ?? '') - now;
-    node.textContent = left > 0 ? `in ${duration(left)}` : 'now';
-  }
+  write(root, 'since', (instant) => duration(now - instant));
+  write(root, 'until', (instant) => (instant > now ? `in ${duration(instant - now)}` : 'now'));
+  write(root, 'ago', (instant) => relative(instant, now));
   for (const bar of root.querySelectorAll<HTMLProgressElement>('progress[data-from]'))
     bar.value = Math.min(bar.max, now - Date.parse(bar.dataset['from'] ?? ''));
   for (const node of root.querySelectorAll<HTMLTimeElement>('time[data-local]')) {

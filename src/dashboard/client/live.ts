@@ -1,97 +1,93 @@
+import { toDecide } from '../format.ts';
 import { tick } from './clocks.ts';
+import { morph } from './morph.ts';
+import { untilBack } from './until-back.ts';
 
-/** What the server drew last, part by part: only parts that changed are replaced. */
-const drawn = new Map<string, string>();
+/** The server says something every fifteen seconds; one that says nothing for so long is gone. */
+const SILENT_MS = 40_000;
+const LOGGED_OUT = 'not live: you are not logged in any more';
 
-function partsOf(root: ParentNode): HTMLElement[] {
-  return [...root.querySelectorAll<HTMLElement>('[data-part]')];
-}
-
-/** Puts a newly drawn board in place of the old one; focus, selection and typed text stay. */
-function swap(board: HTMLElement, html: string): void {
-  const template = document.createElement('template');
-  template.innerHTML = html;
-  const fresh = partsOf(template.content);
-  const old = new Map(partsOf(board).map((part) => [part.dataset['part'] ?? '', part]));
-  const isSameOrder = fresh.map((part) => part.dataset['part']).join() === [...old.keys()].join();
-  const kept = keep(board);
-  if (isSameOrder) {
-    for (const part of fresh) {
-      const name = part.dataset['part'] ?? '';
-      if (drawn.get(name) === part.outerHTML) continue;
-      drawn.set(name, part.outerHTML);
-      old.get(name)?.replaceWith(part);
-    }
-  } else {
-    drawn.clear();
-    for (const part of fresh) drawn.set(part.dataset['part'] ?? '', part.outerHTML);
-    board.replaceChildren(template.content);
-  }
-  kept();
-  tick(board);
-}
-
-/** Remembers what a person has typed, opened and focused; the result puts it back. */
-function keep(board: HTMLElement): () => void {
-  const active = document.activeElement;
-  const focusedId = active instanceof HTMLElement && board.contains(active) ? active.id : '';
-  const selection =
-    active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement
-      ? [active.selectionStart, active.selectionEnd]
-      : null;
-  const typed = new Map<string, string>();
-  for (const field of board.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>(
-    'input[id], textarea[id]',
-  ))
-    if (field.value !== field.defaultValue) typed.set(field.id, field.value);
-  const open = [...board.querySelectorAll<HTMLDetailsElement>('details[id][open]')].map(({ id }) => id);
-  return () => {
-    for (const [id, value] of typed) {
-      const field = document.getElementById(id);
-      if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) field.value = value;
-    }
-    for (const id of open) {
-      const details = document.getElementById(id);
-      if (details instanceof HTMLDetailsElement) details.open = true;
-    }
-    const again = focusedId === '' ? null : document.getElementById(focusedId);
-    if (again === null || again === document.activeElement) return;
-    again.focus({ preventScroll: true });
-    if (selection !== null && (again instanceof HTMLInputElement || again instanceof HTMLTextAreaElement))
-      again.setSelectionRange(selection[0] ?? null, selection[1] ?? null);
-  };
-}
+/** How far what is shown can be trusted: it is as of now, it is older and somebody tries, it stays old. */
+type State = 'live' | 'old' | 'off';
 
 /** Follows the night: the server sends the board when it has changed. */
 export function startLive(): void {
   const board = document.getElementById('board');
   const address = board?.dataset['live'];
   if (board === null || address === undefined) return;
-  const state = document.getElementById('live-state');
-  const announcer = document.getElementById('announcer');
-  for (const part of partsOf(board)) drawn.set(part.dataset['part'] ?? '', part.outerHTML);
-  let told = board.querySelector<HTMLElement>('[data-announce]')?.dataset['announce'];
-  const say = (words: string): void => {
-    if (state !== null && state.textContent !== words) state.textContent = words;
+  const show = boardShower(board);
+  let failures = 0;
+
+  const open = (): void => {
+    const source = new EventSource(address);
+    const isOver = new AbortController();
+    const end = (state: State, words: string): void => {
+      source.close();
+      isOver.abort();
+      say(state, words);
+    };
+    const lost = (): void => {
+      end('old', 'connection lost, trying again');
+      void comeBack();
+    };
+    let silence = setTimeout(lost, SILENT_MS);
+    isOver.signal.addEventListener('abort', () => clearTimeout(silence));
+    const on = (name: string, then: (data: string) => void): void =>
+      source.addEventListener(name, (event: MessageEvent) => {
+        clearTimeout(silence);
+        silence = setTimeout(lost, SILENT_MS);
+        then(String(event.data));
+      });
+    on('board', (html) => {
+      failures = 0;
+      say('live', 'live');
+      show(html);
+    });
+    on('beat', () => undefined);
+    on('stale', (words) => say('old', `not up to date: ${words}`));
+    on('over', () => end('off', LOGGED_OUT));
+    on('full', () => end('off', 'not live: too many pages are open; reload to see more'));
+    source.addEventListener('error', lost);
   };
-  const source = new EventSource(address);
-  source.addEventListener('open', () => say('live'));
-  source.addEventListener('board', (event) => {
-    say('live');
-    swap(board, String(event.data));
-    const words = board.querySelector<HTMLElement>('[data-announce]')?.dataset['announce'];
+
+  /** An event source does not tell why it failed: the page's own status does. */
+  const comeBack = async (): Promise<void> => {
+    const status = await untilBack(location.pathname, failures);
+    failures += 1;
+    if (status === 401) say('off', LOGGED_OUT);
+    else open();
+  };
+  open();
+}
+
+function say(state: State, words: string): void {
+  const told = document.getElementById('live-state');
+  if (told === null) return;
+  if (told.textContent !== words) told.textContent = words;
+  const line = told.closest<HTMLElement>('.live-line');
+  if (line !== null) line.dataset['state'] = state;
+}
+
+/** Draws a board over the one that is there, and tells a screen reader, the navigation and the title what is new. */
+function boardShower(board: HTMLElement): (html: string) => void {
+  const announcer = document.getElementById('announcer');
+  const count = document.getElementById('to-decide');
+  const announced = (): string | undefined =>
+    board.querySelector<HTMLElement>('[data-announce]')?.dataset['announce'];
+  let told = announced();
+  return (html) => {
+    const held = board.contains(document.activeElement);
+    morph(board, html);
+    tick(board);
+    // What had the focus is decided and gone: the keyboard goes on from the content, not from the top.
+    if (held && !board.contains(document.activeElement))
+      document.getElementById('main')?.focus({ preventScroll: true });
+    const words = announced();
     if (words !== undefined && words !== told && announcer !== null) announcer.textContent = words;
     told = words;
-  });
-  source.addEventListener('full', () => {
-    source.close();
-    say('not live: too many pages are open; reload to see more');
-  });
-  source.addEventListener('error', () => {
-    say(
-      source.readyState === EventSource.CLOSED
-        ? 'not live: reload the page'
-        : 'connection lost, trying again',
-    );
-  });
+    const waiting = board.querySelectorAll('.review').length;
+    if (count !== null) count.textContent = toDecide(waiting);
+    const title = document.title.replace(/^\(\d+\) /, '');
+    document.title = waiting === 0 ? title : `(${waiting}) ${title}`;
+  };
 }

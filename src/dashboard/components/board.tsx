@@ -1,12 +1,13 @@
 import type { FC } from 'hono/jsx';
 import { SCHEDULE_IDS, TASKS, taskIdOf } from '../../contracts/wire/names.ts';
 import { isOpenState } from '../../db/queries/nights.ts';
+import { askedBy } from '../../temporal/asked-by.ts';
 import type { ScheduleSummary } from '../../temporal/schedules.ts';
 import type { Chrome } from '../deps.ts';
 import { count, sentence, words } from '../format.ts';
 import type { TonightView } from '../tonight.ts';
 import { Dag } from './dag.tsx';
-import { Act, Ago, Badge, Empty, Facts, Notice, Table, Time, Took, Why } from './parts.tsx';
+import { Act, Ago, Badge, Empty, Facts, Notice, Table, Time, Took, Until, Why } from './parts.tsx';
 import { Review } from './review.tsx';
 import { EndActs } from './run-acts.tsx';
 import { lookOf } from './states.ts';
@@ -14,13 +15,13 @@ import { TaskCard } from './task-card.tsx';
 
 type BoardInput = { view: TonightView; chrome: Chrome };
 
-/** All of the first page that changes while a night runs; each `data-part` is replaced for itself. */
+/** All of the first page that changes while a night runs; a `data-part` is found again whatever comes before it. */
 export const Board: FC<BoardInput> = ({ view, chrome }) => (
   <>
-    <Trouble view={view} chrome={chrome} />
     {view.waiting.map((run) => (
       <Review run={run} chrome={chrome} />
     ))}
+    <Trouble view={view} chrome={chrome} />
     <NightHead view={view} chrome={chrome} />
     {view.runs.length === 0 ? null : (
       <>
@@ -48,7 +49,7 @@ function inOrder(runs: TonightView['runs']): TonightView['runs'] {
   return runs.toSorted((a, b) => TASKS.indexOf(a.task) - TASKS.indexOf(b.task));
 }
 
-/** What a person should know before anything else: something is away, or what is shown is old. */
+/** What a person should know before reading on: something is away, or what is shown is old. */
 const Trouble: FC<BoardInput> = ({ view, chrome }) => {
   const { schedules, silent, data } = view;
   return (
@@ -67,7 +68,13 @@ const Trouble: FC<BoardInput> = ({ view, chrome }) => {
             {silent.map(({ process, since }, index) => (
               <>
                 {index === 0 ? '' : '; '}
-                {process} was last heard <Ago at={since} chrome={chrome} />
+                {since === null ? (
+                  `no ${process} was ever heard here`
+                ) : (
+                  <>
+                    {process} was last heard <Ago at={since} chrome={chrome} />
+                  </>
+                )}
               </>
             ))}
             . What is asked for waits until it is back: <code>nightshift up</code> starts it.
@@ -88,10 +95,13 @@ const Trouble: FC<BoardInput> = ({ view, chrome }) => {
 };
 
 const NightHead: FC<BoardInput> = ({ view, chrome }) => {
-  const { night, runs } = view;
+  const { night, runs, waiting } = view;
+  const decisions = waiting.map(
+    ({ task, sessionDate }) => `${words(task)} of ${sessionDate} waits for your decision`,
+  );
   if (night === null) {
     return (
-      <div data-part="head" data-announce="no night has run">
+      <div data-part="head" data-announce={[...decisions, 'no night has run'].join(', ')}>
         <Empty title="No night yet">
           <p>
             The first night brings in the data, trains, scans, backtests and watches for drift.{' '}
@@ -101,11 +111,12 @@ const NightHead: FC<BoardInput> = ({ view, chrome }) => {
       </div>
     );
   }
-  const { sessionDate, universe, state, reason, startedAt, completedAt, trigger, requestedBy, runId } = night;
+  const { sessionDate, universe, state, reason, startedAt, completedAt, runId } = night;
   const isOpen = isOpenState(state);
   const busy = runs.filter((run) => run.state === 'running').map(({ task }) => words(task));
   const over = runs.filter((run) => !isOpenState(run.state)).length;
   const announce = [
+    ...decisions,
     `night of ${sessionDate}: ${lookOf(state).label}`,
     ...(busy.length > 0 ? [`${busy.join(' and ')} running`] : []),
     `${over} of ${runs.length} tasks over`,
@@ -120,9 +131,8 @@ const NightHead: FC<BoardInput> = ({ view, chrome }) => {
             </a>
           </h2>
           <p class="muted">
-            Universe {universe}; {trigger === 'schedule' ? 'by the schedule' : `by ${requestedBy ?? 'hand'}`},{' '}
-            <Time at={startedAt} zone={chrome} seconds /> {isOpen ? 'for' : 'in'}{' '}
-            <Took from={startedAt} to={completedAt} nowMs={chrome.nowMs} />
+            Universe {universe}; by {askedBy(night)}, <Time at={startedAt} zone={chrome} seconds />{' '}
+            {isOpen ? 'for' : 'in'} <Took from={startedAt} to={completedAt} nowMs={chrome.nowMs} />
           </p>
         </div>
         <Badge state={state} />
@@ -150,7 +160,7 @@ const Others: FC<BoardInput> = ({ view, chrome }) => {
       <a href={`/nights/${encodeURIComponent(night.runId)}`}>Night of {night.sessionDate}</a>,
       <Badge state={night.state} />,
       night.universe,
-      night.requestedBy ?? night.trigger,
+      askedBy(night),
       <Time at={night.startedAt} zone={chrome} />,
       night.reason ?? '',
     ]),
@@ -172,7 +182,7 @@ const Others: FC<BoardInput> = ({ view, chrome }) => {
       </a>,
       <Badge state={run.state} />,
       run.universe,
-      run.requestedBy ?? run.trigger,
+      askedBy(run),
       <Time at={run.createdAt} zone={chrome} />,
       run.reason ?? run.failure?.message ?? (run.forced ? 'forced' : ''),
     ]),
@@ -227,11 +237,13 @@ const ScheduleCard: FC<{ schedule: ScheduleSummary; chrome: Chrome }> = ({ sched
         rows={[
           [
             'Next',
-            paused || next === null ? (
+            paused ? (
               'not while it is paused'
+            ) : next === null ? (
+              'none: its plan names no further time'
             ) : (
               <>
-                <Time at={next} zone={chrome} /> (<span data-until={next}>soon</span>)
+                <Time at={next} zone={chrome} /> (<Until at={next} chrome={chrome} />)
               </>
             ),
           ],

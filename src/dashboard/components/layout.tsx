@@ -3,6 +3,7 @@ import type { Child, FC } from 'hono/jsx';
 import type { HtmlEscapedString } from 'hono/utils/html';
 import { assetPaths } from '../assets.ts';
 import { type Chrome, THEMES } from '../deps.ts';
+import { toDecide, utcOffset } from '../format.ts';
 import { Mark, MarkSheet } from './marks.tsx';
 import { Act, Notice } from './parts.tsx';
 
@@ -39,7 +40,7 @@ export async function renderPage(input: PageInput): Promise<HtmlEscapedString> {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>{`${title} · Nightshift`}</title>
+        <title>{`${chrome.waiting === 0 ? '' : `(${chrome.waiting}) `}${title} · Nightshift`}</title>
         <link rel="icon" href={assets['icon.svg']} type="image/svg+xml" />
         <link rel="stylesheet" href={assets['app.css']} />
         <script type="module" src={assets['app.js']} />
@@ -66,8 +67,8 @@ export async function renderPage(input: PageInput): Promise<HtmlEscapedString> {
         </main>
         <footer class="foot">
           <p>
-            Times are in {chrome.timezone}; point at one for UTC. Old sample data, fit for tests and
-            demonstration, not for investment decisions.
+            Times are in {chrome.timezone} (now {utcOffset(chrome.nowMs, chrome.timezone)}); a mouse over one
+            shows UTC. Old sample data, fit for tests and demonstration, not for investment decisions.
           </p>
           {chrome.user === null ? null : (
             <p>
@@ -94,6 +95,14 @@ const Top: FC<{ chrome: Chrome; at: PagePath | undefined; icon: string }> = ({ c
               <li>
                 <a href={path} aria-current={path === at ? 'page' : undefined}>
                   {title}
+                  {path === '/' ? (
+                    <>
+                      {' '}
+                      <span id="to-decide" class="badge is-wait">
+                        {toDecide(chrome.waiting)}
+                      </span>
+                    </>
+                  ) : null}
                 </a>
               </li>
             ))}

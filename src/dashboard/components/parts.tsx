@@ -40,12 +40,20 @@ export const Ago: FC<{ at: string; chrome: Pick<Chrome, 'timezone' | 'nowMs'> }>
     <time
       class="nowrap"
       datetime={at}
+      data-ago={at}
       title={`${local} ${chrome.timezone}, ${at.slice(0, 16).replace('T', ' ')} UTC`}
     >
       {relative(Date.parse(at), chrome.nowMs)}
     </time>
   );
 };
+
+/** `in 3 h`: the page's script counts on, more exactly. */
+export const Until: FC<{ at: string; chrome: Pick<Chrome, 'nowMs'> }> = ({ at, chrome }) => (
+  <span data-until={at}>
+    {Date.parse(at) > chrome.nowMs ? relative(Date.parse(at), chrome.nowMs) : 'now'}
+  </span>
+);
 
 /** How long something took, or has been going on: the page's script counts on. */
 export const Took: FC<{ from: string | null; to: string | null; nowMs: number }> = ({ from, to, nowMs }) => {

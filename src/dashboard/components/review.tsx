@@ -3,7 +3,7 @@ import type { TaskRunRow } from '../../db/queries/task-runs.ts';
 import type { Chrome } from '../deps.ts';
 import { sentence, words } from '../format.ts';
 import { Mark } from './marks.tsx';
-import { Act, Time, Why } from './parts.tsx';
+import { Act, Time, Until, Why } from './parts.tsx';
 
 const CHOICES = [
   { decision: 'retry', title: 'Retry', words: 'Run the task anew. What is done already is found again.' },
@@ -36,7 +36,8 @@ export const Review: FC<{ run: TaskRunRow; chrome: Chrome }> = ({ run, chrome })
       {reviewDeadline === null ? null : (
         <p>
           Decide until <Time at={reviewDeadline} zone={chrome} /> (
-          <span data-until={reviewDeadline}>soon</span>); after that the task has failed.
+          <Until at={reviewDeadline} chrome={chrome} />
+          ); after that the task has failed.
         </p>
       )}
       {chrome.mayAct ? (
@@ -56,8 +57,7 @@ export const Review: FC<{ run: TaskRunRow; chrome: Chrome }> = ({ run, chrome })
                   value={decision}
                   class={decision === 'retry' ? 'main' : decision === 'abort' ? 'danger' : undefined}
                 >
-                  {title}
-                  <span>{told}</span>
+                  {title} <span>{told}</span>
                 </button>
               ),
             )}

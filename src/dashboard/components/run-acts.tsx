@@ -15,11 +15,10 @@ export const EndActs: FC<{ of: 'night' | 'run'; runId: string; chrome: Chrome }>
       <Why id={`why-end-${of}`} />
       <div class="choices">
         <button type="submit" name="how" value="cancel" class="danger">
-          Cancel the {of}
-          <span>What works is asked to stop; it tidies up and writes its rows.</span>
+          Cancel the {of} <span>What works is asked to stop; it tidies up and writes its rows.</span>
         </button>
         <button type="submit" name="how" value="terminate" class="danger">
-          Terminate the {of}
+          Terminate the {of}{' '}
           <span>At once and without tidying up, for what does not stop when it is asked.</span>
         </button>
       </div>
@@ -27,11 +26,13 @@ export const EndActs: FC<{ of: 'night' | 'run'; runId: string; chrome: Chrome }>
   </details>
 );
 
+export const FORCE_WORDS = 'Also when what it needs did not succeed';
+
 /** Whether a task is run although a need is not met. */
 export const Force: FC<{ id: string }> = ({ id }) => (
   <div class="field check">
     <input type="checkbox" id={id} name="force" value="yes" />{' '}
-    <label for={id}>Also when what it needs did not succeed (recorded)</label>
+    <label for={id}>{FORCE_WORDS} (recorded)</label>
   </div>
 );
 

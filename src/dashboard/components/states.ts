@@ -1,14 +1,14 @@
 import type { NightState } from '../../contracts/wire/names.ts';
 import type { MarkName } from './marks.tsx';
 
-export type Tone = 'ok' | 'run' | 'wait' | 'fail' | 'skip';
+export type Tone = 'ok' | 'run' | 'queued' | 'wait' | 'fail' | 'skip';
 
 /** How a state looks: a mark and words, so that its colour is never the only sign. */
 export type Look = { tone: Tone; mark: MarkName; label: string };
 
 const LOOKS: Readonly<Record<NightState, Look>> = {
   pending: { tone: 'skip', mark: 'circle', label: 'pending' },
-  waiting: { tone: 'run', mark: 'clock', label: 'waiting' },
+  waiting: { tone: 'queued', mark: 'clock', label: 'waiting' },
   running: { tone: 'run', mark: 'play', label: 'running' },
   succeeded: { tone: 'ok', mark: 'check', label: 'succeeded' },
   failed: { tone: 'fail', mark: 'cross', label: 'failed' },

@@ -13,6 +13,7 @@ const CHROME: Chrome = {
   theme: 'auto',
   flash: null,
   here: '/',
+  waiting: 0,
   timezone: 'America/New_York',
   nowMs: Date.parse('2018-02-08T04:10:00Z'),
 };

@@ -6,7 +6,7 @@ import { Facts, Notice } from '../components/parts.tsx';
 export type Part = { name: string; answers: boolean; detail: string };
 
 /** An error as a page: what happened, what is down, what to do. */
-export const ProblemPage: FC<{ details: ProblemDetails; parts: readonly Part[]; again: string }> = (
+export const ProblemPage: FC<{ details: ProblemDetails; parts: readonly Part[]; again: string | null }> = (
   props,
 ) => {
   const { details, parts, again } = props;
@@ -33,8 +33,8 @@ export const ProblemPage: FC<{ details: ProblemDetails; parts: readonly Part[]; 
       )}
       {status === 503 ? (
         <p>
-          Nothing is lost: what runs goes on or waits, and these pages come back by themselves.{' '}
-          <code>nightshift doctor</code> checks every part.
+          Nothing is lost: what runs goes on or waits. <code>nightshift doctor</code> checks every part.{' '}
+          {again === null ? null : <span id="returns" role="status" />}
         </p>
       ) : null}
       <p class="buttons">
@@ -42,7 +42,7 @@ export const ProblemPage: FC<{ details: ProblemDetails; parts: readonly Part[]; 
           <a class="button" href="/login">
             Log in
           </a>
-        ) : (
+        ) : again === null ? null : (
           <a class="button" href={again}>
             Try again
           </a>

@@ -10,6 +10,7 @@ const CHROME: Chrome = {
   mayAct: false,
   theme: 'auto',
   flash: null,
+  waiting: 0,
   here: '/',
   timezone: 'America/New_York',
   nowMs: 0,

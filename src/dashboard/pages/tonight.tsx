@@ -18,7 +18,9 @@ export const TonightPage: FC<{ view: TonightView; settings: Settings; chrome: Ch
         title="Tonight"
         aside={
           <p class="live-line small muted">
-            <span id="live-state">as of the load of this page</span>
+            <span id="live-state" role="status">
+              as of the load of this page
+            </span>
             <a href="/">Reload</a>
           </p>
         }

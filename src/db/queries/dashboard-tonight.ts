@@ -58,6 +58,14 @@ export async function readWaitingReviews(sql: Queryable): Promise<TaskRunRow[]> 
     select * from ops.task_runs where state = ${state} order by created_at, task_run_id`;
 }
 
+/** How many task runs wait for a person. */
+export async function countWaitingReviews(sql: Queryable): Promise<number> {
+  const state: TaskState = 'awaiting_review';
+  const [row] = await sql<{ waiting: number }[]>`
+    select count(*)::int as waiting from ops.task_runs where state = ${state}`;
+  return row?.waiting ?? 0;
+}
+
 /** The last acts of people about these subjects from a minute before an instant on, oldest first; at most 50. */
 export async function readActsAbout(
   sql: Queryable,
