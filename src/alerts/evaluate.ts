@@ -9,6 +9,7 @@ import {
 } from '../db/queries/alert-rows.ts';
 import {
   readAttemptFacts,
+  readFailedRunFacts,
   readMissedEvents,
   readNightFacts,
   readPauseFacts,
@@ -53,10 +54,12 @@ export class AlertEvaluator {
     const queues = await this.#queues(nowMs, thresholds.queueSilentMs);
     const nights = await readNightFacts(sql);
     const attempts = await readAttemptFacts(sql);
+    const failedRuns = await readFailedRunFacts(sql);
     const reviews = await readReviewFacts(sql);
     const pauses = await readPauseFacts(sql);
     const results = await readResultFacts(sql);
-    const facts = { nowMs, enabledSinceMs, nights, missed, attempts, reviews, pauses, queues, ...results };
+    const rows = { nights, attempts, failedRuns, reviews, pauses, ...results };
+    const facts = { nowMs, enabledSinceMs, missed, queues, ...rows };
     const { alerts, unknown } = judgeAlerts(facts, thresholds);
     const { channels } = settings;
     const change = await storeAlerts(sql, {

@@ -26,6 +26,7 @@ const quiet: AlertFacts = {
   nights: [],
   missed: [],
   attempts: [],
+  failedRuns: [],
   reviews: [],
   coverage: [],
   drift: [],
@@ -156,8 +157,31 @@ describe('attempts', () => {
   });
 });
 
+describe('runs that no night tells', () => {
+  const run = {
+    ...about,
+    taskRunId: 't5',
+    task: 'weeklyMaintenance',
+    reason: 'no disk',
+    completedMs: ENABLED,
+  };
+
+  it('are told when they failed, not from before alerts were on', () => {
+    const { alerts } = judgeAlerts({ ...quiet, failedRuns: [run] }, thresholds);
+    expect(alerts).toMatchObject([
+      {
+        rule: 'run_failed',
+        key: 'run_failed/weeklyMaintenance/sample',
+        severity: 'warning',
+        summary: 'weeklyMaintenance of 2026-03-02 (sample) failed: no disk',
+      },
+    ]);
+    expect(said({ failedRuns: [{ ...run, completedMs: ENABLED - 1 }] })).toEqual([]);
+  });
+});
+
 describe('reviews', () => {
-  const review = { ...about, taskRunId: 't2', task: 'training', reason: 'no rows' };
+  const review = { ...about, taskRunId: 't2', task: 'training', attempts: 1, reason: 'no rows' };
 
   it.each([
     ['without a deadline', null, ['review_waiting warning']],
@@ -166,6 +190,15 @@ describe('reviews', () => {
     ['past it', NOW - 1, ['review_waiting warning', 'review_expiring critical']],
   ])('that wait %s', (_how, deadlineMs, expected) => {
     expect(said({ reviews: [{ ...review, deadlineMs }] })).toEqual(expected);
+  });
+
+  it('are told each for itself: a retry that fails waits anew', () => {
+    const keys = (attempts: number) =>
+      judgeAlerts({ ...quiet, reviews: [{ ...review, attempts, deadlineMs: NOW }] }, thresholds).alerts.map(
+        ({ key }) => key,
+      );
+    expect(keys(1)).toEqual(keys(1));
+    expect(new Set([...keys(1), ...keys(2)]).size).toBe(4);
   });
 
   it('say how to decide', () => {
@@ -201,19 +234,28 @@ describe('data and drift', () => {
     expect(said({ drift: [fact] })).toEqual(expected);
   });
 
-  it('keeps one drift alert over nights, and a retraining flag for each', () => {
-    const fact = {
-      ...about,
-      taskRunId: 't4',
-      alarms: 1,
-      retrainingFlag: true,
+  it('is one alert over nights for as long as it is the case', () => {
+    const fact = (sessionDate: string) => ({
+      sessionDate,
+      universe: 'sample',
+      taskRunId: sessionDate,
       reason: null,
       completedMs: NOW,
+    });
+    const keys = (sessionDate: string) => {
+      const one = fact(sessionDate);
+      const attempts = [{ ...one, task: 'training', state: 'failed', attempts: 2, maxAttempts: 2 }];
+      const coverage = [{ ...one, ratio: 0, members: 30 }];
+      const drift = [{ ...one, alarms: 1, retrainingFlag: true }];
+      return judgeAlerts({ ...quiet, attempts, coverage, drift }, thresholds).alerts.map(({ key }) => key);
     };
-    const keys = (sessionDate: string) =>
-      judgeAlerts({ ...quiet, drift: [{ ...fact, sessionDate }] }, thresholds).alerts.map(({ key }) => key);
-    expect(keys('2026-03-02')).toEqual(['drift_alarm/sample', 'retraining_flag/sample/2026-03-02']);
-    expect(keys('2026-03-03')).toEqual(['drift_alarm/sample', 'retraining_flag/sample/2026-03-03']);
+    expect(keys('2026-03-02')).toEqual([
+      'last_attempt/training/sample',
+      'coverage_low/sample',
+      'drift_alarm/sample',
+      'retraining_flag/sample',
+    ]);
+    expect(keys('2026-03-03')).toEqual(keys('2026-03-02'));
   });
 });
 

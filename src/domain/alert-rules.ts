@@ -8,6 +8,7 @@ export type AlertRule =
   | 'night_failed'
   | 'night_late'
   | 'night_missed'
+  | 'run_failed'
   | 'last_attempt'
   | 'review_waiting'
   | 'review_expiring'
@@ -53,9 +54,18 @@ export type AttemptFact = About & {
   /** Null while it runs. */
   completedMs: number | null;
 };
+/** The last failure of a task that no night tells: of a run by hand, of maintenance, or of a review nobody decided. */
+export type FailedRunFact = About & {
+  taskRunId: string;
+  task: string;
+  reason: string | null;
+  completedMs: number;
+};
 export type ReviewFact = About & {
   taskRunId: string;
   task: string;
+  /** How many it has had: a task that fails again after a decision waits in another review. */
+  attempts: number;
   reason: string | null;
   deadlineMs: number | null;
 };
@@ -82,6 +92,7 @@ export type AlertFacts = {
   /** Null: could not be found out now, as with `queues`. */
   missed: readonly MissedFact[] | null;
   attempts: readonly AttemptFact[];
+  failedRuns: readonly FailedRunFact[];
   reviews: readonly ReviewFact[];
   coverage: readonly CoverageFact[];
   drift: readonly DriftFact[];
@@ -114,6 +125,7 @@ export function judgeAlerts(facts: AlertFacts, thresholds: AlertThresholds): Jud
     ...facts.nights.flatMap((night) => nightAlerts(night, facts, thresholds)),
     ...(facts.missed ?? []).flatMap((night) => missedAlerts(night, facts, thresholds)),
     ...facts.attempts.flatMap((run) => attemptAlerts(run, facts)),
+    ...facts.failedRuns.flatMap((run) => failedRunAlerts(run, facts)),
     ...facts.reviews.flatMap((review) => reviewAlerts(review, facts, thresholds)),
     ...facts.coverage.flatMap((fact) => coverageAlerts(fact, facts, thresholds)),
     ...facts.drift.flatMap((fact) => driftAlerts(fact, facts)),
@@ -186,7 +198,7 @@ function attemptAlerts(run: AttemptFact, facts: AlertFacts): Alert[] {
   return [
     {
       rule: 'last_attempt',
-      key: `last_attempt/${taskRunId}`,
+      key: `last_attempt/${task}/${universe}`,
       severity: 'warning',
       summary: `${task} of ${sessionDate} (${universe}) ${ended ?? `failed in its last attempt, ${attempts} of ${maxAttempts}`}`,
       details: { taskRunId, task, sessionDate, universe, state, attempts, maxAttempts, reason },
@@ -194,15 +206,29 @@ function attemptAlerts(run: AttemptFact, facts: AlertFacts): Alert[] {
   ];
 }
 
+function failedRunAlerts(run: FailedRunFact, facts: AlertFacts): Alert[] {
+  const { taskRunId, task, sessionDate, universe, reason, completedMs } = run;
+  if (completedMs < facts.enabledSinceMs) return [];
+  return [
+    {
+      rule: 'run_failed',
+      key: `run_failed/${task}/${universe}`,
+      severity: 'warning',
+      summary: `${task} of ${sessionDate} (${universe}) failed${reason === null ? '' : `: ${reason}`}`,
+      details: { taskRunId, task, sessionDate, universe, reason, completed: iso(completedMs) },
+    },
+  ];
+}
+
 function reviewAlerts(review: ReviewFact, facts: AlertFacts, { reviewSoonMs }: AlertThresholds): Alert[] {
-  const { taskRunId, task, sessionDate, universe, reason, deadlineMs } = review;
+  const { taskRunId, task, attempts, sessionDate, universe, reason, deadlineMs } = review;
   const deadline = deadlineMs === null ? null : iso(deadlineMs);
-  const details = { taskRunId, task, sessionDate, universe, reason, deadline };
+  const details = { taskRunId, task, sessionDate, universe, attempts, reason, deadline };
   const about = `${task} of ${sessionDate} (${universe})`;
   const until = deadline === null ? '' : ` until ${deadline}`;
   const waiting: Alert = {
     rule: 'review_waiting',
-    key: `review_waiting/${taskRunId}`,
+    key: `review_waiting/${taskRunId}/${attempts}`,
     severity: 'warning',
     summary: `${about} failed and waits for a decision${until}: nightshift review ${taskRunId} retry|skip|abort --by NAME --why TEXT`,
     details,
@@ -211,7 +237,7 @@ function reviewAlerts(review: ReviewFact, facts: AlertFacts, { reviewSoonMs }: A
   const left = minutesWords(Math.max(0, deadlineMs - facts.nowMs));
   const expiring: Alert = {
     rule: 'review_expiring',
-    key: `review_expiring/${taskRunId}`,
+    key: `review_expiring/${taskRunId}/${attempts}`,
     severity: 'critical',
     summary: `${about} fails in ${left} unless somebody decides: nightshift review ${taskRunId} retry|skip|abort --by NAME --why TEXT`,
     details,
@@ -225,7 +251,7 @@ function coverageAlerts(fact: CoverageFact, facts: AlertFacts, { coverageRatio }
   return [
     {
       rule: 'coverage_low',
-      key: `coverage_low/${universe}/${sessionDate}`,
+      key: `coverage_low/${universe}`,
       severity: 'warning',
       summary: `only ${percent(ratio)} of ${members} symbols (${universe}) have a bar of ${sessionDate}, less than ${percent(coverageRatio)}`,
       details: { taskRunId, sessionDate, universe, ratio, members, threshold: coverageRatio },
@@ -247,7 +273,7 @@ function driftAlerts(fact: DriftFact, facts: AlertFacts): Alert[] {
   };
   const retraining: Alert = {
     rule: 'retraining_flag',
-    key: `retraining_flag/${universe}/${sessionDate}`,
+    key: `retraining_flag/${universe}`,
     severity: 'warning',
     summary: `the night of ${sessionDate} (${universe}) raised the retraining flag${because}`,
     details,

@@ -5,6 +5,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { planMaintenance } from '../../src/activities/planning/manual-plan.ts';
 import { planNight } from '../../src/activities/planning/night-plan.ts';
 import { attemptsOf } from '../../src/db/queries/attempts.ts';
 import { findNight, listNights, type NightRow } from '../../src/db/queries/nights.ts';
@@ -215,6 +216,18 @@ describe('a night on real rows', () => {
     expect(planned).toMatchObject({ outcome: 'refused' });
     const stored = await findRunRequest(house.api.sql, 'outside');
     expect(stored?.refusedReason).toContain('1985-01-02 is outside');
+  });
+
+  it('leaves a row of a maintenance that cannot be planned: a schedule asks nobody why', async () => {
+    const starter = { workflowId: 'weekly-maintenance-2018-02-11T07:00:00Z', runId: 'none-applied' };
+    const nominalInstant = '2018-02-11T07:00:00Z';
+    const plan = () => planMaintenance(house.deps, { ...starter, nominalInstant });
+    expect(await plan()).toMatchObject({ outcome: 'refused' });
+    expect(await plan()).toMatchObject({ outcome: 'refused' });
+    const [row, ...others] = await listTaskRuns(house.database.sql);
+    expect(others).toEqual([]);
+    expect(row).toMatchObject({ task: 'weeklyMaintenance', state: 'failed', sessionDate: '2018-02-11' });
+    expect(row?.reason).toBe('no configuration has been applied');
   });
 
   it('tells the failure of a run that left no row', async () => {

@@ -7,7 +7,7 @@ import { findTaskRun, insertTaskRuns, succeededTasks } from '../../db/queries/ta
 import { localDate } from '../../domain/schedule-times.ts';
 import { type FrozenConfig, freezeConfig, frozenConfig } from './config-source.ts';
 import type { RunDeps } from './deps.ts';
-import { planUniverse, providerOf, readCalendar, readDefinition } from './market.ts';
+import { EXCHANGE_TIME_ZONE, planUniverse, providerOf, readCalendar, readDefinition } from './market.ts';
 import { nextNominalStart, shortRunId, taskPlan } from './night-plan.ts';
 import { refusalOf } from './refusal.ts';
 
@@ -15,6 +15,7 @@ import { refusalOf } from './refusal.ts';
 const ALL_UNIVERSES = 'all';
 
 type Starter = { workflowId: string; runId: string };
+type Nominal = { nominalInstant: string | null };
 type Single = {
   taskRunId: string;
   task: Task;
@@ -49,28 +50,51 @@ export async function planManualRun(
 }
 
 /** Plans weekly maintenance: its date is that of the schedule's nominal instant in the schedule's zone. */
-export async function planMaintenance(
-  deps: RunDeps,
-  input: Starter & { nominalInstant: string | null },
-): Promise<ManualPlan> {
+export async function planMaintenance(deps: RunDeps, input: Starter & Nominal): Promise<ManualPlan> {
   try {
     return await openMaintenance(deps, input);
   } catch (error) {
     const reason = refusalOf(error);
     if (reason === null) throw error;
+    await recordRefusal(deps, input, reason);
     return { outcome: 'refused', reason };
   }
 }
 
-async function openMaintenance(
-  deps: RunDeps,
-  input: Starter & { nominalInstant: string | null },
-): Promise<ManualPlan> {
+/** Nobody waits for the answer of a schedule: its row says that there was a run, and why it did nothing. */
+async function recordRefusal(deps: RunDeps, input: Starter & Nominal, reason: string): Promise<void> {
+  const sessionDate = localDate(nominalMs(deps, input), EXCHANGE_TIME_ZONE);
+  await insertTaskRuns(deps.database.sql, [
+    {
+      ...maintenanceOf(input, sessionDate),
+      nightWorkflowId: null,
+      nightRunId: null,
+      starterWorkflowId: input.workflowId,
+      starterRunId: input.runId,
+      state: 'failed',
+      reason,
+      maxAttempts: 1,
+      timeoutMs: 0,
+      dependsOn: [],
+      notBefore: null,
+      configHash: '',
+    },
+  ]);
+}
+
+async function openMaintenance(deps: RunDeps, input: Starter & Nominal): Promise<ManualPlan> {
   const frozen = await freezeConfig(deps.database.sql, undefined);
-  const atMs = input.nominalInstant === null ? nowMs(deps) : Date.parse(input.nominalInstant);
-  const sessionDate = localDate(atMs, frozen.config.timezone);
-  return openRun(deps, input, {
-    taskRunId: `weeklyMaintenance-${sessionDate}-${shortRunId(input.runId)}`,
+  const sessionDate = localDate(nominalMs(deps, input), frozen.config.timezone);
+  return openRun(deps, input, { ...maintenanceOf(input, sessionDate), frozen });
+}
+
+function nominalMs(deps: RunDeps, { nominalInstant }: Nominal): number {
+  return nominalInstant === null ? nowMs(deps) : Date.parse(nominalInstant);
+}
+
+function maintenanceOf({ runId }: Starter, sessionDate: string): Omit<Single, 'frozen'> {
+  return {
+    taskRunId: `weeklyMaintenance-${sessionDate}-${shortRunId(runId)}`,
     task: 'weeklyMaintenance',
     sessionDate,
     universe: ALL_UNIVERSES,
@@ -78,8 +102,7 @@ async function openMaintenance(
     trigger: 'schedule',
     forced: false,
     requestedBy: null,
-    frozen,
-  });
+  };
 }
 
 async function resolve(deps: RunDeps, request: RunRequestRow): Promise<Single> {

@@ -5,6 +5,7 @@ export const ALERT_RULES = [
   'night_failed',
   'night_late',
   'night_missed',
+  'run_failed',
   'last_attempt',
   'review_waiting',
   'review_expiring',

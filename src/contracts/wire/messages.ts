@@ -9,6 +9,9 @@ export const REQUEST_SLOT = 'requestSlot';
 /** Reason of the state `waiting` while a task wants a slot: a new queue finds by it in the rows who waits. */
 export const WAITS_FOR_SLOT = 'for a slot';
 
+/** How the reason of a task begins that failed because nobody decided in time. */
+export const REVIEW_EXPIRED = 'review expired';
+
 /** To `jobQueue`: the task has ended, or nobody waits for the grant any more. */
 export const RELEASE_SLOT = 'releaseSlot';
 

@@ -41,7 +41,7 @@ export type AlertChange = {
 
 /**
  * Makes the open rows follow what is the case: new ones are opened with a message to each channel that wants them,
- * known ones are seen again, one that is graver than its row gets a new one, the rest is resolved, with a message
+ * known ones are seen again with what is the case now, one that is graver than its row gets a new one, the rest is resolved, with a message
  * where the first one went unless the graver one goes there. Open alerts of `unknown` rules stay as they are.
  */
 export async function storeAlerts(
@@ -63,7 +63,9 @@ export async function storeAlerts(
         and array_position(${gravestFirst}::text[], a.severity) < array_position(${gravestFirst}::text[], o.severity)
       returning o.*`;
     await tx`
-      update ops.alerts set last_seen_at = now() where resolved_at is null and key = any(${keys}::text[])`;
+      update ops.alerts o set last_seen_at = now(), summary = a.summary, details = a.details
+      from jsonb_to_recordset(${tx.json(jsonb(alerts))}::jsonb) as a(key text, summary text, details jsonb)
+      where o.key = a.key and o.resolved_at is null`;
     const opened = await tx<AlertRow[]>`
       insert into ops.alerts (rule, key, severity, summary, details)
       select a.rule, a.key, a.severity, a.summary, a.details

@@ -2,11 +2,13 @@ import type {
   AttemptFact,
   CoverageFact,
   DriftFact,
+  FailedRunFact,
   MissedFact,
   NightFact,
   PauseFact,
   ReviewFact,
 } from '../../domain/alert-rules.ts';
+import { REVIEW_EXPIRED } from '../../contracts/wire/messages.ts';
 import type { Queryable } from '../client.ts';
 import type { Fragment } from '../statement.ts';
 import { OPEN_STATES } from './nights.ts';
@@ -19,17 +21,18 @@ import { OPEN_STATES } from './nights.ts';
 export async function readNightFacts(sql: Queryable): Promise<NightFact[]> {
   const grace = sql`(body ->> 'misfireGraceTimeMs')::float8`;
   return await sql<NightFact[]>`
-    with succeeded as (
-      select universe, max(session_date) as session_date from ops.nights where state = 'succeeded' group by universe),
-    ended as (
+    with ended as (
       select distinct on (universe, session_date) * from ops.nights
       where state in ('succeeded', 'failed', 'partial')
       order by universe, session_date, completed_at desc, run_id desc),
     telling as (
       select * from ops.nights where state = any(${[...OPEN_STATES]})
       union all
-      select e.* from ended e left join succeeded s using (universe)
-      where e.state in ('failed', 'partial') and (s.session_date is null or e.session_date > s.session_date))
+      select e.* from ended e
+      where e.state in ('failed', 'partial') and not exists (
+        select 1 from ops.nights s
+        where s.universe = e.universe and s.state = 'succeeded' and s.session_date >= e.session_date
+          and s.completed_at > e.completed_at))
     select session_date, universe, workflow_id, run_id, state, reason,
       ${milliseconds(
         sql,
@@ -51,10 +54,28 @@ export async function readAttemptFacts(sql: Queryable): Promise<AttemptFact[]> {
     order by task, universe, started_at desc, task_run_id`;
 }
 
+/**
+ * Of each task and universe the last run that failed and that no night tells (one by hand, maintenance, or a review
+ * that nobody decided in time), if no run of the task has succeeded since.
+ */
+export async function readFailedRunFacts(sql: Queryable): Promise<FailedRunFact[]> {
+  return await sql<FailedRunFact[]>`
+    select distinct on (task, universe) session_date, universe, task_run_id, task,
+      coalesce(reason, failure ->> 'message') as reason, ${milliseconds(sql, sql`completed_at`)} as completed_ms
+    from ops.task_runs r
+    where state = 'failed' and completed_at is not null
+      and (night_run_id is null or starts_with(reason, ${REVIEW_EXPIRED}))
+      and not exists (
+        select 1 from ops.task_runs s
+        where s.task = r.task and s.universe = r.universe and s.state = 'succeeded'
+          and s.completed_at > r.completed_at)
+    order by task, universe, completed_at desc, task_run_id desc`;
+}
+
 /** Task runs that wait for a person. */
 export async function readReviewFacts(sql: Queryable): Promise<ReviewFact[]> {
   return await sql<ReviewFact[]>`
-    select session_date, universe, task_run_id, task, coalesce(reason, failure ->> 'message') as reason,
+    select session_date, universe, task_run_id, task, attempts, coalesce(reason, failure ->> 'message') as reason,
       ${milliseconds(sql, sql`review_deadline`)} as deadline_ms
     from ops.task_runs where state = 'awaiting_review' order by task_run_id`;
 }

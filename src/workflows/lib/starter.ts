@@ -12,7 +12,7 @@ import type {
 import type { SlotLimits } from '../../contracts/slots.ts';
 import type { FailureType } from '../../contracts/wire/failures.ts';
 import { TASK_QUEUES, type TaskState, taskWorkflowId } from '../../contracts/wire/names.ts';
-import { type ReviewInput, WAITS_FOR_SLOT } from '../../contracts/wire/messages.ts';
+import { REVIEW_EXPIRED, type ReviewInput, WAITS_FOR_SLOT } from '../../contracts/wire/messages.ts';
 import { serialLocalActivities } from './local-activities.ts';
 import type { StateDetails } from './board.ts';
 import { describeFailure, isRunTimeout } from './failure.ts';
@@ -93,7 +93,7 @@ export async function startTask(options: StartOptions): Promise<TaskOutcome> {
     const problem = `${run.failure.type}: ${run.failure.message}`;
     if (plan.reviewWindowMs === null) return fail(problem);
     const decision = await review({ options, problem, windowMs: plan.reviewWindowMs, enter });
-    if (decision === undefined) return fail(`review expired: ${problem}`);
+    if (decision === undefined) return fail(`${REVIEW_EXPIRED}: ${problem}`);
     const who = `${decision.by}: ${decision.why}`;
     if (decision.decision === 'skip') return fail(`skipped by ${who} (${problem})`);
     if (decision.decision === 'abort') return fail(`aborted by ${who} (${problem})`, decision);
