@@ -109,6 +109,8 @@ export function grantStatements(): string[] {
     `grant select on all tables in schema ${schemas} to ${pipeline}, ${ml}, ${maintenance}, ${api}`,
     `grant insert, update on all tables in schema turbomode, ops to ${pipeline}`,
     `revoke update on ${[...NEVER_OVERWRITTEN, ...APPEND_ONLY].join(', ')} from ${pipeline}, ${ingest}`,
+    // The pause of a schedule goes with it.
+    `grant delete on ops.schedule_state to ${pipeline}`,
     // Model workers say that they are alive; the activities that called them write their results.
     `grant insert, update on ops.liveness to ${ml}`,
     // Maintenance: vacuum everything, delete by retention, say what it did in operations.

@@ -24,7 +24,7 @@ import { nightHasWork } from '../domain/night-work.ts';
 import { insertAudit } from '../db/queries/requests.ts';
 import { instantOf } from './history.ts';
 import { scheduleSpec } from './schedule-spec.ts';
-import { saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
+import { forgetPauseOfRemoved, saveScheduleState, scheduleStates } from '../db/queries/schedule-state.ts';
 import {
   CALL_MS,
   changeSchedule,
@@ -102,6 +102,7 @@ export async function applySchedules(options: {
     const { scheduleId, settings, idle } = definition;
     if (idle !== null) {
       if (await removeSchedule(client, scheduleId)) changes.push(`${scheduleId}: removed, ${idle}`);
+      await forgetPauseOfRemoved(sql, scheduleId);
       continue;
     }
     const spec = scheduleSpec(settings, timezone, Date.now());

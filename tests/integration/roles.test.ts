@@ -107,6 +107,7 @@ const RIGHTS: [string, Role[]][] = [
   [BEAT, ['ingest', 'pipeline', 'ml', 'maintenance']],
   ['update ops.liveness set beat_at = now()', ['ingest', 'pipeline', 'ml', 'maintenance']],
   ['delete from ops.liveness', ['maintenance']],
+  ['delete from ops.schedule_state', ['pipeline']],
   ['delete from ops.alerts', ['maintenance']],
   ['delete from ops.alert_deliveries', ['maintenance']],
   ['delete from ops.api_sessions', ['maintenance']],

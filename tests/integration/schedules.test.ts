@@ -9,6 +9,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { nextNominalStart } from '../../src/activities/planning/night-plan.ts';
 import { type ConfigFile, effectiveConfig, parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { readPauseFacts } from '../../src/db/queries/alerts.ts';
+import { readPauses } from '../../src/db/queries/metrics.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { scheduleStates } from '../../src/db/queries/schedule-state.ts';
@@ -308,6 +310,22 @@ describe('the state of a schedule', () => {
     );
     expect(await apply(busy)).toContain('nightly: created');
     expect(await next(busy)).toBe('2027-01-16T03:45:00.000Z');
+  });
+
+  it('takes its pause with it when its task is disabled: nothing warns of it, or counts it', async () => {
+    const { client } = rigs.current;
+    const { sql } = house.database;
+    await apply(undefined, true);
+    const scheduleId = 'weekly-maintenance';
+    await setSchedulePaused({ client, sql, scheduleId, paused: true, by: 'Ann', why: 'stopped' });
+    const paused = async () => (await readPauseFacts(sql)).map((pause) => pause.scheduleId);
+    const counted = async () => (await readPauses(sql)).map(({ labels }) => labels['schedule']);
+    expect(await paused()).toEqual([scheduleId]);
+    await apply(parseConfigFile(testConfig({ tasks: { 6: { enabled: false } } })), true);
+    expect(await paused()).toEqual([]);
+    expect(await counted()).toEqual(['nightly']);
+    expect(await apply(undefined, true)).toContain(`${scheduleId}: created`);
+    expect(await stateOf(scheduleId)).toEqual({ paused: false, note: 'enabled by Ann' });
   });
 
   it('moves when only the time zone changes', async () => {

@@ -53,6 +53,13 @@ export async function saveScheduleState(
   });
 }
 
+/**
+ * A schedule that has been removed is not paused any more, whoever paused it; one that was on comes back as it was.
+ */
+export async function forgetPauseOfRemoved(sql: Queryable, scheduleId: string): Promise<void> {
+  await sql`delete from ops.schedule_state where schedule_id = ${scheduleId} and paused`;
+}
+
 const PAUSE = 'schedule.pause';
 const UNPAUSE = 'schedule.unpause';
 
