@@ -11,7 +11,7 @@ export class ChannelError extends Error {
   override readonly name = 'ChannelError';
 }
 
-/** A line of the process that sends: level, words and what it is about. */
+/** A line of the log: level, words and what it is about. */
 export type AlertLog = (
   level: 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL',
   message: string,

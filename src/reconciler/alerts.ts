@@ -18,7 +18,6 @@ const PULSE_MS = 2_000;
 
 export type AlertsOptions = WatchDeps & {
   log: AlertLog;
-  onError: (text: string, error: unknown) => void;
   /** For tests: other pauses, and variables of their own. */
   pulseMs?: number;
   readVariable?: (name: string) => string | null;
@@ -40,7 +39,7 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
 }
 
 async function run(options: AlertsOptions, stopped: AbortSignal): Promise<void> {
-  const { sql, log, onError, firstRetryMs, limitMs } = options;
+  const { sql, log, firstRetryMs, limitMs } = options;
   const evaluator = createEvaluator(options);
   const deliveries = new Deliveries({
     sql,
@@ -67,7 +66,7 @@ async function run(options: AlertsOptions, stopped: AbortSignal): Promise<void> 
       }
       if (settings !== null) deliveries.kick(settings, pulse.dueChannels);
     } catch (error) {
-      onError('alerts', error);
+      log('WARNING', `alerts could not be judged or sent: ${wordsOf(error)}`, {});
     }
     await sleep(options.pulseMs ?? PULSE_MS, undefined, { signal: stopped }).catch(() => undefined);
   }
@@ -75,11 +74,11 @@ async function run(options: AlertsOptions, stopped: AbortSignal): Promise<void> 
 }
 
 /** What the reconciler's surroundings tell the rules. */
-export function createEvaluator(options: WatchDeps & Pick<AlertsOptions, 'onError'>): AlertEvaluator {
-  const { sql, client, onError, now } = options;
+export function createEvaluator(options: WatchDeps & Pick<AlertsOptions, 'log'>): AlertEvaluator {
+  const { sql, client, log, now } = options;
   return new AlertEvaluator({
     sql,
-    onError,
+    onError: (text, error) => log('WARNING', `${text}: ${wordsOf(error)}`, {}),
     ...(now === undefined ? {} : { now }),
     polled: () => polledQueues(client),
     missed: () => missedNights(options),
@@ -89,4 +88,8 @@ export function createEvaluator(options: WatchDeps & Pick<AlertsOptions, 'onErro
 /** The configuration in force; null before the first one. */
 async function readSettings({ sql }: WatchDeps): Promise<AlertSettings | null> {
   return (await hasConfiguration(sql)) ? alertSettings(await currentFile(sql)) : null;
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 
 import { projectRoot } from '../../scripts/lib/paths.mjs';
-import type { AlertLog } from '../alerts/port.ts';
 import { createDatabase } from '../db/client.ts';
 import { readCalendarOverrides } from '../db/queries/sessions.ts';
 import { createCalendar } from '../domain/calendar.ts';
@@ -10,7 +9,7 @@ import { readSessionTable, XNYS_CALENDAR_FILE, XNYS_TIME_ZONE } from '../provide
 import { readUniverse } from '../providers/universe-file.ts';
 import { archiveFolder } from '../runtime/env.ts';
 import { type ClientTarget, connectClient } from '../temporal/connection.ts';
-import { startReconciler } from './start.ts';
+import { type ReconcilerLog, startReconciler } from './start.ts';
 import { missedNights, type MissedNight, type WatchDeps } from './watchdog.ts';
 
 export type ReconcilerHouse = {
@@ -23,20 +22,9 @@ export type ReconcilerHouse = {
 };
 
 /** Reconciler, watchdog and alerts with connections of their own, for the process that hosts them (`up`, the API). */
-export function openReconciler(
-  house: ReconcilerHouse & {
-    onNote: (text: string) => void;
-    onError: (text: string, error: unknown) => void;
-    alertLog: AlertLog;
-  },
-): { stop(): Promise<void> } {
+export function openReconciler(house: ReconcilerHouse & { log: ReconcilerLog }): { stop(): Promise<void> } {
   const { deps, close } = connect(house);
-  const running = startReconciler({
-    ...deps,
-    onNote: house.onNote,
-    onError: house.onError,
-    alertLog: house.alertLog,
-  });
+  const running = startReconciler({ ...deps, log: house.log });
   return {
     stop: async () => {
       await running.stop();

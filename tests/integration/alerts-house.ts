@@ -96,7 +96,6 @@ export function useAlertHouse() {
       sql: sql(),
       ...bundledMarket,
       log,
-      onError: (text, error) => log('ERROR', text, { error: String(error) }),
       readVariable,
       pulseMs: 20,
       firstRetryMs: 60,

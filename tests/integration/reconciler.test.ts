@@ -2,15 +2,21 @@ import { Context } from '@temporalio/activity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { createRunActivities } from '../../src/activities/runs.ts';
-import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { manualRunWorkflowId, SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { openEvents } from '../../src/db/queries/events.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { LEADER_LOCKS, withLeaderLock } from '../../src/db/queries/reconcile.ts';
-import { insertRunRequest, listAudit } from '../../src/db/queries/requests.ts';
+import {
+  findRunRequest,
+  insertRunRequest,
+  listAudit,
+  takeRunRequest,
+} from '../../src/db/queries/requests.ts';
 import { saveScheduleState, scheduleStates } from '../../src/db/queries/schedule-state.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
 import { reconcile } from '../../src/reconciler/reconcile.ts';
+import { startReconciler } from '../../src/reconciler/start.ts';
 import { missedNights, watch, type WatchDeps } from '../../src/reconciler/watchdog.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
 import { bundledMarket } from '../support/bundled-market.ts';
@@ -37,6 +43,18 @@ function prepare(): Rig {
   rigs.current.use({ ...createFakes().activities, ...house.runs });
   return rigs.current;
 }
+
+const askFor = (requestId: string) =>
+  insertRunRequest(house.api.sql, {
+    requestId,
+    task: 'ingestion',
+    sessionDate: '2018-02-07',
+    universe: 'tiny',
+    force: false,
+    trigger: 'manual',
+    configHash: null,
+    requestedBy: 'Ann',
+  });
 
 const tidy = () => reconcile({ client: rigs.current.client, sql: house.database.sql });
 
@@ -69,21 +87,39 @@ describe('the reconciler', () => {
 
   it('signals requests again that nobody took', async () => {
     prepare();
-    await insertRunRequest(house.api.sql, {
-      requestId: 'lost-signal',
-      task: 'ingestion',
-      sessionDate: '2018-02-07',
-      universe: 'tiny',
-      force: false,
-      trigger: 'manual',
-      configHash: null,
-      requestedBy: 'Ann',
-    });
+    await askFor('lost-signal');
     expect((await tidy()).signalled).toEqual([]);
     await house.owner.sql`update ops.run_requests set requested_at = now() - interval '31 seconds'`;
-    expect((await tidy()).signalled).toEqual(['lost-signal']);
+    expect((await tidy()).signalled).toEqual([{ taskRunId: 'lost-signal', sessionDate: '2018-02-07' }]);
     await eventually('it ran', async () => (await listTaskRuns(house.api.sql, { states: ['succeeded'] }))[0]);
     expect((await tidy()).signalled).toEqual([]);
+  });
+
+  it('refuses a request whose run was ended before it was planned, and logs it with its ids', async () => {
+    const { client } = rigs.current;
+    const { sql } = house.database;
+    const [taskRunId, workflowId] = ['ended-early', manualRunWorkflowId('ended-early')];
+    await askFor(taskRunId);
+    const options = { workflowId, taskQueue: 'nobody', args: [{ taskRunId }] };
+    const run = await client.workflow.start('manualRun', options);
+    await takeRunRequest(sql, { requestId: taskRunId, workflowId });
+    await house.owner.sql`update ops.run_requests set taken_at = now() - interval '1 minute'`;
+    expect((await tidy()).refused).toEqual([]);
+    await run.terminate('Ann: not now');
+    const lines: unknown[] = [];
+    const log = (...line: unknown[]): void => void lines.push(line);
+    const running = startReconciler({ client, sql, ...bundledMarket, log });
+    const refusal = await eventually('it is refused', async () => {
+      return (await findRunRequest(sql, taskRunId))?.refusedReason ?? undefined;
+    });
+    await running.stop();
+    expect(refusal).toBe('its workflow ended terminated: Ann: not now');
+    expect(lines).toContainEqual([
+      'reconciler',
+      'WARNING',
+      `the run ${taskRunId} ended before it was planned: ${refusal}`,
+      { taskRunId, sessionDate: '2018-02-07' },
+    ]);
   });
 
   it('keeps a pause that somebody set in the Web UI', async () => {

@@ -78,19 +78,10 @@ export function upCommand(): Command {
         console.log('Running. Ctrl-C stops it.');
         const reconciler = openReconciler({
           ...house,
-          onNote: note,
-          onError: (text, error) =>
-            console.error(`${text}: ${error instanceof Error ? error.message : String(error)}`),
-          alertLog: (level, message, fields) =>
-            runtime.writeLog({
-              time: new Date(),
-              level,
-              logger: 'nightshift.alerts',
-              message,
-              source: 'alerts',
-              task: null,
-              fields,
-            }),
+          log: (source, level, message, fields) => {
+            const logger = `nightshift.${source}`;
+            runtime.writeLog({ time: new Date(), level, logger, message, source, task: null, fields });
+          },
         });
         try {
           await Promise.race([interrupt.promise, runtime.failed]);

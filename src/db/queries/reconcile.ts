@@ -2,17 +2,25 @@ import type { Queryable, Sql } from '../client.ts';
 import { OPEN_STATES } from './nights.ts';
 
 /** A workflow that some open row says is running: a night, or the starter of a manual run. */
-export type OpenStarter = { workflowId: string; runId: string; kind: 'night' | 'manual'; since: string };
+export type OpenStarter = {
+  workflowId: string;
+  runId: string;
+  kind: 'night' | 'manual';
+  since: string;
+  sessionDate: string;
+  /** Null: a night's. */
+  taskRunId: string | null;
+};
 
 /** Every workflow that open rows depend on, oldest first. */
 export async function openStarters(sql: Queryable): Promise<OpenStarter[]> {
   const open = [...OPEN_STATES];
   return await sql<OpenStarter[]>`
-    select workflow_id, run_id, 'night' as kind, started_at as since
+    select workflow_id, run_id, 'night' as kind, started_at as since, session_date, null as task_run_id
     from ops.nights where state = any(${open})
     union
     select starter_workflow_id, starter_run_id, case when night_run_id is null then 'manual' else 'night' end,
-      min(created_at)
+      min(created_at), min(session_date), min(case when night_run_id is null then task_run_id end)
     from ops.task_runs where state = any(${open})
     group by 1, 2, 3
     order by since`;

@@ -85,6 +85,18 @@ export async function untakenRunRequests(sql: Queryable, olderThanSeconds: numbe
     order by requested_at`;
 }
 
+/** Requests that a workflow took this long ago, and of which there is neither a run nor a refusal. */
+export async function unplannedRunRequests(
+  sql: Queryable,
+  olderThanSeconds: number,
+): Promise<RunRequestRow[]> {
+  return await sql<RunRequestRow[]>`
+    select * from ops.run_requests r
+    where refused_reason is null and taken_at <= now() - ${olderThanSeconds}::float8 * interval '1 second'
+      and not exists (select 1 from ops.task_runs t where t.task_run_id = r.request_id)
+    order by requested_at`;
+}
+
 export type NewAudit = {
   actor: string;
   action: string;
