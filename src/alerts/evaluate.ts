@@ -17,6 +17,7 @@ import {
   readReviewFacts,
 } from '../db/queries/alerts.ts';
 import { type AlertThresholds, judgeAlerts, type MissedFact, type QueueFact } from '../domain/alert-rules.ts';
+import type { QueueService } from '../temporal/pollers.ts';
 import { channelsFor } from './channel.ts';
 
 const MINUTE_MS = 60_000;
@@ -27,8 +28,8 @@ export type EvaluationDeps = {
   sql: Sql;
   /** Sessions that nobody has run, as the watchdog finds them. */
   missed: () => Promise<MissedFact[]>;
-  /** Each task queue, and whether a worker asks for work there. */
-  polled: () => Promise<{ queue: string; polled: boolean }[]>;
+  /** Who serves each task queue, and when a worker of it was last heard of. */
+  services: () => Promise<QueueService[]>;
   /** About facts that could not be had. */
   onError: (text: string, error: unknown) => void;
   /** Wall clock in ms. */
@@ -40,14 +41,17 @@ export class AlertEvaluator {
   readonly #deps: EvaluationDeps;
   /** Since when a queue is silent, as far as this process has seen it. */
   readonly #silentSince = new Map<string, number>();
+  /** Silence before it is that of a machine that was off. */
+  readonly #startedMs: number;
 
   constructor(deps: EvaluationDeps) {
     this.#deps = deps;
+    this.#startedMs = this.#nowMs();
   }
 
   async evaluate(settings: AlertSettings): Promise<AlertChange> {
     const { sql } = this.#deps;
-    const nowMs = this.#deps.now?.() ?? Date.now();
+    const nowMs = this.#nowMs();
     const enabledSinceMs = await alertsEnabledSince(sql);
     const missed = await this.#missed();
     const thresholds = thresholdsOf(settings);
@@ -74,6 +78,10 @@ export class AlertEvaluator {
     return change;
   }
 
+  #nowMs(): number {
+    return this.#deps.now?.() ?? Date.now();
+  }
+
   /** What the watchdog finds now, and what it reported before and is too far back for it; null: not known. */
   async #missed(): Promise<MissedFact[] | null> {
     try {
@@ -92,12 +100,13 @@ export class AlertEvaluator {
 
   async #queues(nowMs: number, queueSilentMs: number): Promise<QueueFact[] | null> {
     try {
-      const queues = await this.#deps.polled();
+      const queues = await this.#deps.services();
       // After a restart an open alert tells that the silence is older than this process.
       const open = await openAlertTimes(this.#deps.sql, 'queue_unpolled');
-      return queues.map(({ queue, polled }) => {
-        if (polled) this.#silentSince.delete(queue);
-        else if (!this.#silentSince.has(queue)) this.#silentSince.set(queue, nowMs);
+      return queues.map(({ queue, workers, heardMs }) => {
+        if (workers.length > 0) this.#silentSince.delete(queue);
+        else if (!this.#silentSince.has(queue))
+          this.#silentSince.set(queue, Math.max(this.#startedMs, Math.min(nowMs, heardMs ?? nowMs)));
         const seenMs = this.#silentSince.get(queue) ?? null;
         const openedMs = open.get(`queue_unpolled/${queue}`);
         const silentSinceMs =

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cached } from '../api/cached.ts';
 import { configurationInForce } from '../api/configuration.ts';
 import type { ApiDeps, RouteDeps } from '../api/deps.ts';
@@ -18,16 +19,15 @@ import {
 import { isOpenState, listNights, type NightRow } from '../db/queries/nights.ts';
 import type { RunRequestRow } from '../db/queries/requests.ts';
 import { type TaskRunRow, taskRunsOfNight } from '../db/queries/task-runs.ts';
+import { WORKER_SILENT_MS } from '../temporal/pollers.ts';
 import { createProgressReader, type TaskProgress } from '../temporal/progress.ts';
-import { describeSchedules, type ScheduleSummary } from '../temporal/schedules.ts';
+import type { ScheduleSummary } from '../temporal/schedules.ts';
 
 const MANUAL_RUNS = 6;
 /** Of a call that a page waits for. */
 const CALL_MS = 2_500;
 const SLOW_MS = 5_000;
 const VIEW_MS = 300;
-/** Workers beat every two seconds. */
-const SILENT_MS = 15_000;
 /** A kind that is silent for longer is no longer expected, unless something needs it. */
 const FORGOTTEN_MS = 24 * 3_600_000;
 
@@ -72,7 +72,8 @@ export type TonightReader = {
 export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'schedules'>): TonightReader {
   const { sql, client } = deps;
   const readProgress = createProgressReader(client);
-  const schedules = cached(SLOW_MS, () => describeSchedules(client, CALL_MS).catch((): null => null));
+  const schedules = (): Promise<ScheduleSummary[] | null> =>
+    Promise.race([deps.schedules(), sleep(CALL_MS, null, { ref: false })]).catch((): null => null);
   const data = cached(SLOW_MS, async () => await readDataAge(sql, await readDueSession(sql)));
   const reviews = cached(VIEW_MS, () => countWaitingReviews(sql));
   const settings = cached(SLOW_MS, async (): Promise<Settings> => {
@@ -139,7 +140,6 @@ export function createTonightReader(deps: Pick<RouteDeps, 'sql' | 'client' | 'sc
   };
   const kept = cached(VIEW_MS, view);
   const forget = (): void => {
-    schedules.forget();
     deps.schedules.forget();
     reviews.forget();
     kept.forget();
@@ -157,7 +157,7 @@ export function silentWorkers(
   const longestMs = isExpected ? Number.POSITIVE_INFINITY : FORGOTTEN_MS;
   return beats.flatMap(({ process, beatAt }) => {
     const silentMs = nowMs - Date.parse(beatAt);
-    return silentMs > SILENT_MS && silentMs < longestMs ? [{ process, since: beatAt }] : [];
+    return silentMs > WORKER_SILENT_MS && silentMs < longestMs ? [{ process, since: beatAt }] : [];
   });
 }
 

@@ -7,9 +7,10 @@ import type { AlertLog } from '../alerts/port.ts';
 import { alertSettings } from '../contracts/schemas/config.ts';
 import type { AlertSettings } from '../contracts/schemas/alert-settings.ts';
 import { alertPulse } from '../db/queries/alert-deliveries.ts';
+import { readProcessBeats } from '../db/queries/liveness.ts';
 import { LEADER_LOCKS, withLeaderLock } from '../db/queries/reconcile.ts';
 import { readNamedVariable } from '../runtime/env.ts';
-import { polledQueues } from '../temporal/pollers.ts';
+import { queueServices } from '../temporal/pollers.ts';
 import { missedNights, type WatchDeps } from './watchdog.ts';
 
 const EVALUATE_EVERY_MS = 30_000;
@@ -80,7 +81,7 @@ export function createEvaluator(options: WatchDeps & Pick<AlertsOptions, 'log'>)
     sql,
     onError: (text, error) => log('WARNING', `${text}: ${wordsOf(error)}`, {}),
     ...(now === undefined ? {} : { now }),
-    polled: () => polledQueues(client),
+    services: async () => queueServices(client, await readProcessBeats(sql)),
     missed: () => missedNights(options),
   });
 }

@@ -264,6 +264,24 @@ describe('facts', () => {
     expect(await rules()).not.toContain('schedule_paused');
   });
 
+  it('of workers begin with their last beat, not with the look that misses them', async () => {
+    await configure([]);
+    const settings = alertSettings(parseConfigFile(testConfig({ nightshift: { alerts: { channels: [] } } })));
+    const silent = async (startedAgoMs: number) => {
+      let nowMs = Date.now() - startedAgoMs;
+      const evaluator = createEvaluator(surroundings({ now: () => nowMs }));
+      nowMs = Date.now();
+      await evaluator.evaluate(settings);
+      return (await alerts()).map(({ key }) => key);
+    };
+    await house.owner`
+      insert into ops.liveness (process, host, pid, up_since, beat_at)
+      values ('ml', 'desk', 4711, now() - interval '1 hour', now() - interval '130 seconds')`;
+    // This process has just begun: maybe the machine was off.
+    expect(await silent(1_000)).toEqual([]);
+    expect(await silent(3_600_000)).toEqual(['queue_unpolled/ml']);
+  });
+
   it('of workers come from Temporal: a queue nobody polls for minutes, also over a restart, until one does', async () => {
     await configure([]);
     const settings = alertSettings(parseConfigFile(testConfig({ nightshift: { alerts: { channels: [] } } })));

@@ -31,10 +31,25 @@ describe('the API under load', () => {
     return killed;
   };
 
+  const backAfter = async (name: string, killed: number | undefined): Promise<void> => {
+    await expect
+      .poll(async () => [undefined, killed].includes(await pidOf(name)), { timeout: 20_000, interval: 50 })
+      .toBe(false);
+  };
+  /** Everything is answered rightly so often, one after the other without trouble in between. */
+  const wellAgain = async (times: number): Promise<void> => {
+    load.forget();
+    const isWell = (): boolean => {
+      if (load.isTroubled) load.forget();
+      return load.isWell(times);
+    };
+    await expect.poll(isWell, { timeout: 60_000, interval: 100 }).toBe(true);
+  };
+
   beforeAll(async () => {
     folder = await copyFolder(await sharedPreparedFolder());
     up = startInstance({
-      args: ['up', '--ml-workers', '0', '--data-dir', folder.path],
+      args: ['up', '--data-dir', folder.path],
       env: { NIGHTSHIFT_API_REQUESTS_PER_MINUTE: '1000000' },
     });
     await up.printed('Running. Ctrl-C stops it.');
@@ -66,21 +81,32 @@ describe('the API under load', () => {
   it.each([
     ['postgres', 'database-down'],
     ['temporal', 'temporal-down'],
-    ['worker-1', null],
   ])('says that %s was killed, and goes on by itself once it is back', async (name, kind) => {
-    load.forget();
-    await expect.poll(() => load.isWell(1), { timeout: 30_000, interval: 50 }).toBe(true);
+    await wellAgain(1);
     const readOn = load.holdStream();
     await expect.poll(() => load.isStreaming, { timeout: 10_000, interval: 5 }).toBe(true);
-    const killed = await killUntil(name, () => kind === null || load.kinds.has(kind)).finally(readOn);
-    await expect
-      .poll(async () => [undefined, killed].includes(await pidOf(name)), { timeout: 20_000, interval: 50 })
-      .toBe(false);
-    const isWell = (): boolean => {
-      if (load.kinds.size > 0) load.forget();
-      return load.isWell(2);
-    };
-    await expect.poll(isWell, { timeout: 30_000, interval: 200 }).toBe(true);
+    const killed = await killUntil(name, () => load.kinds.has(kind)).finally(readOn);
+    await backAfter(name, killed);
+    await wellAgain(2);
+    expect(load.wrong).toEqual([]);
+  });
+
+  it('names the queues of a worker that hangs or was killed, and since when', async () => {
+    await wellAgain(1);
+    // Stopped it beats no more, as if it had been killed, and nobody starts another one meanwhile.
+    const hung = (await pidOf('worker-1')) ?? 0;
+    process.kill(hung, 'SIGSTOP');
+    const stoppedMs = Date.now();
+    const queues = ['workers on market-data', 'workers on pipeline'];
+    const named = () => [...load.missing.keys()].toSorted();
+    await expect.poll(named, { timeout: 25_000, interval: 50 }).toEqual(queues);
+    for (const queue of queues) {
+      const [, since = ''] = /^no worker asks for work since (.*)$/.exec(load.missing.get(queue) ?? '') ?? [];
+      expect(Math.abs(Date.parse(since) - stoppedMs)).toBeLessThan(5_000);
+    }
+    process.kill(hung, 'SIGKILL');
+    await backAfter('worker-1', hung);
+    await wellAgain(2);
     expect(load.wrong).toEqual([]);
   });
 

@@ -100,7 +100,11 @@ describe('settings', () => {
     expect(await nightly()).toContain('enabled by Ann');
     const toggle = (...args: string[]) =>
       temporalCli(namespace)('schedule', 'toggle', '-s', 'nightly', ...args);
+    const tonight = async () =>
+      /data-part="schedules".*?<\/section>/s.exec(await page(cookie, '/'))?.[0] ?? '';
+    expect(await tonight()).toContain('enabled by Ann');
     await toggle('--pause', '--reason', 'quarter end');
+    await expect.poll(tonight, { timeout: 2_500 }).toMatch(/paused.*quarter end/s);
     await expect.poll(nightly, { timeout: 5_000 }).toMatch(/paused<.*quarter end.*if it were not paused/s);
     await toggle('--unpause', '--reason', 'it is over');
     await expect.poll(nightly, { timeout: 5_000 }).toMatch(/on<.*it is over/s);

@@ -26,6 +26,11 @@ type Target = {
   run: string;
 };
 
+/** What `/readyz` answers. */
+const readySchema = z.object({
+  checks: z.array(z.object({ part: z.string(), ok: z.boolean(), detail: z.string() })),
+});
+
 /** One question, and when it was asked (`performance.now()`). */
 type Asked = { method: string; path: string; askedMs: number };
 
@@ -40,6 +45,8 @@ export class ApiLoad {
   #since = 0;
   /** Kinds of problems, and answers that were right by path, of what was asked since `forget`. */
   readonly kinds = new Set<string>();
+  /** What `/readyz` has named as missing since then, with its words. */
+  readonly missing = new Map<string, string>();
   readonly right = new Map<string, number>();
   readonly #target: Target;
   readonly #check: ReturnType<typeof answerChecker>;
@@ -85,14 +92,20 @@ export class ApiLoad {
   forget(): void {
     this.#since = performance.now();
     this.kinds.clear();
+    this.missing.clear();
     this.right.clear();
+  }
+
+  /** Something has been down since `forget`. */
+  get isTroubled(): boolean {
+    return this.kinds.size > 0 || this.missing.size > 0;
   }
 
   /** Whether everything was answered rightly so often since `forget`, and nothing else came in between. */
   isWell(times: number): boolean {
     const { reads, run, stream } = this.#target;
-    const paths = [...reads, plainPath(run), streamOf(stream.path), '/live'];
-    return this.kinds.size === 0 && paths.every((path) => (this.right.get(path) ?? 0) >= times);
+    const paths = [...reads, '/readyz', plainPath(run), streamOf(stream.path), '/live'];
+    return !this.isTroubled && paths.every((path) => (this.right.get(path) ?? 0) >= times);
   }
 
   async stop(): Promise<void> {
@@ -140,9 +153,9 @@ export class ApiLoad {
     try {
       this.#check({ method, path, status, contentType, body });
       if (status === 200 || status === 202) this.#count(plain, askedMs);
-      // No model worker is there: it says so in the form of its own.
-      else if (plain !== '/readyz' || contentType !== 'application/json')
-        this.#noteProblem(status, body, askedMs);
+      // It says what is missing in a form of its own.
+      else if (plain === '/readyz' && contentType === 'application/json') this.#noteMissing(body, askedMs);
+      else this.#noteProblem(status, body, askedMs);
     } catch (error) {
       this.wrong.push(`${method} ${path} ${status}: ${String(error)}: ${JSON.stringify(body)}`);
     }
@@ -151,6 +164,11 @@ export class ApiLoad {
   /** What was asked before `forget` says nothing of what came after it, however late it is answered. */
   #count(what: string, askedMs: number): void {
     if (askedMs >= this.#since) this.right.set(what, (this.right.get(what) ?? 0) + 1);
+  }
+
+  #noteMissing(body: unknown, askedMs: number): void {
+    for (const { part, ok, detail } of readySchema.parse(body).checks)
+      if (!ok && askedMs >= this.#since) this.missing.set(part, detail);
   }
 
   #noteProblem(status: number, body: unknown, askedMs: number): void {

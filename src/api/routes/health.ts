@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { TASK_QUEUES } from '../../contracts/wire/names.ts';
-import { readPollers } from '../../temporal/pollers.ts';
+import { type LastBeat, readProcessBeats } from '../../db/queries/liveness.ts';
+import { queueService, readPollers } from '../../temporal/pollers.ts';
 import type { ApiDeps } from '../deps.ts';
 import { newRouter } from '../router.ts';
 import { PROBLEM, problems } from './schemas.ts';
@@ -46,11 +47,12 @@ export function healthRoutes() {
 export function readinessRoutes(deps: ApiDeps) {
   const { checkMs } = deps.times;
   return newRouter().openapi(readyRoute, async (c) => {
+    const beats = knownBeats(deps);
     const checks = await Promise.all([
       check('postgres', checkMs, () => checkPostgres(deps)),
       check('temporal', checkMs, () => checkTemporal(deps)),
       ...Object.values(TASK_QUEUES).map((queue) =>
-        check(`workers on ${queue}`, checkMs, () => checkWorkers(deps, queue)),
+        check(`workers on ${queue}`, checkMs, async () => checkWorkers(deps, { queue, beats: await beats })),
       ),
     ]);
     const ready = checks.every(({ ok }) => ok);
@@ -84,8 +86,26 @@ async function checkTemporal({ client, times }: ApiDeps): Promise<string> {
   return `Temporal ${serverVersion}`;
 }
 
-async function checkWorkers({ client, times }: ApiDeps, queue: string): Promise<string> {
-  const identities = await readPollers(client, queue, times.checkMs);
-  if (identities.length === 0) throw new Error('no worker asks for work');
-  return identities.join(', ');
+/** Beats of the workers; none where Postgres does not say: then the server alone knows who asks for work. */
+async function knownBeats({ sql, times }: ApiDeps): Promise<LastBeat[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<LastBeat[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), times.checkMs / 2);
+  });
+  try {
+    return await Promise.race([readProcessBeats(sql).catch((): LastBeat[] => []), limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function checkWorkers(
+  { client, times }: ApiDeps,
+  { queue, beats }: { queue: string; beats: readonly LastBeat[] },
+): Promise<string> {
+  const pollers = await readPollers(client, queue, times.checkMs);
+  const { workers, heardMs } = queueService(queue, { pollers, beats, nowMs: Date.now() });
+  if (workers.length > 0) return workers.join(', ');
+  const since = heardMs === null ? '' : ` since ${new Date(heardMs).toISOString()}`;
+  throw new Error(`no worker asks for work${since}`);
 }

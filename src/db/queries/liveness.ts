@@ -23,6 +23,16 @@ export async function beat(
     on conflict do nothing`;
 }
 
+/** When a process was last heard from (ms since 1970). */
+export type LastBeat = { process: string; host: string; pid: number; beatMs: number };
+
+/** The last beat of each process that has beaten within a day. */
+export async function readProcessBeats(sql: Queryable): Promise<LastBeat[]> {
+  return await sql<LastBeat[]>`
+    select process, host, pid, (extract(epoch from max(beat_at)) * 1000)::float8 as beat_ms
+    from ops.liveness where beat_at > now() - interval '1 day' group by process, host, pid`;
+}
+
 /**
  * Times between `from` and `to` in which at least one of the kinds of process had nobody beating.
  * A stretch counts `toleranceMs` beyond its last beat. A kind without any beat in the day before `to` is not
