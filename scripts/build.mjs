@@ -146,7 +146,7 @@ async function bundleWorkflows() {
   };
   const { code } = await bundleWorkflowCode({
     workflowsPath: workflowEntry,
-    workflowInterceptorModules: ['run-context.ts', 'tracing.ts'].map((file) =>
+    workflowInterceptorModules: ['run-context.ts', 'step-progress.ts', 'tracing.ts'].map((file) =>
       join(projectRoot, 'src', 'workflows', 'lib', file),
     ),
     logger,

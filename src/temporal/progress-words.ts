@@ -1,3 +1,4 @@
+import { STEP_WORDS } from '../contracts/wire/step-words.ts';
 import type {
   ActivityProgress,
   EndedRetry,
@@ -11,35 +12,9 @@ import type {
 /** Activities shown at work at the same time; more do not fit beside each other. */
 export const MAX_AT_WORK = 3;
 
-/** One and many; anything not named here is shown by its own name. */
-const WORDS: Record<string, readonly [string, string]> = {
-  planIngestion: ['plan of what is missing', 'plans of what is missing'],
-  ingestBatch: ['batch', 'batches of symbols'],
-  finishIngestion: ['checks across symbols', 'checks across symbols'],
-  planFits: ['dataset', 'datasets'],
-  mlInfo: ['library versions', 'library versions'],
-  fitFold: ['fold fit', 'fold fits'],
-  fitFinal: ['final fit', 'final fits'],
-  fitMeta: ['meta-learner', 'meta-learners'],
-  explainModel: ['SHAP', 'SHAP explanations'],
-  registerTraining: ['metrics and gate', 'metrics and gate'],
-  planScan: ['dataset', 'datasets'],
-  score: ['predictions', 'predictions'],
-  selectSignals: ['ranking', 'rankings'],
-  explainSignals: ['reasons', 'reasons'],
-  writeSignals: ['storing signals', 'storing signals'],
-  maturePredictions: ['outcomes of earlier predictions', 'outcomes of earlier predictions'],
-  runBacktest: ['walk-forward', 'walk-forwards'],
-  runDrift: ['drift statistics', 'drift statistics'],
-  vacuumDatabase: ['vacuum', 'vacuums'],
-  cleanArtifacts: ['clearing artifacts', 'clearing artifacts'],
-  archiveLogs: ['archiving logs', 'archiving logs'],
-  applyRetention: ['retention', 'retention'],
-};
-
 /** `fold fit lightgbm block 3`. */
 export function activityName(activityType: string, subject = ''): string {
-  const name = WORDS[activityType]?.[0] ?? activityType;
+  const name = STEP_WORDS[activityType]?.[0] ?? activityType;
   return subject === '' ? name : `${name} ${subject}`;
 }
 
@@ -51,7 +26,10 @@ function nameOf({ activityType, subject }: { activityType: string; subject: stri
 export function counted(steps: readonly StepProgress[]): string {
   return steps
     .filter(({ total }) => total > 1)
-    .map(({ activityType, done, total }) => `${WORDS[activityType]?.[1] ?? activityType} ${done} of ${total}`)
+    .map(
+      ({ activityType, done, total }) =>
+        `${STEP_WORDS[activityType]?.[1] ?? activityType} ${done} of ${total}`,
+    )
     .join(', ');
 }
 

@@ -38,6 +38,7 @@ export async function startNight(
   input: NightInput & { universe: string },
 ): Promise<RunHandle> {
   const session = input.sessionDate ?? 'newest';
+  const about = input.sessionDate ?? 'the newest session';
   const { universe } = input;
   const handle = await client.withDeadline(Date.now() + CALL_MS, () =>
     client.workflow.start('nightlyPipeline', {
@@ -46,7 +47,7 @@ export async function startNight(
       args: [input],
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       workflowIdConflictPolicy: 'USE_EXISTING',
-      staticSummary: `night of ${session}, ${universe}`,
+      staticSummary: `night of ${about}, ${universe}`,
       staticDetails: NIGHT_DETAILS,
     }),
   );

@@ -122,6 +122,54 @@ describe('training', () => {
     expect(registered).toEqual([16, 8, 8, 1, 'test', 1]);
   });
 
+  it('says what it is at: a table of its steps, each with its name in the history', async () => {
+    const { client, universe } = rigs.current;
+    const handle = client.workflow.getHandle(`training/${universe}`);
+    const details = async (): Promise<string> => {
+      const metadata = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+      return (metadata.currentDetails ?? '').replaceAll('\u2003', '');
+    };
+    let goOn: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const { activities } = createFakes();
+    const running = run('training', {
+      planFits: async () => fitPlan(MODELS),
+      fitFold: async (job) => {
+        if (job.model === 'mlp' && job.blockIndex === 1) await held;
+        return activities.fitFold(job);
+      },
+    });
+    await eventually('all but one are fitted', async () => {
+      return (await details().catch(() => '')).includes('| fold fits| 15 of 16| mlp, block 2|');
+    });
+    goOn();
+    expect((await running).failure).toBeNull();
+    expect((await details()).split('\n')).toEqual([
+      expect.stringMatching(/^\*\*training of .*: attempt 1 of 1\*\*: succeeded$/),
+      '',
+      '| step| done| under way|',
+      '|:---|:---|:---|',
+      '| dataset| 1 of 1| |',
+      '| library versions| 1 of 1| |',
+      '| fold fits| 16 of 16| |',
+      '| final fits| 8 of 8| |',
+      '| meta-learner| 1 of 1| |',
+      '| SHAP explanations| 8 of 8| |',
+      '| metrics and gate| 1 of 1| |',
+    ]);
+    const { events } = await handle.fetchHistory();
+    const summaries = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes, userMetadata }) => {
+      const data = activityTaskScheduledEventAttributes && userMetadata?.summary?.data;
+      return data ? [String(JSON.parse(Buffer.from(data).toString()))] : [];
+    });
+    expect(summaries).toHaveLength(36);
+    expect(summaries.slice(0, 2)).toEqual(['dataset', 'library versions']);
+    expect(summaries).toContain('mlp, block 2');
+    expect(summaries.at(-1)).toBe('metrics and gate');
+  });
+
   it('stops the other fits when one is lost, and keeps the class of its failure', async () => {
     const { failure, book } = await run('training', {
       fitFold: async ({ model, blockIndex }) => {

@@ -10,6 +10,7 @@ import type {
 } from '../../contracts/activities.ts';
 import { serialLocalActivities } from './local-activities.ts';
 import { describeFailure, topLevelFailure } from './failure.ts';
+import { stepTable, whenStepsChange } from './step-progress.ts';
 
 /** Attempts of one execution that keep the fence's order over the whole task run. */
 const ATTEMPTS_PER_TURN = 1000;
@@ -26,7 +27,10 @@ export async function runAttempt(
   // A retried run has no summary any more (ran): its details say what it is.
   const about = `${input.task} of ${input.sessionDate} (${input.universe})`;
   const heading = `**${about}: attempt ${attempt} of ${retryPolicy?.maximumAttempts ?? 1}**`;
-  setCurrentDetails(heading);
+  let end = '';
+  const show = (): void => setCurrentDetails([`${heading}${end}`, ...stepTable()].join('\n'));
+  whenStepsChange(show);
+  show();
   const fence: Fence = {
     taskRunId: input.taskRunId,
     workflowId,
@@ -42,14 +46,14 @@ export async function runAttempt(
     await rows.beginAttempt({ fence, task: input.task });
     const result = await work({ ...input, fence });
     await rows.finishAttempt({ fence, end: 'succeeded', failure: null, result });
-    setCurrentDetails(`${heading}: succeeded`);
+    end = ': succeeded';
+    show();
     return { ...result, attempt };
   } catch (error) {
     const cancelled = scope.consideredCancelled;
     const failure = describeFailure(error);
-    setCurrentDetails(
-      `${heading}: ${cancelled ? 'cancelled' : `failed: ${failure.type}: ${failure.message}`}`,
-    );
+    end = cancelled ? ': cancelled' : `: failed: ${failure.type}: ${failure.message}`;
+    show();
     // The failure itself counts more than its row: the next attempt or the starter closes that too.
     await CancellationScope.nonCancellable(async () => {
       const end = cancelled ? 'cancelled' : 'failed';

@@ -2,6 +2,7 @@ import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
 
 import type { NightResult, TaskPlan } from '../../contracts/activities.ts';
 import type { NightState, Task, TaskState } from '../../contracts/wire/names.ts';
+import { tableRow } from './markdown.ts';
 import { tagState } from './search-attributes.ts';
 
 /** What a state alone does not say; what is left out stays as it was. */
@@ -20,8 +21,6 @@ type Line = {
 };
 
 const ENDED = new Set<TaskState>(['succeeded', 'failed', 'skipped', 'cancelled', 'disabled']);
-/** The Web UI draws tables without any space between columns. */
-const GAP = '\u2003';
 
 /** What a person reads in the Temporal Web UI: current details while it runs, memo and attribute at the end. */
 export class Board {
@@ -99,12 +98,11 @@ export class Board {
 }
 
 function table(lines: readonly Line[]): string[] {
-  const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell + GAP).join('| ')}|`;
   return [
-    row(['task', 'state', 'attempts', 'started (UTC)', 'ended']),
+    tableRow(['task', 'state', 'attempts', 'started (UTC)', 'ended']),
     '|:---|:---|:---|:---|:---|',
     ...lines.map(({ plan, state, attempts, startedAt, endedAt }) =>
-      row([plan.task, state, attempts === 0 ? '' : String(attempts), startedAt, endedAt]),
+      tableRow([plan.task, state, attempts === 0 ? '' : String(attempts), startedAt, endedAt]),
     ),
   ];
 }

@@ -13,7 +13,7 @@ export async function fitFolds(ml: FoldMl, plan: FitPlan, limit = MAX_PENDING): 
   return inParallel(plan.folds, limit, async (job) => ({
     model: job.model,
     blockIndex: job.blockIndex,
-    fit: await ml.fitFold.executeWithOptions({ summary: `${job.model}, block ${job.blockIndex}` }, [job]),
+    fit: await ml.fitFold.executeWithOptions({ summary: `${job.model}, block ${job.blockIndex + 1}` }, [job]),
   }));
 }
 
