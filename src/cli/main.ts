@@ -11,6 +11,7 @@ import { configCommand } from './commands/config.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
 import { explainCommand } from './commands/explain.ts';
+import { missedCommand } from './commands/missed.ts';
 import { modelCommand } from './commands/model.ts';
 import { nightlyCommand } from './commands/nightly.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
@@ -39,6 +40,7 @@ export async function main(argv: string[]): Promise<void> {
     .addCommand(explainCommand())
     .addCommand(configCommand())
     .addCommand(scheduleCommand())
+    .addCommand(missedCommand())
     .addCommand(alertsCommand())
     .addCommand(tokenCommand())
     .addCommand(doctorCommand())

@@ -4,14 +4,13 @@ import { freezeConfig } from '../activities/planning/config-source.ts';
 import { NIGHT_TASKS, SCHEDULE_IDS } from '../contracts/wire/names.ts';
 import type { Sql } from '../db/client.ts';
 import { type EventRow, insertEvents, markEventsHandled, openEvents } from '../db/queries/events.ts';
+import { leftSessions, MISSED_EVENT } from '../db/queries/missed-sessions.ts';
 import { listNights } from '../db/queries/nights.ts';
 import { onSince } from '../db/queries/schedule-state.ts';
 import type { ExchangeCalendar } from '../domain/calendar.ts';
 import { expectedNights, type ExpectedNight } from '../domain/missed-sessions.ts';
 import { nightHasWork } from '../domain/night-work.ts';
 import { type RunHandle, startNight } from '../temporal/verbs.ts';
-
-const MISSED_EVENT = 'session.missed';
 
 export type WatchDeps = {
   client: Client;
@@ -39,7 +38,7 @@ export type MissedNight = ExpectedNight & {
 
 /**
  * Sessions that the schedule should have run since it was switched on, or since its last pause ended, and of
- * which no night is recorded, newest first. None while the schedule is paused on purpose.
+ * which no night is recorded, newest first, but those that a person has left. None while the schedule is paused on purpose.
  */
 export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
   const { sql } = deps;
@@ -59,8 +58,12 @@ export async function missedNights(deps: WatchDeps): Promise<MissedNight[]> {
     cutoff: config.watchdog.cutoff,
     nowMs: deps.now?.() ?? Date.now(),
   });
+  const left = await leftSessions(sql);
+  const isLeft = (sessionDate: string): boolean =>
+    left.some((one) => one.sessionDate === sessionDate && one.universe === config.universe);
   const missed: MissedNight[] = [];
   for (const night of expected) {
+    if (isLeft(night.sessionDate)) continue;
     if (await isRecorded(sql, { sessionDate: night.sessionDate, universe })) continue;
     const folder = deps.folderOption ?? '';
     const command = `nightshift nightly --session ${night.sessionDate} --universe ${config.universe}${folder}`;
@@ -110,11 +113,11 @@ export async function watch(deps: WatchDeps): Promise<WatchReport> {
   const coalesced = rest.filter((night) => !known.has(`${night.universe} ${night.sessionDate}`));
   await insertEvents(
     deps.sql,
-    coalesced.map(({ universe, sessionDate, command }) => ({
+    coalesced.map(({ universe, sessionDate, command, nominalMs }) => ({
       kind: MISSED_EVENT,
       subject: universe,
       sessionDate,
-      details: { command, coalesced: true },
+      details: { command, coalesced: true, nominal: new Date(nominalMs).toISOString() },
       taskRunId: null,
     })),
   );

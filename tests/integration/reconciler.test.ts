@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { createRunActivities } from '../../src/activities/runs.ts';
 import { manualRunWorkflowId, SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { readMissedEvents } from '../../src/db/queries/alerts.ts';
 import { openEvents } from '../../src/db/queries/events.ts';
+import { MISSED_EVENT } from '../../src/db/queries/missed-sessions.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { LEADER_LOCKS, withLeaderLock } from '../../src/db/queries/reconcile.ts';
 import {
@@ -20,6 +22,7 @@ import { startReconciler } from '../../src/reconciler/start.ts';
 import { missedNights, watch, type WatchDeps } from '../../src/reconciler/watchdog.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
 import { bundledMarket } from '../support/bundled-market.ts';
+import { openCommandLine } from '../support/command-line.ts';
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, type Rig, useRig } from '../support/rig.ts';
@@ -196,9 +199,36 @@ describe('the watchdog', () => {
     // Run by hand it is settled; the other is still named, at every look.
     await rig.night({ universe: 'tiny', sessionDate: '2018-02-06' });
     await watch(now);
-    const open = await openEvents(house.database.sql, 'session.missed');
-    expect(open.map(({ sessionDate }) => sessionDate)).toEqual(['2018-02-05']);
-    expect((await missedNights(now)).map(({ sessionDate }) => sessionDate)).toEqual(['2018-02-05']);
+    const open = async () =>
+      (await openEvents(house.database.sql, MISSED_EVENT)).map(({ sessionDate }) => sessionDate);
+    expect(await open()).toEqual(['2018-02-05']);
+    const [other] = await missedNights(now);
+    expect(other?.sessionDate).toBe('2018-02-05');
+    expect(await readMissedEvents(house.database.sql)).toMatchObject([{ nominalMs: other?.nominalMs }]);
+    // Nobody wants that one any more: it is left, and not found again.
+    const line = await openCommandLine({ urls: house.urls, namespace: rig.namespace });
+    const leave = (session: string) =>
+      line.run('missed', 'leave', session, '--by', 'Ann', '--why', 'past its use');
+    try {
+      expect(await leave('2018-02-06')).toEqual({
+        code: 2,
+        words: 'nightshift: session: 2018-02-06 is not missed; missed: 2018-02-05 (tiny)',
+      });
+      expect(await leave('2018-02-05')).toEqual({
+        code: 0,
+        words: '2018-02-05 (tiny) is left: past its use',
+      });
+    } finally {
+      await line.close();
+    }
+    expect(await watch(now)).toEqual({ started: null, coalesced: [] });
+    expect([await open(), await missedNights(now), await readMissedEvents(house.database.sql)]).toEqual([
+      [],
+      [],
+      [],
+    ]);
+    const act = { actor: 'Ann', action: 'session.leave', why: 'past its use' };
+    expect(await listAudit(house.database.sql, { subject: 'tiny 2018-02-05' })).toMatchObject([act]);
   });
 
   it('starts nothing after the cut-off, while paused, before it was ever enabled', async () => {

@@ -11,6 +11,7 @@ import type {
 import { REVIEW_EXPIRED } from '../../contracts/wire/messages.ts';
 import type { Queryable } from '../client.ts';
 import type { Fragment } from '../statement.ts';
+import { MISSED_EVENT } from './missed-sessions.ts';
 import { OPEN_STATES } from './nights.ts';
 
 /**
@@ -115,13 +116,13 @@ export async function readPauseFacts(sql: Queryable): Promise<PauseFact[]> {
     from ops.schedule_state s where s.paused and s.first_enabled_at is not null order by s.schedule_id`;
 }
 
-/** Sessions the watchdog reported as missed and that nobody has run since. */
+/** Sessions the watchdog reported as missed, that nobody has run since and that nobody has left. */
 export async function readMissedEvents(sql: Queryable): Promise<MissedFact[]> {
   return await sql<MissedFact[]>`
     select session_date, subject as universe, coalesce(details ->> 'command', '') as command,
-      ${milliseconds(sql, sql`recorded_at`)} as nominal_ms
+      ${milliseconds(sql, sql`coalesce((details ->> 'nominal')::timestamptz, recorded_at)`)} as nominal_ms
     from ops.events
-    where kind = 'session.missed' and handled_at is null and session_date is not null
+    where kind = ${MISSED_EVENT} and handled_at is null and session_date is not null
     order by event_id`;
 }
 
