@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { API_TIMES } from '../../src/api/deps.ts';
 import { runReportSchema } from '../../src/contracts/schemas/report.ts';
+import { MODELS, taskWorkflowId } from '../../src/contracts/wire/names.ts';
 import { beginAttempt, finishAttempt } from '../../src/db/queries/attempts.ts';
 import { claimNight } from '../../src/db/queries/nights.ts';
 import { reviewsOf } from '../../src/db/queries/requests.ts';
 import { insertTaskRuns, listTaskRuns, transitionTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { reconcile } from '../../src/reconciler/reconcile.ts';
 import { NOWHERE } from '../support/api-away.ts';
+import { fitPlan } from '../support/fakes.ts';
 import { eventually } from '../support/rig.ts';
 import { newNight, newTaskRun } from '../support/rows.ts';
 import { useApi } from './api-house.ts';
@@ -60,7 +62,7 @@ async function waitingRun(token: string): Promise<Run> {
 
 describe('history', () => {
   it('lists nights and runs in pages that never skip or repeat a row', async () => {
-    const rig = api.desk.prepare();
+    const rig = api.desk.prepare({ planFits: async () => fitPlan(MODELS) });
     const { sql } = api.desk.house.database;
     const { text: token } = await api.token('viewer');
     for (const sessionDate of ['2018-02-05', '2018-02-06']) await claimNight(sql, newNight({ sessionDate }));
@@ -125,7 +127,19 @@ describe('history', () => {
       ]),
     );
     expect(whole.at(-1)).toMatchObject({ kind: 'end', text: 'it ended succeeded', eventId: null });
+    // No page reads more of the history than the server's page that it begins in, and the one after it.
+    const asked = vi.spyOn(rig.client.workflowService, 'getWorkflowExecutionHistory');
+    const handle = rig.client.workflow.getHandle(taskWorkflowId('training', S, 'tiny'));
+    const { historyLength: events } = await handle.describe();
+    expect(events).toBeGreaterThan(105);
+    const sizes = () => asked.mock.calls.map(([request]) => request.maximumPageSize);
+    await api.ask('GET', `${run}/timeline?limit=7`, { token });
+    expect(sizes()).toEqual([100]);
+    asked.mockClear();
     expect(await timeline(run, token, 7)).toEqual(whole);
+    expect(new Set(sizes())).toEqual(new Set([100]));
+    expect(sizes().length).toBeLessThanOrEqual(Math.ceil(whole.length / 7) + Math.ceil(events / 100));
+    asked.mockRestore();
     const night = await timeline(path, token, 9);
     expect(night.map(({ text }) => text)).toEqual(
       expect.arrayContaining(['nightlyPipeline begins', 'driftMonitoring is done', 'is done']),
