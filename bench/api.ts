@@ -1,11 +1,11 @@
 /**
- * The HTTP API under load against a bare endpoint: Hono and node-postgres with the one statement each answer needs,
- * prepared, and nothing else.
+ * The HTTP API under load against bare endpoints: Hono and postgres.js (the reference; beside it node-postgres) with
+ * the one statement each answer needs, prepared, and nothing else.
  *
  * `node bench/run.mjs api [--universe tiny] [--rounds 5] [--seconds 4] [--only NAME] [--data-dir FOLDER]`. Makes a
  * night in a folder of its own (or takes one that holds a night), starts the instance on it as `nightshift up` does,
- * with token, checks and log lines as always, and loads both servers in turns over 100 connections. They run as
- * processes of their own beside Postgres and this one, which makes the load. Medians; ratios are of each round's pair.
+ * with token, checks and log lines as always, and loads the servers in turns over 100 connections. They run as
+ * processes of their own beside Postgres and this one, which makes the load. Medians; ratios are of each round.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { createDatabase } from '../src/db/client.ts';
 import { readRunPage } from '../src/db/queries/run-pages.ts';
 import { attachRuntime } from '../src/runtime/attach.ts';
 import { dataFolderAt } from '../src/runtime/data-folder.ts';
-import { serveBare } from './lib/bare-api.ts';
+import { BARE_DRIVERS, serveBare } from './lib/bare-api.ts';
 import { type Load, loadOf } from './lib/load.ts';
 import { median } from './lib/report.ts';
 
@@ -28,7 +28,9 @@ const GOALS = { ratio: 0.7, statusP99Ms: 50 };
 const WARM_SECONDS = 2;
 
 type Endpoint = { name: string; ours: (connection: number) => string; bare: string };
-type Pair = { ours: Load; bare: Load };
+const SERVERS = ['ours', ...BARE_DRIVERS] as const;
+type ServerName = (typeof SERVERS)[number];
+type Round = Record<ServerName, Load>;
 type Server = { child: ChildProcess; end: () => Promise<void> };
 
 const { values } = parseArgs({
@@ -40,6 +42,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     /** How this program starts the bare server: as a process of its own. */
     'serve-bare': { type: 'string' },
+    driver: { type: 'string', default: BARE_DRIVERS[0] },
   },
 });
 
@@ -98,14 +101,23 @@ async function compare(dataDir: string): Promise<void> {
     'Running. Ctrl-C stops it.',
     { NIGHTSHIFT_API_REQUESTS_PER_MINUTE: '1000000000' },
   );
-  let bare: (Server & { line: string }) | undefined;
+  const bare: Server[] = [];
   try {
     const runtime = await attachRuntime(dataDir);
     if (runtime === null || runtime.api === null) throw new Error('the instance has no API');
-    bare = await started([process.argv[1] ?? '', '--serve-bare', runtime.urls.api], 'bare server on');
+    const portOf = async (driver: string): Promise<number> => {
+      const args = [process.argv[1] ?? '', '--serve-bare', runtime.urls.api, '--driver', driver];
+      const server = await started(args, 'bare server on');
+      bare.push(server);
+      return Number(server.line.split(' ').at(-1));
+    };
     const token = readFileSync(dataFolderAt(dataDir).adminToken, 'utf8').trim();
     const runId = await someRun(runtime.urls.api);
-    const ports = { ours: Number(new URL(runtime.api).port), bare: Number(bare.line.split(' ').at(-1)) };
+    const ports: Record<ServerName, number> = {
+      ours: Number(new URL(runtime.api).port),
+      'postgres.js': await portOf('postgres.js'),
+      pg: await portOf('pg'),
+    };
     await runtime.stop();
     const endpoints: Endpoint[] = [
       { name: 'status', ours: () => '/scheduler/status', bare: '/status' },
@@ -116,54 +128,64 @@ async function compare(dataDir: string): Promise<void> {
       { name: 'signals, apart', ours: (at) => `/api/v1/signals?limit=${101 + at}`, bare: '/signals' },
       { name: 'history, apart', ours: (at) => `/api/v1/runs?limit=${51 + at}`, bare: '/runs' },
     ];
-    const load = (which: 'ours' | 'bare', endpoint: Endpoint, seconds: number): Promise<Load> =>
+    const load = (which: ServerName, endpoint: Endpoint, seconds: number): Promise<Load> =>
       loadOf(
         which === 'ours'
           ? { port: ports.ours, pathOf: endpoint.ours, token }
-          : { port: ports.bare, pathOf: () => endpoint.bare },
+          : { port: ports[which], pathOf: () => endpoint.bare },
         { connections: CONNECTIONS, seconds },
       );
     for (const endpoint of endpoints.filter(({ name }) => name.startsWith(values.only))) {
-      const pairs: Pair[] = [];
-      for (const which of ['bare', 'ours'] as const) await load(which, endpoint, WARM_SECONDS);
+      const rounds: Round[] = [];
+      for (const which of SERVERS) await load(which, endpoint, WARM_SECONDS);
       for (let round = 0; round < Number(values.rounds); round += 1) {
         const seconds = Number(values.seconds);
-        const order = round % 2 === 0 ? (['bare', 'ours'] as const) : (['ours', 'bare'] as const);
-        const pair: Partial<Pair> = {};
-        for (const which of order) pair[which] = await load(which, endpoint, seconds);
-        if (pair.ours !== undefined && pair.bare !== undefined)
-          pairs.push({ ours: pair.ours, bare: pair.bare });
+        const order = round % 2 === 0 ? SERVERS : SERVERS.toReversed();
+        const loads = new Map<ServerName, Load>();
+        for (const which of order) loads.set(which, await load(which, endpoint, seconds));
+        rounds.push(roundOf(loads));
       }
-      say(endpoint.name, pairs);
+      say(endpoint.name, rounds);
     }
   } finally {
-    await bare?.end();
+    for (const server of bare) await server.end();
     await up.end();
   }
 }
 
-function say(name: string, pairs: readonly Pair[]): void {
-  const of = (pick: (pair: Pair) => number): number => median(pairs.map(pick));
-  const line = (which: keyof Pair): string =>
-    `${of((pair) => pair[which].requestsPerSecond)
-      .toFixed(0)
-      .padStart(
-        6,
-      )}/s p50 ${of((pair) => pair[which].p50Ms).toFixed(1)} p99 ${of((pair) => pair[which].p99Ms).toFixed(1)} ms (${of((pair) => pair[which].bytes)} B)`;
-  const ratio = of(({ ours, bare }) => ours.requestsPerSecond / bare.requestsPerSecond);
+function roundOf(loads: ReadonlyMap<ServerName, Load>): Round {
+  const of = (which: ServerName): Load => {
+    const load = loads.get(which);
+    if (load === undefined) throw new Error(`${which} was not loaded`);
+    return load;
+  };
+  return { ours: of('ours'), 'postgres.js': of('postgres.js'), pg: of('pg') };
+}
+
+function say(name: string, rounds: readonly Round[]): void {
+  const of = (pick: (round: Round) => number): number => median(rounds.map(pick));
+  const line = (which: ServerName): string => {
+    const rate = of((round) => round[which].requestsPerSecond).toFixed(0);
+    const p50 = of((round) => round[which].p50Ms).toFixed(1);
+    const p99 = of((round) => round[which].p99Ms).toFixed(1);
+    const ratio = of((round) => round.ours.requestsPerSecond / round[which].requestsPerSecond);
+    const share = which === 'ours' ? '' : `  ours is ${ratio.toFixed(2)} of it`;
+    const bytes = of((round) => round[which].bytes);
+    return `  ${which.padEnd(12)}${rate.padStart(6)}/s p50 ${p50} p99 ${p99} ms (${bytes} B)${share}`;
+  };
   const goals = [
-    `goal ${GOALS.ratio}`,
+    `goal: ${GOALS.ratio} of ${BARE_DRIVERS[0]}`,
     ...(name === 'status' ? [`p99 under ${GOALS.statusP99Ms} ms`] : []),
   ].join(', ');
-  console.log(
-    `${name.padEnd(14)} ours ${line('ours')}  bare ${line('bare')}  ratio ${ratio.toFixed(2)} (${goals})`,
-  );
+  console.log([`${name} (${goals})`, ...SERVERS.map(line)].join('\n'));
 }
 
 async function main(): Promise<void> {
   const { 'serve-bare': bareUrl, 'data-dir': given } = values;
   if (bareUrl !== undefined) {
-    const { port } = await serveBare(bareUrl);
+    const driver = BARE_DRIVERS.find((one) => one === values.driver);
+    if (driver === undefined) throw new Error(`--driver is one of ${BARE_DRIVERS.join(', ')}`);
+    const { port } = await serveBare(bareUrl, driver);
     console.log(`bare server on ${port}`);
     return;
   }

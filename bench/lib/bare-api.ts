@@ -1,6 +1,7 @@
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { Pool } from 'pg';
+import postgres from 'postgres';
 
 const CONNECTIONS = 10;
 
@@ -45,12 +46,27 @@ const STATEMENTS = {
 } as const;
 export type BareEndpoint = keyof typeof STATEMENTS;
 
+/** postgres.js is the reference, node-postgres what the product is made with. */
+export const BARE_DRIVERS = ['postgres.js', 'pg'] as const;
+export type BareDriver = (typeof BARE_DRIVERS)[number];
+type Rows = (name: BareEndpoint, values?: string[]) => Promise<readonly unknown[]>;
+
+const ROWS_OF: Record<BareDriver, (databaseUrl: string) => Rows> = {
+  'postgres.js': (databaseUrl) => {
+    const sql = postgres(databaseUrl, { max: CONNECTIONS });
+    return async (name, values = []) => await sql.unsafe(STATEMENTS[name], values, { prepare: true });
+  },
+  pg: (databaseUrl) => {
+    const pool = new Pool({ connectionString: databaseUrl, max: CONNECTIONS });
+    return async (name, values = []) =>
+      (await pool.query<Record<string, unknown>>({ name, text: STATEMENTS[name], values })).rows;
+  },
+};
+
 /** A server that does nothing but one statement for each request, without token, checks or log. */
-export async function serveBare(databaseUrl: string): Promise<{ port: number }> {
-  const pool = new Pool({ connectionString: databaseUrl, max: CONNECTIONS });
+export async function serveBare(databaseUrl: string, driver: BareDriver): Promise<{ port: number }> {
+  const rows = ROWS_OF[driver](databaseUrl);
   const app = new Hono();
-  const rows = async (name: BareEndpoint, values: string[] = []): Promise<unknown[]> =>
-    (await pool.query({ name, text: STATEMENTS[name], values })).rows;
   app.get('/status', async (c) => c.json(await rows('status')));
   app.get('/signals', async (c) => c.json(await rows('signals')));
   app.get('/runs', async (c) => c.json(await rows('runs')));
