@@ -240,6 +240,9 @@ describe('facts', () => {
       '2018-02-05',
       '2018-02-07',
     ]);
+    expect((await alerts()).find(({ rule }) => rule === 'review_waiting')?.key).toBe(
+      'review_waiting/train/0',
+    );
     expect((await alerts()).find(({ rule }) => rule === 'coverage_low')?.summary).toBe(
       'only 50.0 % of 8 symbols (tiny) have a bar of 2018-02-07, less than 95.0 %',
     );
