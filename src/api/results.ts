@@ -3,6 +3,7 @@ import type { Task } from '../contracts/wire/names.ts';
 import type { Queryable } from '../db/client.ts';
 import {
   findTaskResult,
+  findTaskResultById,
   type OutcomeColumns,
   type SignalSet,
   type TaskResultRun,
@@ -17,7 +18,7 @@ export const LAST_DAY = '2099-12-31';
 /** Which night's results are meant. */
 export const nightQuery = z.object({
   session: dateSchema.optional().openapi({ description: 'Default: the newest session that has any' }),
-  universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night' }),
+  universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night that ran' }),
 });
 export type AskedNight = z.infer<typeof nightQuery>;
 
@@ -33,6 +34,7 @@ export const keyPart = {
   name: z.string().regex(/^\P{C}{1,100}$/u),
   symbol: z.string().regex(/^[\w.^/=-]{1,32}$/),
   hash: z.string().regex(/^[\w.-]{0,100}$/),
+  run: z.string().regex(/^\P{C}{1,300}$/u),
 } as const;
 
 export const estimateSchema = z
@@ -90,6 +92,16 @@ export async function requireResult(
     universe === undefined ? '' : ` of ${universe}`,
   ];
   throw new Problem('not-found', `no run of ${task}${what.join('')} has succeeded`);
+}
+
+/** The run that a list began with, by its id in a page token. Throws a Problem for one that is not kept any more. */
+export async function requireResultOf(
+  sql: Queryable,
+  run: { task: Task; taskRunId: string },
+): Promise<TaskResultRun> {
+  const found = await findTaskResultById(sql, run);
+  if (found !== null) return found;
+  throw new Problem('not-found', `the run of ${run.task} that this list began with is no longer kept`);
 }
 
 /** The signals that a scan's run names; null for a run that names none. */

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { keyText } from '../../src/api/key-pages.ts';
 import { equitySchema } from '../../src/api/routes/backtest-definitions.ts';
 import { columnsOf } from '../../src/api/streams.ts';
 import { MODELS } from '../../src/contracts/wire/names.ts';
+import { claimNight } from '../../src/db/queries/nights.ts';
+import { newNight } from '../support/rows.ts';
 import { checkDataRoutes } from './result-data-checks.ts';
 import { NEXT, type Page, S, UNIVERSE, useResults } from './result-house.ts';
 import { checkWithSchemathesis } from './result-schemathesis.ts';
@@ -75,6 +78,54 @@ describe('signals', () => {
       });
     } finally {
       await sql`delete from ops.task_runs where task_run_id = 'later'`;
+    }
+  });
+});
+
+describe('pages', () => {
+  /** Looks after the night of another universe has begun, and the data of this one came in a second time. */
+  async function afterMore<Value>(look: () => Promise<Value>): Promise<Value> {
+    const { sql } = house.rig.db('owner');
+    await sql`
+      insert into ops.task_runs (task_run_id, task, session_date, universe, universe_version, state, trigger,
+        starter_workflow_id, starter_run_id, max_attempts, timeout_ms, config_hash, completed_at, result)
+      select task || ' later', task, session_date, universe, 'another', state, trigger, starter_workflow_id,
+        starter_run_id, max_attempts, timeout_ms, config_hash, now(), result
+      from ops.task_runs where task = 'ingestion' and session_date = ${S}`;
+    await claimNight(sql, newNight({ sessionDate: NEXT }));
+    try {
+      return await look();
+    } finally {
+      await sql`delete from ops.task_runs where task_run_id like '% later'`;
+      await sql`delete from ops.nights where session_date = ${NEXT}`;
+    }
+  }
+
+  it.each(['symbols/AAPL/bars?adjust=splits', 'data/coverage/symbols?'])(
+    'of %s stay with the night they began with',
+    async (list) => {
+      const path = `/api/v1/${list}`;
+      const { items: all } = await house.get<Page<unknown>>(`${path}&limit=1000`);
+      const first = await house.get<Page<unknown>>(`${path}&limit=1`);
+      const rest = await afterMore(() =>
+        house.get<Page<unknown>>(`${path}&limit=1000&pageToken=${first.nextPageToken ?? ''}`),
+      );
+      expect(all.length).toBeGreaterThan(1);
+      expect([...first.items, ...rest.items]).toEqual(all);
+    },
+  );
+
+  it('over sessions stay with the universe they began with', async () => {
+    const [{ series } = { series: '' }] = await house.pages<{ series: string }>('/api/v1/drift', 500);
+    for (const [path, place] of [
+      ['/api/v1/symbols/AAPL/predictions', [NEXT]],
+      [`/api/v1/drift/${series}`, [NEXT, 'z', 'z']],
+    ] as const) {
+      const { items } = await house.get<Page<unknown>>(path);
+      const token = keyText([UNIVERSE, ...place]);
+      const { items: paged } = await afterMore(() => house.get<Page<unknown>>(`${path}?pageToken=${token}`));
+      expect(items, path).toHaveLength(1);
+      expect(paged, path).toEqual(items);
     }
   });
 });

@@ -17,7 +17,7 @@ import type { ApiDeps, Caller } from '../deps.ts';
 import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
 import { decideQuarantineFor } from '../quarantine.ts';
-import { keyPart, requireResult } from '../results.ts';
+import { keyPart, requireResult, requireResultOf } from '../results.ts';
 import { newRouter } from '../router.ts';
 import { formatOf, streamItems } from '../streams.ts';
 import {
@@ -34,8 +34,8 @@ import { quarantinedOf, quarantineKey } from './quarantine-schema.ts';
 
 const quarantineId = z.tuple([keyPart.symbol, keyPart.date, keyPart.name, keyPart.name]);
 type QuarantineId = readonly [string, string, string, string];
-/** The night a page is of, then its last symbol. */
-const outcomeKey = z.tuple([keyPart.date, keyPart.hash, keyPart.symbol]);
+/** The run a page is of, then its last symbol. */
+const outcomeKey = z.tuple([keyPart.run, keyPart.symbol]);
 
 /** Data: coverage, quarantine with its decisions, freshness. */
 export function dataRoutes(deps: ApiDeps) {
@@ -48,13 +48,15 @@ export function dataRoutes(deps: ApiDeps) {
     .openapi(outcomesRoute, async (c) => {
       const { limit, pageToken, format: asked, status, ...night } = c.req.valid('query');
       const after = keyIn(pageToken, outcomeKey);
-      const begun = after === null ? night : { session: after[0], universe: after[1] };
-      const run = await requireResult(sql, 'ingestion', begun);
+      const run =
+        after === null
+          ? await requireResult(sql, 'ingestion', night)
+          : await requireResultOf(sql, { task: 'ingestion', taskRunId: after[0] });
       const { taskRunId, sessionDate, universe } = run;
-      const list: KeyedList<SymbolOutcome, [string, string, string]> = {
+      const list: KeyedList<SymbolOutcome, [string, string]> = {
         read: (key, rows) =>
-          readOutcomePage(sql, { taskRunId, status, after: key?.[2] ?? null, limit: rows }),
-        keyOf: ({ symbol }) => [sessionDate, universe, symbol],
+          readOutcomePage(sql, { taskRunId, status, after: key?.[1] ?? null, limit: rows }),
+        keyOf: ({ symbol }) => [taskRunId, symbol],
       };
       const format = formatOf(c, asked);
       if (format !== 'json') {

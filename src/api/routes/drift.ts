@@ -31,7 +31,9 @@ const kindPart = z.enum(['rolling', 'anchored']);
 /** The night a page is of, then the place in it. */
 const nightKey = z.tuple([keyPart.date, keyPart.hash, keyPart.hash, keyPart.hash, kindPart, keyPart.name]);
 type NightKey = [string, string, string, string, 'rolling' | 'anchored', string];
-const seriesKey = z.tuple([keyPart.date, keyPart.hash, keyPart.hash]);
+/** The universe a page is of, then the place in it. */
+const seriesKey = z.tuple([keyPart.hash, keyPart.date, keyPart.hash, keyPart.hash]);
+type SeriesKey = [string, string, string, string];
 const flagKey = z.tuple([keyPart.date, keyPart.hash, keyPart.hash, keyPart.hash]);
 const statusSchema = rowSchema.shape.status;
 
@@ -87,9 +89,9 @@ export function driftRoutes({ sql, log }: ApiDeps) {
     .openapi(seriesRoute, async (c) => {
       const { series } = c.req.valid('param');
       const { limit, pageToken, format: asked, baseline, from, to, ...night } = c.req.valid('query');
-      const after = keyIn(pageToken, seriesKey);
-      const { universe } = await requireResult(sql, 'driftMonitoring', night);
-      const list: KeyedList<DriftRow, [string, string, string]> = {
+      const after = keyIn<SeriesKey>(pageToken, seriesKey);
+      const universe = after?.[0] ?? (await requireResult(sql, 'driftMonitoring', night)).universe;
+      const list: KeyedList<DriftRow, SeriesKey> = {
         read: (key, rows) =>
           readDriftSeries(sql, {
             universe,
@@ -101,6 +103,7 @@ export function driftRoutes({ sql, log }: ApiDeps) {
             limit: rows,
           }),
         keyOf: ({ sessionDate, universeVersion, featureSetVersion }) => [
+          universe,
           sessionDate,
           universeVersion,
           featureSetVersion,
@@ -142,7 +145,7 @@ export function driftRoutes({ sql, log }: ApiDeps) {
     });
 }
 
-function seriesEndOf([sessionDate, universeVersion, featureSetVersion]: [string, string, string]): SeriesEnd {
+function seriesEndOf([, sessionDate, universeVersion, featureSetVersion]: SeriesKey): SeriesEnd {
   return { sessionDate, universeVersion, featureSetVersion };
 }
 

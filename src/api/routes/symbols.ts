@@ -15,7 +15,16 @@ import { epochDayOf, lowerBound, priceBasisKey, sessionDateOf } from '../../doma
 import type { ApiDeps } from '../deps.ts';
 import { itemBatchesOf, type KeyedList, keyIn, readKeyPage } from '../key-pages.ts';
 import { Problem } from '../problems.ts';
-import { FIRST_DAY, keyPart, LAST_DAY, outcomeOf, requireResult, signalSetOf, textIn } from '../results.ts';
+import {
+  FIRST_DAY,
+  keyPart,
+  LAST_DAY,
+  outcomeOf,
+  requireResult,
+  requireResultOf,
+  signalSetOf,
+  textIn,
+} from '../results.ts';
 import { newRouter } from '../router.ts';
 import { formatOf, streamItems } from '../streams.ts';
 import { featuresOf, finite, ingestedRun, knownBars } from '../symbol-values.ts';
@@ -34,7 +43,10 @@ import {
 const MOST = 200;
 const STATES = ['provisional', 'final', 'revised'] as const satisfies (keyof typeof BAR_STATE)[];
 
-const sessionKey = z.tuple([keyPart.date]);
+/** The run whose knowledge a page shows, then its last bar. */
+const barKey = z.tuple([keyPart.run, keyPart.date]);
+/** The universe a page is of, then its last session. */
+const predictionKey = z.tuple([keyPart.hash, keyPart.date]);
 
 /** One symbol: its story, bars, features and predictions. */
 export function symbolRoutes(deps: ApiDeps) {
@@ -117,10 +129,13 @@ export function symbolRoutes(deps: ApiDeps) {
     .openapi(barsRoute, async (c) => {
       const symbol = c.req.valid('param').symbol.toUpperCase();
       const { limit, pageToken, format: asked, adjust, from, to, ...night } = c.req.valid('query');
-      const after = keyIn(pageToken, sessionKey);
-      const run = await ingestedRun(deps, night);
+      const after = keyIn(pageToken, barKey);
+      const run =
+        after === null
+          ? await ingestedRun(deps, night)
+          : await requireResultOf(sql, { task: 'ingestion', taskRunId: after[0] });
       const known = await knownBars(deps, { symbol, run, adjust });
-      const list = barList(known, { from, to });
+      const list = barList(known, { taskRunId: run.taskRunId, from, to });
       const format = formatOf(c, asked);
       const name = `bars-${symbol}-${adjust}-${run.sessionDate}`;
       const itemOf = (row: number) => barOf(known, row);
@@ -155,19 +170,19 @@ export function symbolRoutes(deps: ApiDeps) {
     .openapi(predictionsRoute, async (c) => {
       const symbol = c.req.valid('param').symbol.toUpperCase();
       const { limit, pageToken, format: asked, from, to, ...night } = c.req.valid('query');
-      const after = keyIn(pageToken, sessionKey);
-      const { universe } = await requireResult(sql, 'overnightScan', night);
-      const list: KeyedList<SymbolPrediction, [string]> = {
+      const after = keyIn(pageToken, predictionKey);
+      const universe = after?.[0] ?? (await requireResult(sql, 'overnightScan', night)).universe;
+      const list: KeyedList<SymbolPrediction, [string, string]> = {
         read: (key, rows) =>
           readSymbolPredictions(sql, {
             symbol,
             universe,
             from: from ?? FIRST_DAY,
             through: to ?? LAST_DAY,
-            before: key?.[0] ?? null,
+            before: key?.[1] ?? null,
             limit: rows,
           }),
-        keyOf: ({ sessionDate }) => [sessionDate],
+        keyOf: ({ sessionDate }) => [universe, sessionDate],
       };
       const format = formatOf(c, asked);
       if (format !== 'json') {
@@ -182,18 +197,18 @@ export function symbolRoutes(deps: ApiDeps) {
 
 function barList(
   { stored, firstRow }: KnownBars,
-  { from, to }: { from: string | undefined; to: string | undefined },
-): KeyedList<number, [string]> {
+  { taskRunId, from, to }: { taskRunId: string; from: string | undefined; to: string | undefined },
+): KeyedList<number, [string, string]> {
   const { epochDays } = stored.bars;
   const first = from === undefined ? firstRow : Math.max(firstRow, lowerBound(epochDays, epochDayOf(from)));
   const end = to === undefined ? epochDays.length : lowerBound(epochDays, epochDayOf(to) + 1);
   return {
     read: (after, limit) => {
-      const start = after === null ? first : Math.max(first, lowerBound(epochDays, epochDayOf(after[0]) + 1));
+      const start = after === null ? first : Math.max(first, lowerBound(epochDays, epochDayOf(after[1]) + 1));
       const length = Math.max(0, Math.min(limit, end - start));
       return Promise.resolve(Array.from({ length }, (_, index) => start + index));
     },
-    keyOf: (row) => [sessionDateOf(epochDays[row] ?? 0)],
+    keyOf: (row) => [taskRunId, sessionDateOf(epochDays[row] ?? 0)],
   };
 }
 

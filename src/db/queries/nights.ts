@@ -139,3 +139,15 @@ export async function listNights(
       and ${filter.open === true ? sql`state = any(${[...OPEN_STATES]})` : sql`true`}
     order by started_at desc, run_id desc limit ${filter.limit ?? 20}`;
 }
+
+/** Part of a statement: the night had tasks to run. It was neither refused, nor without a session, nor a second one. */
+export function nightRan(sql: Queryable) {
+  return sql`(universe_version <> '' and state <> 'skipped')`;
+}
+
+/** The universe of the newest night that ran; null before the first. */
+export async function findNewestUniverse(sql: Queryable): Promise<string | null> {
+  const [row] = await sql<{ universe: string }[]>`
+    select universe from ops.nights where ${nightRan(sql)} order by started_at desc, run_id desc limit 1`;
+  return row?.universe ?? null;
+}

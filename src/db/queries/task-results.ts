@@ -1,5 +1,6 @@
 import type { Task } from '../../contracts/wire/names.ts';
 import type { Queryable } from '../client.ts';
+import { nightRan } from './nights.ts';
 import type { OutcomeValues } from './outcomes.ts';
 import type { TaskRunRow } from './task-runs.ts';
 
@@ -11,7 +12,7 @@ export type TaskResultRun = Pick<
 
 /**
  * The run of a task that succeeded last for the newest session, or for the given one; of the given universe, or of that
- * of the newest night. Null where none has. Its report prints the same rows.
+ * of the newest night that ran. Null where none has. Its report prints the same rows.
  */
 export async function findTaskResult(
   sql: Queryable,
@@ -25,6 +26,17 @@ export async function findTaskResult(
       and ${sessionDate === undefined ? sql`true` : sql`session_date = ${sessionDate}`}
       and universe = ${universe === undefined ? newestUniverse(sql) : universe}
     order by session_date desc, completed_at desc, task_run_id desc limit 1`;
+  return row ?? null;
+}
+
+/** The same by its id, for whoever goes on with what was begun; null for one that did not succeed. */
+export async function findTaskResultById(
+  sql: Queryable,
+  { task, taskRunId }: { task: Task; taskRunId: string },
+): Promise<TaskResultRun | null> {
+  const [row] = await sql<TaskResultRun[]>`
+    select task_run_id, session_date, universe, universe_version, config_hash, result, completed_at
+    from ops.task_runs where task_run_id = ${taskRunId} and task = ${task} and state = 'succeeded'`;
   return row ?? null;
 }
 
@@ -57,9 +69,10 @@ export async function readResultSessions(
   };
 }
 
-/** Part of a statement: the universe of the newest night; that of any run where none has begun. */
+/** Part of a statement: the universe of the newest night that ran; that of any run where none has. */
 function newestUniverse(sql: Queryable) {
-  return sql`coalesce((select universe from ops.nights order by started_at desc, run_id desc limit 1), universe)`;
+  return sql`coalesce((
+    select universe from ops.nights where ${nightRan(sql)} order by started_at desc, run_id desc limit 1), universe)`;
 }
 
 /** The newest success of each task for each universe, without its result. */
