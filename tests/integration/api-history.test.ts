@@ -8,7 +8,7 @@ import { runReportSchema } from '../../src/contracts/schemas/report.ts';
 import { MODELS, taskWorkflowId } from '../../src/contracts/wire/names.ts';
 import { beginAttempt, finishAttempt } from '../../src/db/queries/attempts.ts';
 import { claimNight } from '../../src/db/queries/nights.ts';
-import { reviewsOf } from '../../src/db/queries/requests.ts';
+import { insertAudit, insertRunRequest, refuseRunRequest, reviewsOf } from '../../src/db/queries/requests.ts';
 import { insertTaskRuns, listTaskRuns, transitionTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { reconcile } from '../../src/reconciler/reconcile.ts';
 import { NOWHERE } from '../support/api-away.ts';
@@ -16,7 +16,7 @@ import { fitPlan } from '../support/fakes.ts';
 import { eventually } from '../support/rig.ts';
 import { newNight, newTaskRun } from '../support/rows.ts';
 import { useApi } from './api-house.ts';
-import { S } from './queue-house.ts';
+import { request, S } from './queue-house.ts';
 
 const api = useApi();
 
@@ -152,6 +152,51 @@ describe('history', () => {
       status: 400,
       body: { errors: [{ field: 'pageToken', message: 'is of another run' }] },
     });
+  });
+
+  it('has runs by hand that nobody has taken yet or that were refused, where they were asked for', async () => {
+    const { sql } = api.desk.house.database;
+    const { text: token } = await api.token('viewer');
+    const ask = async (requestId: string) => {
+      await insertRunRequest(sql, request({ requestId }));
+      await insertTaskRuns(sql, [newTaskRun({ taskRunId: `after ${requestId}`, universe: 'tiny' })]);
+    };
+    for (const id of ['refused', 'waits', 'taken']) await ask(id);
+    await refuseRunRequest(sql, { requestId: 'refused', reason: 'a sunday' });
+    const ids = async (query = '') => {
+      const { body } = await api.ask('GET', `/api/v1/runs?${query}`, { token });
+      const { items, nextPageToken } = body as Page<Run>;
+      return { ids: items.map(({ runId }) => runId), next: nextPageToken };
+    };
+    const all = ['after taken', 'taken', 'after waits', 'waits', 'after refused', 'refused'];
+    expect((await ids()).ids).toEqual(all);
+    expect((await ids('state=failed&task=ingestion')).ids).toEqual(['refused']);
+    expect((await ids('state=pending&task=ingestion&universe=tiny')).ids).toEqual(['taken', 'waits']);
+    expect((await ids('state=running')).ids).toEqual([]);
+    // Taken between two pages it stays where it was.
+    const first = await ids('limit=4');
+    expect(first.ids).toEqual(all.slice(0, 4));
+    await insertTaskRuns(sql, [newTaskRun({ taskRunId: 'waits' }), newTaskRun({ taskRunId: 'taken' })]);
+    expect((await ids(`limit=4&pageToken=${first.next ?? ''}`)).ids).toEqual(all.slice(4));
+    expect((await ids()).ids).toEqual(all);
+  });
+
+  it('has every act of people, in pages', async () => {
+    const { sql } = api.desk.house.api;
+    const { text: token } = await api.token('viewer');
+    for (const why of ['1', '2', '3'])
+      await insertAudit(sql, { actor: 'Ann', action: 'a', subject: 's', why });
+    await insertAudit(sql, { actor: 'Ann', action: 'a', subject: 'other' });
+    const seen: (string | null)[] = [];
+    let pageToken: string | null = null;
+    do {
+      const query: string = pageToken === null ? '' : `&pageToken=${pageToken}`;
+      const { body } = await api.ask('GET', `/api/v1/audit?subject=s&limit=2${query}`, { token });
+      const page = body as Page<{ why: string }>;
+      seen.push(...page.items.map(({ why }) => why));
+      ({ nextPageToken: pageToken } = page);
+    } while (pageToken !== null);
+    expect(seen).toEqual(['3', '2', '1']);
   });
 
   it('tells from the rows what Temporal does not know any more, and when it does not answer', async () => {

@@ -1,9 +1,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { listAudit } from '../../db/queries/requests.ts';
+import { type AuditRow, listAudit } from '../../db/queries/requests.ts';
 import type { ApiDeps } from '../deps.ts';
-import { countQuery } from '../key-pages.ts';
+import { countQuery, type KeyedList, keyIn, readKeyPage, rowsQuery } from '../key-pages.ts';
 import { newRouter } from '../router.ts';
-import { problems, textSchema } from './schemas.ts';
+import { pageAnswers, pageFields } from './list-answers.ts';
+import { textSchema } from './schemas.ts';
 
 const entrySchema = z
   .object({
@@ -26,22 +27,24 @@ const auditRoute = createRoute({
     query: z.object({
       subject: textSchema({ maximum: 300 }).optional(),
       limit: countQuery({ maximum: 500, usual: 100 }),
+      pageToken: rowsQuery.shape.pageToken,
     }),
   },
-  responses: {
-    200: {
-      description: 'Entries',
-      content: { 'application/json': { schema: z.object({ items: z.array(entrySchema) }) } },
-    },
-    ...problems(400, 401, 429, 503),
-  },
+  responses: pageAnswers(z.object(pageFields(entrySchema))),
 });
+
+const entryKey = z.tuple([z.int().min(1)]);
 
 /** Human acts, which nobody can change. */
 export function auditRoutes({ sql }: ApiDeps) {
   return newRouter().openapi(auditRoute, async (c) => {
-    const { subject, limit } = c.req.valid('query');
-    const rows = await listAudit(sql, { limit, ...(subject !== undefined && { subject }) });
+    const { subject, limit, pageToken } = c.req.valid('query');
+    const list: KeyedList<AuditRow, [number]> = {
+      read: (key, rows) =>
+        listAudit(sql, { limit: rows, before: key?.[0] ?? null, ...(subject !== undefined && { subject }) }),
+      keyOf: ({ auditId }) => [auditId],
+    };
+    const { rows, nextPageToken } = await readKeyPage(list, { after: keyIn(pageToken, entryKey), limit });
     const items = rows.map(({ auditId, at, actor, action, subject, why, details }) => ({
       auditId,
       at,
@@ -51,6 +54,6 @@ export function auditRoutes({ sql }: ApiDeps) {
       why,
       details,
     }));
-    return c.json({ items }, 200);
+    return c.json({ items, nextPageToken }, 200);
   });
 }

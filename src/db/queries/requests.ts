@@ -126,10 +126,17 @@ export async function insertAudit(sql: Queryable, audit: NewAudit): Promise<void
 /** Newest first. */
 export async function listAudit(
   sql: Queryable,
-  filter: { subject?: string; limit?: number } = {},
+  filter: {
+    subject?: string;
+    /** Only what came before this entry. */
+    before?: number | null;
+    limit?: number;
+  } = {},
 ): Promise<AuditRow[]> {
+  const { subject, before = null } = filter;
   return await sql<AuditRow[]>`
-    select * from ops.audit where ${filter.subject === undefined ? sql`true` : sql`subject = ${filter.subject}`}
+    select * from ops.audit where ${subject === undefined ? sql`true` : sql`subject = ${subject}`}
+      and ${before === null ? sql`true` : sql`audit_id < ${before}`}
     order by audit_id desc limit ${filter.limit ?? 100}`;
 }
 
@@ -137,6 +144,8 @@ export type NewReview = { taskRunId: string; decision: ReviewDecision; by: strin
 export type ReviewRow = {
   reviewId: number;
   taskRunId: string;
+  /** Attempts that the run had when it was decided: tells one review of a run from the next. */
+  afterAttempt: number;
   decision: ReviewDecision;
   decidedBy: string;
   why: string;

@@ -29,19 +29,63 @@ export type TaskRunSummary = Pick<
   | 'forced'
   | 'requestedBy'
   | 'attempts'
-  | 'maxAttempts'
   | 'createdAt'
   | 'startedAt'
   | 'completedAt'
   | 'reviewDeadline'
->;
+> & {
+  /** Null until the run is planned. */
+  maxAttempts: number | null;
+};
 
-/** Task runs, newest first, after the end of the page before; at most `limit`. */
-export async function readRunPage(
+type RunPageInput = { filter: RunFilter; after: PageEnd | null; limit: number };
+
+/**
+ * Task runs, newest first, after the end of the page before; at most `limit`. Runs by hand that the queue has not taken
+ * yet are among them, and those it refused; all stand where they were asked for, so that none moves when it is taken.
+ */
+export async function readRunPage(sql: Queryable, input: RunPageInput): Promise<Paged<TaskRunSummary>[]> {
+  // First: what is taken between the two statements is then in both, rather than in none.
+  const asked = await readRequestPage(sql, input);
+  const runs = await readTaskRunPage(sql, input);
+  const known = new Set(runs.map(({ taskRunId }) => taskRunId));
+  const rows = [...runs, ...asked.filter(({ taskRunId }) => !known.has(taskRunId))];
+  return rows.toSorted(newestFirst).slice(0, input.limit);
+}
+
+function newestFirst(a: Paged<TaskRunSummary>, b: Paged<TaskRunSummary>): number {
+  const [left, right] = a.pageAt === b.pageAt ? [a.taskRunId, b.taskRunId] : [a.pageAt, b.pageAt];
+  return left < right ? 1 : -1;
+}
+
+async function readRequestPage(
   sql: Queryable,
-  input: { filter: RunFilter; after: PageEnd | null; limit: number },
+  { filter, after, limit }: RunPageInput,
 ): Promise<Paged<TaskRunSummary>[]> {
-  const { filter, after, limit } = input;
+  const { task, state, trigger, sessionDate, universe } = filter;
+  if (state !== undefined && state !== 'pending' && state !== 'failed') return [];
+  const isRefused = sql`refused_reason is not null`;
+  return await sql<Paged<TaskRunSummary>[]>`
+    select request_id as task_run_id, task, session_date, universe,
+      case when ${isRefused} then 'failed' else 'pending' end as state, refused_reason as reason, trigger,
+      force as forced, requested_by, 0 as attempts, null as max_attempts, requested_at as created_at,
+      null as started_at, null as completed_at, null as review_deadline,
+      ${microseconds(sql, 'requested_at')} as page_at
+    from ops.run_requests q
+    where not exists (select 1 from ops.task_runs t where t.task_run_id = q.request_id)
+      and ${state === undefined ? sql`true` : state === 'failed' ? isRefused : sql`not (${isRefused})`}
+      and ${task === undefined ? sql`true` : sql`task = ${task}`}
+      and ${trigger === undefined ? sql`true` : sql`trigger = ${trigger}`}
+      and ${sessionDate === undefined ? sql`true` : sql`session_date = ${sessionDate}`}
+      and ${universe === undefined ? sql`true` : sql`universe = ${universe}`}
+      and ${after === null ? sql`true` : sql`(requested_at, request_id) < (${after.at}::timestamptz, ${after.id})`}
+    order by requested_at desc, request_id desc limit ${limit}`;
+}
+
+async function readTaskRunPage(
+  sql: Queryable,
+  { filter, after, limit }: RunPageInput,
+): Promise<Paged<TaskRunSummary>[]> {
   const { task, state, trigger, sessionDate, universe } = filter;
   return await sql<Paged<TaskRunSummary>[]>`
     select task_run_id, task, session_date, universe, state, reason, trigger, forced, requested_by, attempts,
@@ -88,8 +132,6 @@ export async function findNightByRun(sql: Queryable, runId: string): Promise<Nig
 }
 
 /** An instant as text with all its digits. */
-function microseconds(sql: Queryable, column: 'created_at' | 'started_at') {
-  return column === 'created_at'
-    ? sql`to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
-    : sql`to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+function microseconds(sql: Queryable, column: 'created_at' | 'started_at' | 'requested_at') {
+  return sql`to_char(${sql(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }

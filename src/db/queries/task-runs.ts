@@ -45,17 +45,21 @@ export type TaskRunRow = Omit<NewTaskRun, 'dependsOn'> & {
   reviewDeadline: string | null;
 };
 
-/** Inserts planned task runs in one statement; rows that are there already stay as they are. */
+/**
+ * Inserts planned task runs in one statement; rows that are there already stay as they are. A run that was asked for by
+ * hand stands where it was asked for.
+ */
 export async function insertTaskRuns(sql: Queryable, runs: readonly NewTaskRun[]): Promise<void> {
   const rows = runs.map((run) => ({ ...run, closed: !OPEN_STATES.some((state) => state === run.state) }));
   await sql`
     insert into ops.task_runs (task_run_id, night_workflow_id, night_run_id, starter_workflow_id,
       starter_run_id, task, session_date, universe, universe_version, state, reason, trigger, forced,
-      requested_by, max_attempts, timeout_ms, depends_on, not_before, config_hash, completed_at)
+      requested_by, max_attempts, timeout_ms, depends_on, not_before, config_hash, completed_at, created_at)
     select "taskRunId", "nightWorkflowId", "nightRunId", "starterWorkflowId",
       "starterRunId", task, "sessionDate", universe, "universeVersion", state, reason, trigger, forced,
       "requestedBy", "maxAttempts", "timeoutMs", "dependsOn", "notBefore", "configHash",
-      case when closed then now() end
+      case when closed then now() end,
+      coalesce((select q.requested_at from ops.run_requests q where q.request_id = r."taskRunId"), now())
     from jsonb_to_recordset(${sql.json(jsonb(rows))}::jsonb) as r("taskRunId" text, "nightWorkflowId" text,
       "nightRunId" text, "starterWorkflowId" text, "starterRunId" text, task text, "sessionDate" date,
       universe text, "universeVersion" text, state text, reason text, trigger text, forced boolean,
