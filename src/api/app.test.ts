@@ -96,6 +96,22 @@ describe('who may ask', () => {
   });
 });
 
+describe('guesses of one address', () => {
+  it('keep nobody from /healthz, and cookies are counted before Postgres is asked', async () => {
+    const strict = openApiAway({ limits: { tokenPerMinute: 9, anonymousPerMinute: 1 } });
+    const headers = (letter: string) => ({ cookie: `nightshift_session_web=${letter.repeat(43)}` });
+    const statuses: number[] = [];
+    for (const letter of ['a', 'b'])
+      statuses.push((await strict.ask('GET', '/api/v1/runs', { headers: headers(letter) })).status);
+    // Postgres is away: only who has asked it hears so.
+    expect(statuses).toEqual([503, 429]);
+    expect((await strict.app.request('/', { headers: headers('c') })).status).toBe(429);
+    expect((await strict.ask('GET', '/openapi.json', { token: 'guess' })).status).toBe(429);
+    for (const _ of [1, 2]) expect((await strict.ask('GET', '/healthz')).status).toBe(200);
+    await strict.close();
+  });
+});
+
 describe('every answer', () => {
   it('has a request id and strict headers; a problem has its id, too', async () => {
     const answer = await api.ask('GET', '/nothing', { token: viewer });
@@ -201,6 +217,8 @@ describe('input', () => {
     ['GET', `/api/v1/nights?universe=${encodeURIComponent("x' or 1=1 --")}`, 'universe'],
     ['GET', '/api/v1/audit?limit=501', 'limit'],
     ['GET', '/api/v1/audit?subject=a%00b', 'subject'],
+    ['GET', `/api/v1/audit?pageToken=${keyText([0])}`, 'pageToken'],
+    ['GET', `/api/v1/symbols/AAPL/bars?pageToken=${keyText(['2018-02-07'])}`, 'pageToken'],
     ['GET', '/api/v1/runs/a%00b', 'runId'],
   ])('%s %s is refused and names %s', async (method, path, field) => {
     const answer = await api.ask(method, path, { token: operator });

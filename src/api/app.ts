@@ -9,7 +9,7 @@ import { describeSchedules } from '../temporal/schedules.ts';
 import { requireToken, TokenReader } from './auth.ts';
 import { cached } from './cached.ts';
 import type { ApiDeps, ApiEnv, RouteDeps } from './deps.ts';
-import { addressOf, limitRequests } from './limits.ts';
+import { addressOf, limitRequests, onceEach } from './limits.ts';
 import { allowedMethods } from './methods.ts';
 import { Problem, problemDetails, problemOf, stackOf } from './problems.ts';
 import { type ApiDocument, describeApi } from './openapi.ts';
@@ -38,6 +38,8 @@ import { symbolRoutes } from './routes/symbols.ts';
 import { timelineRoutes } from './routes/timelines.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** `/healthz` asks nobody and may be asked so many times as often as tokens may be guessed. */
+const HEALTH_FACTOR = 10;
 
 /**
  * The HTTP API: `/healthz` for everybody, the rest for tokens. Every error is answered as RFC 9457 problem details
@@ -49,7 +51,7 @@ export function createApi(given: ApiDeps) {
     ...given,
     schedules: cached(times.freshMs, () => describeSchedules(client, times.callMs)),
   };
-  const attempts = limitRequests(limits.anonymousPerMinute, addressOf);
+  const attempts = onceEach(limitRequests(limits.anonymousPerMinute, addressOf));
   const base = newRouter();
   const metrics = createMetrics(deps);
   base.use(requestId());
@@ -102,14 +104,15 @@ export function createApi(given: ApiDeps) {
     );
   });
   base.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });
-  base.use('/healthz', attempts);
+  // Of its own: whoever guesses tokens must not make the process look dead.
+  base.use('/healthz', limitRequests(limits.anonymousPerMinute * HEALTH_FACTOR, addressOf));
   const tokens = new TokenReader(deps.findToken, times.tokenMs);
   const sessions = new SessionKeeper(deps.sql);
   const perToken = limitRequests(limits.tokenPerMinute, (c) => c.get('caller').tokenId);
   const shared = { ...deps, tokens, sessions, attempts, perToken, document: () => document };
   base.route('/', dashboardRoutes(shared));
   const open = base.route('/', healthRoutes());
-  open.use(requireLoginOr(sessions, requireToken(tokens, attempts)), perToken);
+  open.use(requireLoginOr({ sessions, attempts }, requireToken(tokens, attempts)), perToken);
   const api = open
     .route('/', readinessRoutes(deps))
     .route('/', schedulerRoutes(deps))

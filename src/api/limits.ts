@@ -1,5 +1,5 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
-import type { Context } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import { rateLimiter } from 'hono-rate-limiter';
 import type { ApiEnv } from './deps.ts';
 import { Problem } from './problems.ts';
@@ -19,6 +19,16 @@ export function limitRequests(perMinute: number, keyOf: (c: Context<ApiEnv>) => 
       });
     },
   });
+}
+
+/** The same, but one request counts once, also where its cookie and its token are both wrong. */
+export function onceEach(limit: MiddlewareHandler<ApiEnv>): MiddlewareHandler<ApiEnv> {
+  const counted = new WeakSet<Request>();
+  return async (c, next) => {
+    if (counted.has(c.req.raw)) return await next();
+    counted.add(c.req.raw);
+    return await limit(c, next);
+  };
 }
 
 /** Address of who asks, for those without a token. */

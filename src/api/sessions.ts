@@ -39,19 +39,28 @@ export class SessionKeeper {
   async begin(caller: Caller): Promise<string> {
     const secret = randomBytes(32).toString('base64url');
     const { tokenId } = caller;
-    await insertApiSession(this.#sql, { sessionHash: hashOf(secret), tokenId, seconds: SESSION_SECONDS });
+    const sessionHash = hashOf(secret);
+    await insertApiSession(this.#sql, { sessionHash, tokenId, seconds: SESSION_SECONDS });
+    this.#keep(sessionHash, { ...caller, valid: true, secondsLeft: SESSION_SECONDS }, 0);
     return secret;
   }
 
-  /** The login of a cookie, which it renews; null if it has ended, or its token was revoked. */
-  async find(secret: string): Promise<(Session & { renewed: boolean }) | null> {
+  /**
+   * The login of a cookie, which it renews; null if it has ended, or its token was revoked. `countGuess` may throw: it
+   * is asked about each cookie not seen before when it has not been looked up.
+   */
+  async find(
+    secret: string,
+    countGuess: () => Promise<unknown>,
+  ): Promise<(Session & { renewed: boolean }) | null> {
+    const sessionHash = hashOf(secret);
+    if (!this.#known.has(sessionHash)) await countGuess();
     const row = await this.#validRow(secret);
     if (row === null) return null;
-    const sessionHash = hashOf(secret);
     const renewed = row.secondsLeft < SESSION_SECONDS - RENEW_SECONDS;
     if (renewed) {
       await extendApiSession(this.#sql, { sessionHash, seconds: SESSION_SECONDS });
-      this.#known.delete(sessionHash);
+      this.#keep(sessionHash, row, 0);
     }
     const { tokenId, name, role } = row;
     return { caller: { tokenId, name, role }, csrfToken: csrfTokenOf(secret), secret, renewed };
@@ -77,13 +86,18 @@ export class SessionKeeper {
     const known = this.#known.get(sessionHash);
     if (known !== undefined && known.untilMs > Date.now()) return known.row;
     const row = await findApiSession(this.#sql, sessionHash);
-    this.#known.delete(sessionHash);
     // Guesses leave nothing: they would push out those who are logged in.
-    if (row === null) return null;
+    if (row === null) this.#known.delete(sessionHash);
+    else this.#keep(sessionHash, row);
+    return row;
+  }
+
+  /** Remembers a login; with `freshMs` 0 only that it is one, so that it is read anew and is no guess. */
+  #keep(sessionHash: string, row: ApiSessionRow, freshMs = CACHE_MS): void {
+    this.#known.delete(sessionHash);
     const [oldest] = this.#known.keys();
     if (this.#known.size >= CACHED && oldest !== undefined) this.#known.delete(oldest);
-    this.#known.set(sessionHash, { row, untilMs: Date.now() + CACHE_MS });
-    return row;
+    this.#known.set(sessionHash, { row, untilMs: Date.now() + freshMs });
   }
 }
 
@@ -92,10 +106,17 @@ export function cookieName(c: Context, of: 'session' | 'told' | 'theme'): string
   return `nightshift_${of}_${new URL(c.req.url).port || 'web'}`;
 }
 
-/** The login of a request, if it has one; renews its cookie where its row was. */
-export async function sessionOf(c: Context, sessions: SessionKeeper): Promise<Session | null> {
+/**
+ * The login of a request, if it has one; renews its cookie where its row was. A cookie not seen before counts as a guess
+ * before Postgres is asked about it.
+ */
+export async function sessionOf(
+  c: Context,
+  { sessions, attempts }: { sessions: SessionKeeper; attempts: MiddlewareHandler },
+): Promise<Session | null> {
   const secret = getCookie(c, cookieName(c, 'session'));
-  const session = secret === undefined ? null : await sessions.find(secret);
+  if (secret === undefined) return null;
+  const session = await sessions.find(secret, () => attempts(c, () => Promise.resolve()));
   if (session?.renewed === true) setSessionCookie(c, session.secret);
   return session;
 }
@@ -130,9 +151,12 @@ export function provesCsrf(session: Session, given: unknown): boolean {
  * Lets through who is logged in, and leaves everybody else to `requireToken`. A request that changes something shows
  * the login's token in `X-CSRF-Token`: a page of another port of this machine is the same site for a cookie.
  */
-export function requireLoginOr(sessions: SessionKeeper, requireToken: MiddlewareHandler<ApiEnv>) {
+export function requireLoginOr(
+  logins: { sessions: SessionKeeper; attempts: MiddlewareHandler },
+  requireToken: MiddlewareHandler<ApiEnv>,
+) {
   return createMiddleware<ApiEnv>(async (c, next) => {
-    const session = c.req.header('authorization') === undefined ? await sessionOf(c, sessions) : null;
+    const session = c.req.header('authorization') === undefined ? await sessionOf(c, logins) : null;
     if (session === null) return await requireToken(c, next);
     if (!SAFE_METHODS.includes(c.req.method) && !provesCsrf(session, c.req.header('x-csrf-token')))
       throw new Problem('forbidden', 'with the cookie of a login this needs its X-CSRF-Token');

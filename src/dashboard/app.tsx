@@ -17,7 +17,7 @@ import { assetRoutes } from './assets.ts';
 import { renderPage } from './components/layout.tsx';
 import { type DashboardDeps, type PageDeps, type PageEnv, type PageRoute, THEMES } from './deps.ts';
 import { LiveBoard } from './live.tsx';
-import { chromeOf, countGuess, ownPath, requireLogin, requireOwnOrigin } from './login.ts';
+import { chromeOf, ownPath, requireLogin, requireOwnOrigin } from './login.ts';
 import { LoginPage } from './pages/login.tsx';
 import { TonightPage } from './pages/tonight.tsx';
 import { backtestRoutes } from './routes/backtest.tsx';
@@ -42,8 +42,7 @@ export function dashboardRoutes(shared: DashboardDeps): Hono<PageEnv> {
 
   app.get('/login', async (c) => {
     const next = ownPath(c.req.query('next'));
-    if ((await sessionOf(c, deps.sessions)) !== null) return c.redirect(next, 303);
-    await countGuess(c, deps);
+    if ((await sessionOf(c, deps)) !== null) return c.redirect(next, 303);
     c.header('cache-control', 'no-store');
     const body = <LoginPage next={next} refused={null} />;
     return c.html(await renderPage({ title: 'Log in', chrome: chromeOf(c), body }));

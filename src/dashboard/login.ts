@@ -21,9 +21,8 @@ export function ownPath(path: unknown): string {
 /** Lets through who is logged in; others are asked to log in and come back. */
 export function requireLogin(deps: PageDeps, reader: Pick<TonightReader, 'settings' | 'waiting'>) {
   return createMiddleware<PageEnv>(async (c, next) => {
-    const session = await sessionOf(c, deps.sessions);
+    const session = await sessionOf(c, deps);
     if (session === null) {
-      await countGuess(c, deps);
       const wantsPage = c.req.method === 'GET' && (c.req.header('accept') ?? '').includes('text/html');
       if (!wantsPage) throw new Problem('unauthorized', 'you are not logged in (any more)');
       const { pathname, search } = new URL(c.req.url);
@@ -36,11 +35,6 @@ export function requireLogin(deps: PageDeps, reader: Pick<TonightReader, 'settin
     c.header('cache-control', 'no-store');
     return await next();
   });
-}
-
-/** A cookie that is of no login counts like a wrong token: each asks Postgres. */
-export async function countGuess(c: Context, { attempts }: Pick<PageDeps, 'attempts'>): Promise<void> {
-  if (c.req.header('cookie') !== undefined) await attempts(c, () => Promise.resolve());
 }
 
 /** What a page is drawn with, for somebody who is logged in or not. */
