@@ -17,10 +17,20 @@ const ARRIVAL_MS = 2_000;
 const LOOK_MS = 25;
 const FAILED_PRECONDITION = 9;
 const ALREADY_EXISTS = 6;
+const NOT_FOUND = 5;
 
 /** Somebody else changes the schedule at the same time. */
 export class ScheduleConflictError extends Error {
   override name = 'ScheduleConflictError';
+}
+
+/** It was removed, maybe a moment ago. */
+export class ScheduleGoneError extends ScheduleConflictError {
+  override name = 'ScheduleGoneError';
+
+  constructor(scheduleId: string) {
+    super(`schedule ${scheduleId} is not there (any more)`);
+  }
 }
 
 /** Null if there is none of that id. */
@@ -82,7 +92,7 @@ export async function changeSchedule(
   const { namespace, identity } = client.options;
   for (let attempt = 1; attempt <= UPDATE_TRIES; attempt += 1) {
     const found = await describeSchedule(client, scheduleId);
-    if (found === null) throw new ScheduleConflictError(`schedule ${scheduleId} is not there (any more)`);
+    if (found === null) throw new ScheduleGoneError(scheduleId);
     const schedule = change(found.schedule ?? {});
     const { conflictToken = null } = found;
     const requestId = randomUUID();
@@ -98,6 +108,7 @@ export async function changeSchedule(
         }),
       );
     } catch (error) {
+      if (codeOf(error) === NOT_FOUND) throw new ScheduleGoneError(scheduleId);
       if (codeOf(error) !== FAILED_PRECONDITION) throw error;
       continue;
     }
@@ -124,6 +135,11 @@ async function untilChanged(
   return null;
 }
 
+/** Whether a schedule on the server starts the same, at the same times, as one that is wanted. */
+export function isSameSchedule(found: Schedule | null | undefined, wanted: Schedule): boolean {
+  return keyOf(found) === keyOf(wanted);
+}
+
 /** What two versions of a schedule are compared by: the server fills in and puts in order the rest. */
 function keyOf(schedule: Schedule | null | undefined): string {
   const { spec, action, policies, state } = schedule ?? {};
@@ -133,7 +149,11 @@ function keyOf(schedule: Schedule | null | undefined): string {
     spec?.timezoneName,
     calendarsOf(spec?.structuredCalendar),
     calendarsOf(spec?.excludeStructuredCalendar),
-    Number(policies?.catchupWindow?.seconds ?? 0),
+    // Whoever edits a schedule elsewhere may leave these, which we never set.
+    (spec?.interval ?? []).map(({ interval, phase }) => [secondsOf(interval), secondsOf(phase)]),
+    [spec?.jitter, spec?.startTime, spec?.endTime].map(secondsOf),
+    policies?.overlapPolicy ?? 0,
+    secondsOf(policies?.catchupWindow),
     workflowType?.name,
     payloads.map((payload) => Buffer.from(payload?.data ?? []).toString('base64')),
     state?.paused === true,
@@ -141,10 +161,18 @@ function keyOf(schedule: Schedule | null | undefined): string {
   ]);
 }
 
+/** Of an instant or a length of time; 0 for none. */
+function secondsOf(time: { seconds?: { toString(): string } | null } | null | undefined): number {
+  return Number(time?.seconds?.toString() ?? 0);
+}
+
 function calendarsOf(specs: readonly Calendar[] | null | undefined): number[][][] {
-  return (specs ?? []).map(({ minute, hour, dayOfWeek, dayOfMonth, month, year }) =>
-    [minute, hour, dayOfWeek, dayOfMonth, month, year].map((field) =>
-      (field ?? []).map(({ start }) => start ?? 0),
+  return (specs ?? []).map(({ second, minute, hour, dayOfWeek, dayOfMonth, month, year }) =>
+    [second, minute, hour, dayOfWeek, dayOfMonth, month, year].map((field) =>
+      (field ?? []).flatMap(({ start, end, step }) => {
+        const from = start ?? 0;
+        return [from, Math.max(from, end ?? 0), Math.max(1, step ?? 1)];
+      }),
     ),
   );
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { temporal } from '@temporalio/proto';
@@ -30,9 +31,11 @@ import {
   changeSchedule,
   createSchedule,
   describeSchedule,
+  isSameSchedule,
   removeSchedule,
   type Schedule,
   ScheduleConflictError,
+  ScheduleGoneError,
   type ScheduleState,
 } from './schedule-server.ts';
 
@@ -79,8 +82,8 @@ function definitions(tasks: Record<Task, TaskSettings>): Definition[] {
 
 /**
  * Makes the file the configuration of runs that start from now on, and creates or updates the schedules so
- * that they follow it. A pause stays; a schedule that is
- * new begins paused unless `enable`. Returns one line per change. `sql` is logged in as `pipeline`.
+ * that they follow it, also where somebody has edited one on the server. A pause stays; a schedule that is new begins
+ * paused unless `enable`. Returns one line per change. `sql` is logged in as `pipeline`.
  * Throws when the server keeps refusing an update because somebody else changes the schedule.
  */
 export async function applySchedules(options: {
@@ -88,9 +91,11 @@ export async function applySchedules(options: {
   sql: Sql;
   file: ConfigFile;
   by: string;
+  /** Why, where the person was asked for it. */
+  why?: string;
   enable?: boolean;
 }): Promise<string[]> {
-  const { client, sql, file, by, enable } = options;
+  const { client, sql, file, by, why, enable } = options;
   const { tasks, timezone, misfireGraceTimeMs } = effectiveConfig(file);
   const states = new Map((await scheduleStates(sql)).map((state) => [state.scheduleId, state]));
   const changes: string[] = [];
@@ -125,7 +130,7 @@ export async function applySchedules(options: {
       notes: stored?.note ?? NOT_YET_ENABLED,
     };
     const lifts = enable === true && before.paused === true && before.notes === NOT_YET_ENABLED;
-    const lifted = { paused: false, notes: `enabled by ${by}` };
+    const lifted = { paused: false, notes: `enabled by ${by}${why === undefined ? '' : `: ${why}`}` };
     const state = lifts ? { ...before, ...lifted } : before;
     const follow = (): Promise<void> =>
       changeSchedule(client, scheduleId, ({ state: found = {} }) => {
@@ -137,14 +142,14 @@ export async function applySchedules(options: {
         changes.push(`${scheduleId}: created${state.paused === true ? ', paused' : ''}`);
       // Another start was faster, maybe with another file.
       else await follow();
-    } else if (lifts || stored?.specHash !== specHash) {
+    } else if (lifts || stored?.specHash !== specHash || !isSameSchedule(current.schedule, wanted(before))) {
       await follow();
       changes.push(`${scheduleId}: ${lifts ? 'enabled' : 'updated'}`);
     }
     // Somebody may have paused it meanwhile: what is kept is what the server has now.
     const now = (await describeSchedule(client, scheduleId))?.schedule?.state ?? state;
     const note = now.notes || null;
-    const who = lifts ? { by } : {};
+    const who = lifts ? { by, ...(why !== undefined && { why }) } : {};
     await saveScheduleState(sql, { scheduleId, paused: now.paused === true, note, specHash, ...who });
   }
   if (changes.length > 0) {
@@ -152,6 +157,7 @@ export async function applySchedules(options: {
       actor: by,
       action: 'schedules.apply',
       subject: 'schedules',
+      ...(why !== undefined && { why }),
       details: { changes },
     });
   }
@@ -202,10 +208,17 @@ export async function describeSchedules(client: Client, callMs = CALL_MS): Promi
       paused: state?.paused ?? false,
       note: state?.notes || null,
       nextTimes: (found.info?.futureActionTimes ?? []).flatMap((time) => instantOf(time) ?? []),
-      recentRuns: (found.info?.recentActions ?? []).flatMap(runOf).toReversed(),
+      recentRuns: startsOf(found.info ?? {}),
     };
   });
   return (await Promise.all(summaries)).filter((one) => one !== null);
+}
+
+type ScheduleInfo = temporal.api.schedule.v1.IScheduleInfo;
+
+/** What a schedule started last, newest first. */
+function startsOf(info: ScheduleInfo): ScheduledRun[] {
+  return (info.recentActions ?? []).flatMap(runOf).toReversed();
 }
 
 function runOf(action: temporal.api.schedule.v1.IScheduleActionResult): ScheduledRun | [] {
@@ -251,9 +264,16 @@ export async function setSchedulePaused(options: {
   });
 }
 
+/** How long the server may take until it shows what it did. */
+const TRIGGER_MS = 2_000;
+const TRIGGER_LOOK_MS = 100;
+/** Timers may be early by a little. */
+const CLOCK_SLACK_MS = 20;
+
 /**
- * Starts a schedule's run now because a person asked for it, with an audit row once the server has taken it. Without
- * the SKIP policy a trigger is allowed beside a running one (ran), and two nights would begin.
+ * Starts a schedule's run now because a person asked for it, and reads back what it started; null where nothing is seen
+ * of it yet. The audit row says what came of it. Without the SKIP policy a trigger is allowed beside a running one
+ * (ran), and two nights would begin: throws ScheduleConflictError when a run before still goes on, and ScheduleGoneError.
  */
 export async function triggerScheduleFor(options: {
   client: Client;
@@ -261,11 +281,62 @@ export async function triggerScheduleFor(options: {
   scheduleId: string;
   by: string;
   why: string;
-}): Promise<void> {
-  const { client, sql, scheduleId, by, why } = options;
-  const handle = client.schedule.getHandle(scheduleId);
-  await client.withDeadline(Date.now() + CALL_MS, () => handle.trigger(ScheduleOverlapPolicy.SKIP));
-  await insertAudit(sql, { actor: by, action: 'schedule.trigger', subject: scheduleId, why });
+  /** How long one call of Temporal may take (15 s). */
+  callMs?: number;
+}): Promise<ScheduledRun | null> {
+  const { client, sql, scheduleId, by, why, callMs = CALL_MS } = options;
+  const look = async (): Promise<ScheduleInfo> => {
+    const found = await describeSchedule(client, scheduleId, callMs);
+    if (found === null) throw new ScheduleGoneError(scheduleId);
+    return found.info ?? {};
+  };
+  const before = await look();
+  await untilNextSecond(startsOf(before)[0]?.dueAt);
+  try {
+    const handle = client.schedule.getHandle(scheduleId);
+    await client.withDeadline(Date.now() + callMs, () => handle.trigger(ScheduleOverlapPolicy.SKIP));
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) throw new ScheduleGoneError(scheduleId);
+    throw error;
+  }
+  const { started, skippedFor } = await untilTriggered(look, before);
+  const details = { started: started?.workflowId ?? null, skippedFor };
+  await insertAudit(sql, { actor: by, action: 'schedule.trigger', subject: scheduleId, why, details });
+  if (skippedFor !== null)
+    throw new ScheduleConflictError(
+      `nothing was started: ${skippedFor.join(' and ') || 'a run before'} still goes on`,
+    );
+  return started;
+}
+
+/** A start is named by the second it is due: another one within the second of the last would have its id. */
+async function untilNextSecond(lastDueAt: string | undefined): Promise<void> {
+  if (lastDueAt === undefined) return;
+  const nextMs = (Math.floor(Date.parse(lastDueAt) / 1000) + 1) * 1000 + CLOCK_SLACK_MS;
+  const leftMs = nextMs - Date.now();
+  // The server's clock may be another one: nobody waits for more than its second.
+  if (leftMs > 0) await sleep(Math.min(leftMs, 1_000 + CLOCK_SLACK_MS));
+}
+
+/** The start that is new since `before`, or what still ran instead. */
+async function untilTriggered(
+  look: () => Promise<ScheduleInfo>,
+  before: ScheduleInfo,
+): Promise<{ started: ScheduledRun | null; skippedFor: string[] | null }> {
+  const known = new Set(startsOf(before).map(({ runId }) => runId));
+  const untilMs = Date.now() + TRIGGER_MS;
+  while (Date.now() < untilMs) {
+    await sleep(TRIGGER_LOOK_MS);
+    const { overlapSkipped, runningWorkflows, ...info } = await look();
+    const started = startsOf(info).find(({ runId }) => !known.has(runId));
+    if (started !== undefined) return { started, skippedFor: null };
+    if (Number(overlapSkipped ?? 0) > Number(before.overlapSkipped ?? 0))
+      return {
+        started: null,
+        skippedFor: (runningWorkflows ?? []).flatMap(({ workflowId }) => workflowId ?? []),
+      };
+  }
+  return { started: null, skippedFor: null };
 }
 
 /** How long the server of ours keeps closed runs. Returns whether that changed. Each call has `callMs` (15 s). */

@@ -243,6 +243,15 @@ describe('small tables', () => {
     expect(enabled?.firstEnabledAt).not.toBeNull();
     await saveScheduleState(db.sql, state);
     expect(await find()).toMatchObject({ paused: true, firstEnabledAt: enabled?.firstEnabledAt });
+    // Somebody who is known did it, although the row was faster; nobody is not asked again.
+    await saveScheduleState(db.sql, { ...state, by: 'Ann', why: 'a holiday' });
+    await saveScheduleState(db.sql, state);
+    const acts = await listAudit(db.sql, { subject: scheduleId });
+    expect(acts.map(({ actor, action, why }) => [actor, action, why])).toEqual([
+      ['Ann', 'schedule.pause', 'a holiday'],
+      ['unknown (Temporal)', 'schedule.pause', 'holidays'],
+      ['unknown (Temporal)', 'schedule.unpause', null],
+    ]);
   });
 });
 

@@ -257,6 +257,7 @@ describe('the watchdog', () => {
     expect(acts.map(({ action, why }) => [action, why])).toEqual([
       ['schedule.unpause', 'gone on'],
       ['schedule.pause', 'set elsewhere'],
+      ['schedule.unpause', 'enabled by Ann'],
     ]);
     // As if all that had been in February 2018: on since January, unpaused on Tuesday at noon.
     await house.owner.sql`update ops.schedule_state set first_enabled_at = '2018-01-01T00:00:00Z'`;

@@ -1,7 +1,5 @@
 import { type AddressInfo, createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Context } from '@temporalio/activity';
 import { type Client, ScheduleOverlapPolicy } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -22,7 +20,6 @@ import {
   keepClosedRuns,
   NOT_YET_ENABLED,
   setSchedulePaused,
-  triggerScheduleFor,
 } from '../../src/temporal/schedules.ts';
 import { openCommandLine } from '../support/command-line.ts';
 import { createFakes } from '../support/fakes.ts';
@@ -386,35 +383,5 @@ describe('starts', () => {
         Date.parse(nights[index]?.completedAt ?? ''),
       );
     }
-  });
-
-  it('skip a trigger while a night runs', async () => {
-    const { client } = rigs.current;
-    rigs.current.use({
-      ...createFakes().activities,
-      ...house.runs,
-      planIngestion: () => Context.current().cancelled,
-    });
-    await apply();
-    const { sql } = house.database;
-    const trigger = (scheduleId: string) =>
-      triggerScheduleFor({ client, sql, scheduleId, by: 'Ann', why: 'to see it' });
-    await expect(trigger('nothing')).rejects.toThrow();
-    await trigger('nightly');
-    const running = await eventually('a night runs', async () => (await listNights(house.database.sql))[0]);
-    expect(running.sessionDate).toBe('2018-02-07');
-    // Two triggers within one second would share a workflow id.
-    await sleep(1_100);
-    await trigger('nightly');
-    const handle = client.schedule.getHandle('nightly');
-    await eventually(
-      'the second was skipped',
-      async () => (await handle.describe()).info.numActionsSkippedOverlap === 1,
-    );
-    expect(await listNights(house.database.sql)).toHaveLength(1);
-    // What did not happen has no row.
-    const acts = (await listAudit(sql)).filter(({ action }) => action === 'schedule.trigger');
-    const row = { actor: 'Ann', subject: 'nightly', why: 'to see it' };
-    expect(acts).toMatchObject([row, row]);
   });
 });

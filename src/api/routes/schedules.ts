@@ -12,6 +12,12 @@ import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { BODY_PROBLEMS, problems, whyBody } from './schemas.ts';
 
+const runSchema = z.object({
+  dueAt: z.string(),
+  startedAt: z.string(),
+  workflowId: z.string(),
+  runId: z.string(),
+});
 const scheduleSchema = z
   .object({
     scheduleId: z.enum(Object.values(SCHEDULE_IDS)),
@@ -19,12 +25,15 @@ const scheduleSchema = z
     note: z.string().nullable(),
     nextTimes: z.array(z.string()).openapi({ description: 'The next starts, UTC, at most ten' }),
     recentRuns: z
-      .array(
-        z.object({ dueAt: z.string(), startedAt: z.string(), workflowId: z.string(), runId: z.string() }),
-      )
+      .array(runSchema)
       .openapi({ description: 'What it started last, newest first, at most ten' }),
   })
   .openapi('Schedule');
+const triggeredSchema = scheduleSchema
+  .extend({
+    started: runSchema.nullable().openapi({ description: 'What this started; null: not to be seen yet' }),
+  })
+  .openapi('ScheduleTriggered');
 const params = z.object({ scheduleId: z.enum(Object.values(SCHEDULE_IDS)) });
 
 const listRoute = createRoute({
@@ -41,7 +50,11 @@ const listRoute = createRoute({
   },
 });
 
-function actRoute<Verb extends 'pause' | 'unpause' | 'trigger'>(verb: Verb, summary: string) {
+function actRoute<Verb extends string, Schema extends z.ZodType>(
+  verb: Verb,
+  schema: Schema,
+  summary: string,
+) {
   return createRoute({
     method: 'post',
     path: `/api/v1/schedules/{scheduleId}/${verb}`,
@@ -50,15 +63,19 @@ function actRoute<Verb extends 'pause' | 'unpause' | 'trigger'>(verb: Verb, summ
     middleware: [requireRole('operator')] as const,
     request: { params, body: whyBody },
     responses: {
-      200: { description: 'As it is now', content: { 'application/json': { schema: scheduleSchema } } },
+      200: { description: 'As it is now', content: { 'application/json': { schema } } },
       ...problems(...BODY_PROBLEMS, 401, 403, 404, 409, 429, 503),
     },
   });
 }
 
-const pauseRoute = actRoute('pause', 'Start nothing until it is unpaused; what runs goes on');
-const unpauseRoute = actRoute('unpause', 'Start at the next time again');
-const triggerRoute = actRoute('trigger', 'Start it now, unless its last start still runs');
+const pauseRoute = actRoute('pause', scheduleSchema, 'Start nothing until it is unpaused; what runs goes on');
+const unpauseRoute = actRoute('unpause', scheduleSchema, 'Start at the next time again');
+const triggerRoute = actRoute(
+  'trigger',
+  triggeredSchema,
+  'Start it now; 409 with its name while its last start still runs',
+);
 
 /** The schedules as the Temporal server has them. */
 export function scheduleRoutes(deps: RouteDeps) {
@@ -85,8 +102,9 @@ export function scheduleRoutes(deps: RouteDeps) {
       const { name: by } = c.get('caller');
       const { why } = c.req.valid('json');
       await findSchedule(deps, scheduleId);
-      await triggerScheduleFor({ client, sql: deps.sql, scheduleId, by, why });
-      return c.json(await findSchedule(deps, scheduleId), 200);
+      const asked = { client, sql: deps.sql, scheduleId, by, why, callMs };
+      const started = await triggerScheduleFor(asked);
+      return c.json({ ...(await findSchedule(deps, scheduleId)), started }, 200);
     });
 }
 

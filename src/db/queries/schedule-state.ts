@@ -11,8 +11,8 @@ export type ScheduleStateRow = {
 };
 
 /**
- * Keeps pause and note of a schedule, so that a new server gets them back. First enabling is remembered; a pause that
- * begins or ends leaves an audit row, also when nobody we know set it.
+ * Keeps pause and note of a schedule, so that a new server gets them back. First enabling is remembered. What a person
+ * does leaves an audit row, and so does a pause that begins or ends by nobody we know.
  */
 export async function saveScheduleState(
   sql: Sql,
@@ -31,8 +31,9 @@ export async function saveScheduleState(
     isStillSo?: () => Promise<boolean>;
   },
 ): Promise<void> {
-  const { scheduleId, paused, note, by = 'unknown (Temporal)', why = note, isStillSo } = state;
-  const act = { actor: by, action: paused ? PAUSE : UNPAUSE, subject: scheduleId, why };
+  const { scheduleId, paused, note, by, why = note, isStillSo } = state;
+  const action = paused ? PAUSE : UNPAUSE;
+  const act = { actor: by ?? 'unknown (Temporal)', action, subject: scheduleId, why };
   await sql.begin(async (tx) => {
     const [before] = await tx<{ paused: boolean }[]>`
       select paused from ops.schedule_state where schedule_id = ${scheduleId} for update`;
@@ -48,8 +49,9 @@ export async function saveScheduleState(
         spec_hash = excluded.spec_hash, first_enabled_at = coalesce(s.first_enabled_at, excluded.first_enabled_at),
         updated_at = now()
       where (s.paused, s.note, s.spec_hash) is distinct from (excluded.paused, excluded.note, excluded.spec_hash)`;
-    if (before === undefined || before.paused === paused) return;
-    await insertAudit(tx, act);
+    // Whoever is known did it, also where somebody else's row was faster or only the note is new.
+    const isNew = before !== undefined && before.paused !== paused;
+    if (by !== undefined || isNew) await insertAudit(tx, act);
   });
 }
 
