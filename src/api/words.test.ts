@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RUN_STATES } from '../contracts/wire/names.ts';
-import { documentWord, snakeCased } from './words.ts';
+import { documentWord, lastResult, snakeCased } from './words.ts';
 
 describe('the documents’ words', () => {
   it('are these, for each state there is', () => {
@@ -31,6 +31,17 @@ describe('the documents’ words', () => {
       failures: [{ symbol: 'BRK.B', last_bar: null }],
       by_symbol: { AAPL: 1, 'BRK.B': 2, '2018-02-07': 3 },
     });
+    expect(lastResult('ingestion', { totalSymbols: 83, successful: 82, totalCandles: 41_500 })).toEqual({
+      symbols_processed: 82,
+      candles_ingested: 41_500,
+      total_symbols: 83,
+      successful: 82,
+      total_candles: 41_500,
+    });
+    expect([lastResult('training', { successful: 1 }), lastResult('ingestion', null)]).toEqual([
+      { successful: 1 },
+      {},
+    ]);
     expect([snakeCased(null), snakeCased('aB'), snakeCased([1, 'aB'])]).toEqual([null, 'aB', [1, 'aB']]);
   });
 });

@@ -1,4 +1,5 @@
-import type { TaskState } from '../contracts/wire/names.ts';
+import type { TaskResult } from '../contracts/activities.ts';
+import type { Task, TaskState } from '../contracts/wire/names.ts';
 
 /** The source documents' words for our states; nothing else in the product uses them. */
 const DOCUMENT_WORDS: Readonly<Record<TaskState, string>> = {
@@ -16,6 +17,21 @@ const DOCUMENT_WORDS: Readonly<Record<TaskState, string>> = {
 /** A state as the documents' endpoints say it. */
 export function documentWord(state: TaskState): string {
   return DOCUMENT_WORDS[state];
+}
+
+/** What the documents' status calls numbers of a task's result that have other names here. */
+const STATUS_FIELDS: Partial<Record<Task, Readonly<Record<string, string>>>> = {
+  ingestion: { symbols_processed: 'successful', candles_ingested: 'totalCandles' },
+};
+
+/** The last result of a task as the documents' status shows it: with their names, and ours in their way of writing. */
+export function lastResult(task: Task, result: TaskResult | null): Record<string, unknown> {
+  const theirs = Object.entries(STATUS_FIELDS[task] ?? {}).flatMap(([name, ours]) => {
+    const value = result?.[ours];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const fields = snakeCased(result ?? {});
+  return { ...(typeof fields === 'object' ? fields : {}), ...Object.fromEntries(theirs) };
 }
 
 /** A result with the documents' way of writing names: `totalSymbols` is `total_symbols`, at every depth. */

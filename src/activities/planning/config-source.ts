@@ -1,13 +1,14 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 
 import { projectRoot } from '../../../scripts/lib/paths.mjs';
 import {
+  checkUniverses,
   type ConfigFile,
   configHash,
   type EffectiveConfig,
   effectiveConfig,
-  knownUniverses,
   parseConfigFile,
   parseEffectiveConfig,
   parseStoredConfigFile,
@@ -21,6 +22,8 @@ import {
   findConfig,
   insertConfig,
 } from '../../db/queries/configs.ts';
+import { UniverseError } from '../../domain/universe.ts';
+import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
 import { failure } from '../errors.ts';
 
 /** The file that was found at the last start, and where: only a changed one becomes the current one. */
@@ -33,6 +36,8 @@ export type FileAtStart = {
   path: string;
   /** A person named it: it is used although the last start found another file. */
   named: boolean;
+  /** Who has it read; absent: the file itself is named as the reason. */
+  by?: string;
 };
 
 export type Adoption = {
@@ -48,7 +53,7 @@ export type Adoption = {
  * Takes over the file on disk if it is another one than at the last start: stop and start applies a change,
  * but does not undo a later `config apply`. A file nobody named does not replace one that somebody did.
  */
-export async function adoptFileAtStart(sql: Sql, { path, named }: FileAtStart): Promise<Adoption> {
+export async function adoptFileAtStart(sql: Sql, { path, named, by }: FileAtStart): Promise<Adoption> {
   const last = await currentApplication(sql, FILE_AT_START);
   const lastFile = last === null ? null : labelOf(last.appliedBy);
   if (!named && lastFile !== null && lastFile !== labelOf(path)) {
@@ -60,9 +65,20 @@ export async function adoptFileAtStart(sql: Sql, { path, named }: FileAtStart): 
   const appliedBy = labelOf(path);
   if (last?.configHash === config.configHash) return { problem: null, adopted: false, keeps: null };
   // In this order: whoever finds the file noted, in a second start or after a crash, finds it in force.
-  const { changed } = await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy });
+  const { changed } = await applyConfig(sql, { name: CURRENT_FILE, config, appliedBy: by ?? appliedBy });
   await applyConfig(sql, { name: FILE_AT_START, config, appliedBy });
   return { problem: null, adopted: changed, keeps: null };
+}
+
+/**
+ * Reads the file in force again because a person wants it: that of the last start, also where this process was given
+ * another one. `keeps` is then a file that is not there to be read.
+ */
+export async function rereadFile(sql: Sql, { path, by }: { path: string; by: string }): Promise<Adoption> {
+  const given = await adoptFileAtStart(sql, { path, named: false, by });
+  if (given.keeps === null) return given;
+  const kept = resolve(projectRoot, given.keeps);
+  return existsSync(kept) ? await adoptFileAtStart(sql, { path: kept, named: true, by }) : given;
 }
 
 /** Notes that a person applied this state of the file: the next start finds nothing new in it. */
@@ -86,9 +102,12 @@ async function readConfigFile(path: string): Promise<ConfigFile | string> {
   try {
     const json: unknown = JSON.parse(await readFile(path, 'utf8'));
     const file = parseConfigFile(json);
-    for (const universe of knownUniverses(file)) effectiveConfig(file, universe);
+    checkUniverses(file);
+    const { universe } = effectiveConfig(file);
+    await readUniverse({ nameOrFile: universe, bundledFolder: join(projectRoot, UNIVERSES_FOLDER) });
     return file;
   } catch (error) {
+    if (error instanceof UniverseError) return `${path}: nightshift.universe: ${error.message}`;
     return `${path}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }

@@ -1,9 +1,12 @@
 import type { Context } from 'hono';
-import { adoptFileAtStart } from '../../activities/planning/config-source.ts';
+import { rereadFile } from '../../activities/planning/config-source.ts';
 import { effectiveConfig } from '../../contracts/schemas/config.ts';
 import { SCHEDULE_IDS, type Task, TASKS, taskIdOf } from '../../contracts/wire/names.ts';
+import { CURRENT_FILE, currentConfigHash } from '../../db/queries/configs.ts';
 import { type LastRun, readLastRuns } from '../../db/queries/last-runs.ts';
+import { insertAudit } from '../../db/queries/requests.ts';
 import { localIso, nextRun } from '../../domain/schedule-times.ts';
+import { ScheduleGoneError } from '../../temporal/schedule-server.ts';
 import { applySchedules, describeSchedules, setSchedulePaused } from '../../temporal/schedules.ts';
 import { cached } from '../cached.ts';
 import { configurationInForce } from '../configuration.ts';
@@ -12,7 +15,7 @@ import { Problem } from '../problems.ts';
 import { newRouter } from '../router.ts';
 import { runTask } from '../run-task.ts';
 import { sharedAnswers } from '../shared-reads.ts';
-import { documentWord, snakeCased } from '../words.ts';
+import { documentWord, lastResult } from '../words.ts';
 import {
   namedTaskRoute,
   type RunHeaders,
@@ -93,19 +96,16 @@ export function schedulerRoutes(deps: RouteDeps) {
     .openapi(
       switchRoute('start', 'Reads the configuration again and switches the schedules on'),
       async (c) => {
-        const { name } = c.get('caller');
+        const { name: by } = c.get('caller');
         const { why = 'POST /scheduler/start' } = c.req.valid('json');
-        const { pipelineSql, configPath } = deps;
-        const { problem } = await adoptFileAtStart(pipelineSql, { path: configPath, named: false });
-        if (problem !== null) throw new Problem('conflict', `the configuration cannot be used: ${problem}`);
+        const { pipelineSql } = deps;
+        const reread = await readConfiguration(deps, { by, why });
         const file = await configurationInForce(sql);
-        const changes = await applySchedules({ client, sql: pipelineSql, file, by: name, enable: true });
-        const switched = await setPaused(deps, { paused: false, by: name, why });
+        const applied = await applySchedules({ client, sql: pipelineSql, file, by, why, enable: true });
+        const switched = await setPaused(deps, { paused: false, by, why });
         forget();
-        return c.json(
-          { success: true, message: 'Unified scheduler started', changes: [...changes, ...switched] },
-          200,
-        );
+        const changes = [...reread, ...applied, ...switched];
+        return c.json({ success: true, message: 'Unified scheduler started', changes }, 200);
       },
     )
     .openapi(switchRoute('stop', 'Pauses the schedules; what runs goes on'), async (c) => {
@@ -126,9 +126,8 @@ export function schedulerRoutes(deps: RouteDeps) {
     );
 }
 
-function resultOf({ state, result }: LastRun): { status: string } & Record<string, unknown> {
-  const fields = snakeCased(result ?? {});
-  return { ...(typeof fields === 'object' ? fields : {}), status: documentWord(state) };
+function resultOf({ task, state, result }: LastRun): { status: string } & Record<string, unknown> {
+  return { ...lastResult(task, result), status: documentWord(state) };
 }
 
 function errorOf(
@@ -142,6 +141,26 @@ function errorOf(
   };
 }
 
+/** Takes over the configuration file where it has changed. Throws a Problem for one that cannot be used. */
+async function readConfiguration(
+  { pipelineSql: sql, configPath }: ApiDeps,
+  { by, why }: { by: string; why: string },
+): Promise<string[]> {
+  const { problem, adopted, keeps } = await rereadFile(sql, { path: configPath, by });
+  if (problem !== null) throw new Problem('conflict', `the configuration cannot be used: ${problem}`);
+  if (keeps !== null) return [`configuration: stays that of ${keeps}, which is not there to be read again`];
+  if (!adopted) return [];
+  const hash = await currentConfigHash(sql, CURRENT_FILE);
+  await insertAudit(sql, {
+    actor: by,
+    action: 'config.apply',
+    subject: 'configuration',
+    why,
+    details: { configHash: hash },
+  });
+  return [`configuration ${hash?.slice(0, 12)}: applies to runs that start from now on`];
+}
+
 /** Pauses or unpauses what is not yet; one line per schedule that changed. */
 async function setPaused(
   { client, pipelineSql: sql, times }: ApiDeps,
@@ -150,7 +169,13 @@ async function setPaused(
   const changes: string[] = [];
   for (const { scheduleId, paused: isPaused } of await describeSchedules(client, times.callMs)) {
     if (isPaused === paused) continue;
-    await setSchedulePaused({ client, sql, scheduleId, paused, by, why });
+    try {
+      await setSchedulePaused({ client, sql, scheduleId, paused, by, why });
+    } catch (error) {
+      // A schedule whose task was disabled is seen for a moment longer.
+      if (error instanceof ScheduleGoneError) continue;
+      throw error;
+    }
     changes.push(`${scheduleId}: ${paused ? 'paused' : 'unpaused'}`);
   }
   return changes;
