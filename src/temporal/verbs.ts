@@ -19,7 +19,9 @@ import {
 import { JOB_QUEUE_WORKFLOW_ID, nightWorkflowId, TASK_QUEUES } from '../contracts/wire/names.ts';
 import { NIGHT_DETAILS } from '../contracts/wire/user-metadata.ts';
 import type { Sql } from '../db/client.ts';
+import { isOpenState } from '../db/queries/nights.ts';
 import { insertAudit, listAudit, type NewRunRequest, reviewsOf } from '../db/queries/requests.ts';
+import { findTaskRun } from '../db/queries/task-runs.ts';
 
 /** The acts that CLI and API share. Each is safe to repeat. */
 
@@ -125,18 +127,19 @@ export type RunFailure = { type: string; message: string };
 
 /**
  * The failure of a closed run; null while it runs, when it is not known, or when it did not fail. `runId` may be
- * left out: the newest run of that id.
+ * left out: the newest run of that id. Each call has `callMs` (15 s).
  */
 export async function readRunFailure(
   client: Client,
-  run: { workflowId: string; runId?: string },
+  run: { workflowId: string; runId?: string; callMs?: number },
 ): Promise<RunFailure | null> {
+  const { callMs = CALL_MS } = run;
   const handle = client.workflow.getHandle(run.workflowId, run.runId);
   try {
-    const { status, runId } = await client.withDeadline(Date.now() + CALL_MS, () => handle.describe());
+    const { status, runId } = await client.withDeadline(Date.now() + callMs, () => handle.describe());
     if (status.name === 'RUNNING' || status.name === 'PAUSED' || status.name === 'COMPLETED') return null;
     const closed = client.workflow.getHandle(run.workflowId, runId);
-    await client.withDeadline(Date.now() + CALL_MS, () => closed.result());
+    await client.withDeadline(Date.now() + callMs, () => closed.result());
     return null;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
@@ -218,10 +221,26 @@ export async function decideReview(options: {
     const words = refusalOf(error, workflowId);
     if (words === null) throw error;
     // The run may have gone on or ended meanwhile: its row of the review says whether this decision was taken.
-    const last = (await reviewsOf(sql, taskRunId)).at(-1);
-    if (last?.decision === decision && last.decidedBy === by && last.why === why) return;
+    if (await wasTaken(sql, { review, attempts })) return;
     throw new ReviewRefusedError(words, { cause: error });
   }
+}
+
+/**
+ * Whether the last decision about a run is this one: of the review the person looked at, or of the one that the run has
+ * gone on from since. A later review that expired is another one.
+ */
+async function wasTaken(
+  sql: Sql,
+  { review, attempts }: { review: ReviewInput; attempts: number },
+): Promise<boolean> {
+  const { taskRunId, decision, by, why } = review;
+  const last = (await reviewsOf(sql, taskRunId)).at(-1);
+  if (last?.decision !== decision || last.decidedBy !== by || last.why !== why) return false;
+  if (last.afterAttempt === attempts) return true;
+  const state = (await findTaskRun(sql, taskRunId))?.state ?? 'failed';
+  const goesOn = state === 'succeeded' || (isOpenState(state) && state !== 'awaiting_review');
+  return decision === 'retry' && last.afterAttempt < attempts && goesOn;
 }
 
 async function untilAnswered(

@@ -209,6 +209,35 @@ describe('a failed task without retries', () => {
     );
   });
 
+  it('is not decided by the same words again once a later review has expired', async () => {
+    const rig = prepare(2, {
+      planNight: async (input) => {
+        const plan = await house.runs.planNight(input);
+        const tasks = plan.tasks.map((entry) =>
+          entry.task === 'training' ? { ...entry, reviewWindowMs: 3_000 } : entry,
+        );
+        return { ...plan, tasks };
+      },
+    });
+    const { handle, training } = await untilReview(rig);
+    const { sql } = house.database;
+    const decide = (attempts: number) =>
+      decideReview({
+        client: rig.client,
+        sql,
+        workflowId: handle.workflowId,
+        review: by('retry', training.taskRunId),
+        attempts,
+      });
+    await decide(1);
+    await eventually('the second attempt', async () => (await task('training')).attempts === 2);
+    expect(await stateOf(handle)).toMatchObject({ state: 'partial' });
+    await expect(decide(2)).rejects.toThrow(ReviewRefusedError);
+    // What was decided of the first one stays so, for whom the answer was lost.
+    await decide(1);
+    expect(await reviewsOf(sql, training.taskRunId)).toHaveLength(1);
+  });
+
   it('never waits so long that the next night would be late', async () => {
     // Training 120 min, the scan 3 x 60, drift 3 x 45; the next night is in eight hours.
     const nextStart = Date.now() + 8 * 3_600_000;
