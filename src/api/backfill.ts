@@ -28,15 +28,22 @@ export type BackfillRange = {
 };
 
 /** What a backfill of this range would do now. Throws Problems for a range or universe that cannot be. */
-export async function previewBackfill(
-  { sql, coverageOf }: Pick<ApiDeps, 'sql' | 'coverageOf'>,
+export async function previewBackfill(deps: PreviewDeps, range: BackfillRange): Promise<BackfillPlan> {
+  return (await planOf(deps, range)).plan;
+}
+
+type PreviewDeps = Pick<ApiDeps, 'sql' | 'coverageOf'>;
+
+/** The plan, and what its universe is asked for by. */
+async function planOf(
+  { sql, coverageOf }: PreviewDeps,
   range: BackfillRange,
-): Promise<BackfillPlan> {
+): Promise<{ plan: BackfillPlan; universeValue: string }> {
   const { from, to, onlyMissing = false } = range;
   if (from > to) throw fieldProblem('to', `${to} is before ${from}`);
   const file = await configurationInForce(sql);
-  const universe = range.universe ?? effectiveConfig(file).universe;
-  requireUniverse(file, universe);
+  const asked = range.universe ?? effectiveConfig(file).universe;
+  const { name: universe, value: universeValue } = await requireUniverse(file, asked);
   const { settleDelayMinutes, providers } = effectiveConfig(file, universe);
   const settleDelayMs = settleDelayMinutes * 60_000;
   const coverage = (await coverageOf?.(providers.chain)) ?? null;
@@ -54,7 +61,7 @@ export async function previewBackfill(
         'to',
         `${count} sessions are more than the ${MAX_BACKFILL_SESSIONS} of one backfill`,
       );
-    return plan;
+    return { plan, universeValue };
   } catch (error) {
     if (error instanceof CalendarRangeError) throw fieldProblem('from', error.message);
     throw error;
@@ -70,13 +77,13 @@ export async function confirmBackfill(
   asked: { range: BackfillRange; token: string; by: string; why: string },
 ): Promise<Backfill> {
   const { range, token, by, why } = asked;
-  const plan = await previewBackfill(deps, range);
+  const { plan, universeValue } = await planOf(deps, range);
   if (plan.token !== token)
     throw new Problem(
       'conflict',
       'other sessions would run now than those that were shown: look at them again',
     );
-  return await orConflict(() => startBackfill({ ...deps, plan, by, why }));
+  return await orConflict(() => startBackfill({ ...deps, plan, universeValue, by, why }));
 }
 
 /** What a backfill refuses is a conflict. */

@@ -1,7 +1,9 @@
 import { type ConfigFile, knownUniverses, parseStoredConfigFile } from '../contracts/schemas/config.ts';
 import type { Sql } from '../db/client.ts';
 import { CURRENT_FILE, currentConfigHash, findConfig } from '../db/queries/configs.ts';
+import type { ApiDeps } from './deps.ts';
 import { fieldProblem, Problem } from './problems.ts';
+import { findUniverse, type MeantUniverse, newestSession, NoSessionError } from './run-target.ts';
 
 /** The configuration in force. Throws a Problem before the first start has applied one. */
 export async function configurationInForce(sql: Sql): Promise<ConfigFile> {
@@ -11,8 +13,23 @@ export async function configurationInForce(sql: Sql): Promise<ConfigFile> {
   return parseStoredConfigFile(stored.body);
 }
 
-/** Throws a Problem for a universe that a configuration does not know. */
-export function requireUniverse(file: ConfigFile, universe: string): void {
-  const known = knownUniverses(file);
-  if (!known.includes(universe)) throw fieldProblem('universe', `${universe} is none of ${known.join(', ')}`);
+/** The universe of a name. Throws a Problem for one that the configuration does not know. */
+export async function requireUniverse(file: ConfigFile, asked: string): Promise<MeantUniverse> {
+  const found = await findUniverse(file, asked);
+  if (found !== null) return found;
+  throw fieldProblem('universe', `${asked} is none of ${knownUniverses(file).join(', ')}`);
+}
+
+/** The session that is meant when none is named. Throws a Problem where there is none. */
+export async function usualSession(
+  { sql, coverageOf }: Pick<ApiDeps, 'sql' | 'coverageOf'>,
+  { file, universe }: { file: ConfigFile; universe: string },
+): Promise<string> {
+  try {
+    return await newestSession({ sql, file, universe, coverageOf });
+  } catch (error) {
+    if (error instanceof NoSessionError)
+      throw fieldProblem('sessionDate', `${error.message}; name a session`);
+    throw error;
+  }
 }

@@ -21,8 +21,10 @@ import {
   ReviewRefusedError,
   ReviewUnansweredError,
 } from '../temporal/verbs.ts';
+import { configurationInForce } from './configuration.ts';
 import type { ApiDeps, Caller } from './deps.ts';
 import { Problem, problemOf } from './problems.ts';
+import { findUniverse } from './run-target.ts';
 
 /** What people do about nights and runs, for API and pages; what is refused is thrown as a Problem. */
 
@@ -220,11 +222,16 @@ async function repeatedBy(
 ): Promise<Repeated> {
   const request = await findRunRequest(sql, runId);
   if (row !== null)
-    return { ...row, universe: request?.universe ?? row.universe, universeName: row.universe };
+    return { ...row, universe: request?.universe ?? (await askedName(sql, row)), universeName: row.universe };
   if (request === null) throw new Problem('not-found', `there is no run ${runId}`);
   if (request.refusedReason === null)
     throw new Problem('conflict', `${request.task} of ${request.sessionDate} has not begun yet`);
   return { ...request, universeName: request.universe };
+}
+
+/** What a night's universe is asked for by: the configured file, where it is that one's name. */
+async function askedName(sql: ApiDeps['sql'], { universe }: TaskRunRow): Promise<string> {
+  return (await findUniverse(await configurationInForce(sql), universe))?.value ?? universe;
 }
 
 const retrySchema = z.object({ requestId: z.string(), runId: z.string() });

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from '@hono/zod-openapi';
-import { effectiveConfig } from '../contracts/schemas/config.ts';
+import type { ConfigFile } from '../contracts/schemas/config.ts';
 import { manualRunWorkflowId, type Task, taskIdOf } from '../contracts/wire/names.ts';
-import { isOpenState, listNights } from '../db/queries/nights.ts';
+import { isOpenState } from '../db/queries/nights.ts';
 import { findRunRequest } from '../db/queries/requests.ts';
 import { findTaskRun, type TaskRunRow } from '../db/queries/task-runs.ts';
 import { readRunFailure } from '../temporal/verbs.ts';
-import { configurationInForce, requireUniverse } from './configuration.ts';
+import { configurationInForce, requireUniverse, usualSession } from './configuration.ts';
 import type { ApiDeps, Caller } from './deps.ts';
-import { fieldProblem, Problem } from './problems.ts';
+import { Problem, problemOf } from './problems.ts';
 import { askForRun, newRequestId } from './run-acts.ts';
+import { type MeantUniverse, usualUniverse } from './run-target.ts';
 import type { acceptedSchema, doneSchema, RunQuery } from './routes/scheduler-definitions.ts';
 import { documentWord, snakeCased } from './words.ts';
 
@@ -36,28 +37,26 @@ export async function runTask(
     signal: AbortSignal;
   },
 ): Promise<RunAnswer> {
-  const { sql, client, stopping } = deps;
+  const { sql, stopping } = deps;
   const { task, query, key, caller, httpRequestId, onAsked, signal } = asked;
   const requestId = await newRequestId(sql, { key, caller });
-  // What a key stood for stays, although another night is the newest one by now.
+  // What a key stood for stays, although another session is the newest one by now.
   const before = key === undefined ? null : await findRunRequest(sql, requestId);
-  const newest = before ?? (await listNights(sql, { limit: 1 }))[0];
-  const sessionDate = query.sessionDate ?? newest?.sessionDate;
-  if (sessionDate === undefined)
-    throw fieldProblem('sessionDate', 'no night has run here yet, so a session has to be named');
   const file = await configurationInForce(sql);
-  const universe = query.universe ?? newest?.universe ?? effectiveConfig(file).universe;
-  if (query.universe !== undefined) requireUniverse(file, universe);
+  const universe = await universeOf(sql, { file, asked: query.universe, before });
+  const sessionDate =
+    query.sessionDate ?? before?.sessionDate ?? (await usualSession(deps, { file, universe: universe.name }));
   const { force = false } = query;
   await askForRun(deps, {
     httpRequestId,
-    run: { requestId, task, sessionDate, universe, force, requestedBy: caller.name },
+    universeName: universe.name,
+    run: { requestId, task, sessionDate, universe: universe.value, force, requestedBy: caller.name },
   });
   onAsked(requestId);
   const taskId = taskIdOf(task);
   const over = stopping === undefined ? signal : AbortSignal.any([signal, stopping]);
   const waitMs = (query.wait ?? 0) * 1000;
-  const row = await untilClosed({ sql, client, requestId, signal: over, waitMs });
+  const row = waitMs === 0 ? null : await closedWithin({ deps, requestId, signal: over, waitMs });
   if (row === null)
     return { success: true, task_id: taskId, run_id: requestId, status_url: `/api/v1/runs/${requestId}` };
   const fields = snakeCased(row.result ?? {});
@@ -73,32 +72,68 @@ export async function runTask(
   };
 }
 
-/** The row of a run once it is over, or waits for a person; null when the time is up or the signal comes before. */
-async function untilClosed(input: {
-  sql: ApiDeps['sql'];
-  client: ApiDeps['client'];
-  requestId: string;
-  signal: AbortSignal;
-  waitMs: number;
-}): Promise<TaskRunRow | null> {
-  const { sql, client, requestId, signal, waitMs } = input;
-  const untilMs = Date.now() + waitMs;
+async function universeOf(
+  sql: ApiDeps['sql'],
+  {
+    file,
+    asked,
+    before,
+  }: { file: ConfigFile; asked: string | undefined; before: { universe: string } | null },
+): Promise<MeantUniverse> {
+  if (asked !== undefined) return await requireUniverse(file, asked);
+  if (before !== null) return { value: before.universe, name: before.universe };
+  return await usualUniverse(sql, file);
+}
+
+type Wait = { deps: ApiDeps; requestId: string; signal: AbortSignal };
+
+/**
+ * The row of a run once it is over, or waits for a person; null when the time is up or the signal comes before. The run
+ * is taken by now: what is down meanwhile is waited for, and nothing that hangs lasts longer than the time.
+ */
+async function closedWithin({
+  waitMs,
+  signal,
+  ...wait
+}: Wait & { waitMs: number }): Promise<TaskRunRow | null> {
+  const done = new AbortController();
+  const over = AbortSignal.any([signal, done.signal]);
+  const timeIsUp = sleep(waitMs, null, { signal: over }).catch((): null => null);
+  try {
+    return await Promise.race([untilClosed({ ...wait, signal: over }), timeIsUp]);
+  } finally {
+    done.abort();
+  }
+}
+
+async function untilClosed({ deps, requestId, signal }: Wait): Promise<TaskRunRow | null> {
   let pauseMs = FIRST_POLL_MS;
-  while (Date.now() < untilMs && !signal.aborted) {
-    const row = await findTaskRun(sql, requestId);
-    const isOpen = row === null || (row.state !== 'awaiting_review' && isOpenState(row.state));
-    if (!isOpen) return row;
-    const request = await findRunRequest(sql, requestId);
-    if (request !== null && request.refusedReason !== null)
-      throw new Problem('conflict', request.refusedReason);
-    if (row === null) {
-      const failure = await readRunFailure(client, { workflowId: manualRunWorkflowId(requestId) });
-      if (failure !== null && (await findTaskRun(sql, requestId)) === null)
-        throw new Problem('conflict', failure.message);
+  while (!signal.aborted) {
+    try {
+      const row = await findClosed(deps, requestId);
+      if (row !== null) return row;
+    } catch (error) {
+      if (problemOf(error).status !== 503) throw error;
     }
-    const leftMs = Math.max(0, untilMs - Date.now());
-    await sleep(Math.min(pauseMs, leftMs), undefined, { signal }).catch(() => undefined);
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     pauseMs = Math.min(POLL_MS, pauseMs * 1.5);
   }
+  return null;
+}
+
+/** The row of a run that is over or waits for a person; null before that. Throws a Problem for one that was refused. */
+async function findClosed(
+  { sql, client, times: { callMs } }: ApiDeps,
+  requestId: string,
+): Promise<TaskRunRow | null> {
+  const row = await findTaskRun(sql, requestId);
+  if (row !== null && (row.state === 'awaiting_review' || !isOpenState(row.state))) return row;
+  const request = await findRunRequest(sql, requestId);
+  if (request !== null && request.refusedReason !== null)
+    throw new Problem('conflict', request.refusedReason);
+  if (row !== null) return null;
+  const failure = await readRunFailure(client, { workflowId: manualRunWorkflowId(requestId), callMs });
+  if (failure !== null && (await findTaskRun(sql, requestId)) === null)
+    throw new Problem('conflict', failure.message);
   return null;
 }

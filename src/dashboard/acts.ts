@@ -2,11 +2,14 @@ import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { confirmBackfill, orConflict } from '../api/backfill.ts';
+import { configurationInForce, usualSession } from '../api/configuration.ts';
 import type { Caller } from '../api/deps.ts';
 import { Problem, problemOf } from '../api/problems.ts';
 import { decideQuarantineFor } from '../api/quarantine.ts';
 import { askForRun, decideRun, endNight, endSingleRun, newRequestId, retryRun } from '../api/run-acts.ts';
+import { findUniverse } from '../api/run-target.ts';
 import type { ApiRole } from '../contracts/api-tokens.ts';
+import type { ConfigFile } from '../contracts/schemas/config.ts';
 import { SCHEDULE_IDS, TASKS } from '../contracts/wire/names.ts';
 import { findApiToken, revokeApiToken } from '../db/queries/api-tokens.ts';
 import { findTaskRun } from '../db/queries/task-runs.ts';
@@ -120,15 +123,22 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
       throw new Problem('invalid-input', `${named} is none of the universes ${offered.join(', ')}`);
   };
 
+  /** What a form's universe is asked for by: the configured file, where it is that one's name. */
+  const meant = async (named: string): Promise<{ value: string; name: string; file: ConfigFile }> => {
+    await requireOffered(named);
+    const file = await configurationInForce(sql);
+    return { file, ...((await findUniverse(file, named)) ?? { value: named, name: named }) };
+  };
+
   act('/acts/night', { form: 'night', needs: 'operator' }, async (form, { name }) => {
     const { sessionDate } = form;
-    await requireOffered(form.universe);
+    const { value: universe } = await meant(form.universe);
     const run = await startNightFor({
       client,
       sql,
       input: {
         trigger: 'manual',
-        universe: form.universe,
+        universe,
         requestedBy: name,
         ...(sessionDate !== undefined && { sessionDate }),
       },
@@ -139,17 +149,15 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
 
   act('/acts/task', { form: 'task', needs: 'operator' }, async (form, caller) => {
     const { task, force, key } = form;
-    await requireOffered(form.universe);
-    const newest = (await reader.view()).night?.sessionDate;
-    const sessionDate = form.sessionDate ?? newest;
-    if (sessionDate === undefined)
-      throw new Problem('conflict', 'no night has run here yet, so a session has to be named');
+    const { file, ...universe } = await meant(form.universe);
+    const sessionDate = form.sessionDate ?? (await usualSession(deps, { file, universe: universe.name }));
     await askForRun(deps, {
+      universeName: universe.name,
       run: {
         requestId: await newRequestId(sql, { key: `page ${key}`, caller }),
         task,
         sessionDate,
-        universe: form.universe,
+        universe: universe.value,
         force: force === 'yes',
         requestedBy: caller.name,
       },
@@ -189,8 +197,10 @@ export function actRoutes(deps: PageDeps, reader: TonightReader): Hono<PageEnv> 
     const { verb } = form;
     const asked = { client, scheduleId: form.scheduleId, by, why: form.why };
     if (verb === 'trigger') {
-      await triggerScheduleFor({ ...asked, sql });
-      return `${form.scheduleId} starts now, unless its last run still goes on`;
+      const started = await triggerScheduleFor({ ...asked, sql });
+      return started === null
+        ? `${form.scheduleId} is asked to start; nothing is to be seen of it yet`
+        : `${form.scheduleId} has started ${started.workflowId}`;
     }
     await setSchedulePaused({ ...asked, sql: pipelineSql, paused: verb === 'pause' });
     return `${form.scheduleId} is ${verb}d`;

@@ -19,7 +19,7 @@ describe('the OpenAPI document as a page tells it', () => {
       parameters: [
         { name: 'task_id', place: 'path', required: true, type: ['whole number, 1 to 6'] },
         { name: 'sessionDate', place: 'query', required: false, type: ['date'] },
-        { name: 'universe', about: 'Default: that of the newest night; matches ^[\\w.-]{1,64}$' },
+        { name: 'universe', about: 'Default: that of the newest night that ran; matches ^[\\w.-]{1,64}$' },
         { name: 'force', type: ['true | false'] },
         { name: 'wait', type: ['whole number, 0 to 600'] },
         { name: 'idempotency-key', place: 'header', type: ['text, at most 200 characters'] },

@@ -159,11 +159,14 @@ export async function startBackfill(options: {
   client: Client;
   sql: Sql;
   plan: BackfillPlan;
+  /** What its nights are asked for with, where that is a file; absent: the universe's name. */
+  universeValue?: string;
   by: string;
   why: string;
 }): Promise<Backfill> {
   const { client, sql, plan, by, why } = options;
   const { universe, token, onlyMissing } = plan;
+  const { universeValue = universe } = options;
   const running = await readBackfill(client);
   if (running?.state === 'running') {
     if (running.token === token && running.requestedBy === by) return running;
@@ -200,7 +203,7 @@ export async function startBackfill(options: {
     why,
     token,
   };
-  const input: BackfillInput = { universe, sessions, requestedBy: by };
+  const input: BackfillInput = { universe: universeValue, sessions, requestedBy: by };
   try {
     await client.withDeadline(Date.now() + CALL_MS, () =>
       client.workflow.start('nightBackfill', {

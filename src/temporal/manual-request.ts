@@ -15,10 +15,10 @@ import {
 import { succeededTasks } from '../db/queries/task-runs.ts';
 import { signalManualRun } from './verbs.ts';
 
-/** A manual run that cannot be asked for: a need is not met, or its key names another run. */
+/** A manual run that cannot be asked for: a need is not met, its key names another run, or it was refused before. */
 export class RunRefusedError extends Error {
   override name = 'RunRefusedError';
-  /** Tasks that it needs and that did not succeed; empty: its id is another run's. */
+  /** Tasks that it needs and that did not succeed; empty: it is for another reason. */
   readonly missing: readonly Task[];
 
   constructor(message: string, missing: readonly Task[] = []) {
@@ -38,7 +38,8 @@ export function runIdOfKey(key: string): string {
 /**
  * Checks the needs of a manual run, stores its request row, then signals the queue; a lost signal is sent again by
  * the reconciler. An id that is known is signalled as it was stored, and answered with that row. Throws
- * RunRefusedError for a need that is not met (unless forced), and for a known id that asks for something else.
+ * RunRefusedError for a need that is not met (unless forced), and for a known id that asks for something else or was
+ * refused: it will never run.
  */
 export async function requestManualRun(options: {
   client: Client;
@@ -82,7 +83,8 @@ export async function requestManualRun(options: {
       `${requestId} is ${task} of ${sessionDate} (${universe}${force ? ', forced' : ''}) already`,
     );
   }
-  if (stored.refusedReason === null) await signalManualRun(client, stored, options.callMs);
+  if (stored.refusedReason !== null) throw new RunRefusedError(`it was refused: ${stored.refusedReason}`);
+  await signalManualRun(client, stored, options.callMs);
   return { isNew, request: stored };
 }
 

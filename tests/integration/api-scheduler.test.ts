@@ -6,8 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { API_TIMES } from '../../src/api/deps.ts';
 import { TASK_PATHS } from '../../src/api/routes/scheduler-definitions.ts';
 import { TASKS } from '../../src/contracts/wire/names.ts';
+import { ConnectionError } from '../../src/db/errors.ts';
 import { insertRunRequest, listAudit } from '../../src/db/queries/requests.ts';
 import { listTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { createFakes } from '../support/fakes.ts';
 import { eventually } from '../support/rig.ts';
 import { useApi } from './api-house.ts';
 import { request, S } from './queue-house.ts';
@@ -52,10 +54,26 @@ describe('the documents’ endpoints', () => {
     expect(Object.keys(after.last_runs)).toEqual(['1']);
     expect(after.last_runs['1']).toMatch(EASTERN);
     expect(after.last_results['1']?.status).toBe('success');
-    const result = { totalSymbols: 83, verdict: null, failures: [{ symbol: 'A' }], coverage: { ratio: 1 } };
+    const result = {
+      totalSymbols: 83,
+      successful: 82,
+      totalCandles: 41500,
+      verdict: null,
+      failures: [{ symbol: 'A' }],
+      coverage: { ratio: 1 },
+    };
     await api.desk.house.owner.sql`update ops.task_runs set result = ${JSON.stringify(result)}::jsonb`;
     expect((await status()).body).toMatchObject({
-      last_results: { 1: { status: 'success', total_symbols: 83, verdict: null } },
+      last_results: {
+        1: {
+          status: 'success',
+          symbols_processed: 82,
+          candles_ingested: 41500,
+          total_symbols: 83,
+          total_candles: 41500,
+          verdict: null,
+        },
+      },
     });
     expect(JSON.stringify((await status()).body)).not.toMatch(/failures|coverage/);
   });
@@ -272,17 +290,62 @@ describe('the documents’ endpoints', () => {
     expect(row).toMatchObject({ forced: true, requestedBy: 'the operator' });
   });
 
-  it('a universe that is not configured, and no session where no night ran yet, are refused', async () => {
+  it('a universe that is not configured is refused', async () => {
     const { text: token } = await api.token('operator');
-    for (const [query, field] of [
-      ['?sessionDate=2018-02-07&universe=other', 'universe'],
-      ['', 'sessionDate'],
-    ] as const) {
-      expect(await api.ask('POST', `/scheduler/run_ingestion${query}`, { token })).toMatchObject({
-        status: 400,
-        body: { type: 'urn:nightshift:problem:invalid-input', errors: [{ field }] },
-      });
-    }
+    const path = '/scheduler/run_ingestion?sessionDate=2018-02-07&universe=other';
+    expect(await api.ask('POST', path, { token })).toMatchObject({
+      status: 400,
+      body: { type: 'urn:nightshift:problem:invalid-input', errors: [{ field: 'universe' }] },
+    });
     expect(await listTaskRuns(api.desk.house.api.sql)).toEqual([]);
+  });
+
+  it('a run that was refused is refused again under its key', async () => {
+    api.desk.prepare();
+    const { text: token } = await api.token('operator');
+    const headers = { 'idempotency-key': 'a sunday' };
+    const ask = () => api.ask('POST', '/scheduler/run_ingestion?sessionDate=2018-02-04', { token, headers });
+    expect(await ask()).toMatchObject({ status: 202 });
+    const again = await eventually('it is refused', async () => {
+      const answer = await ask();
+      return answer.status !== 202 && answer;
+    });
+    expect(again).toMatchObject({
+      status: 409,
+      body: { detail: 'it was refused: XNYS is closed on 2018-02-04' },
+    });
+  });
+});
+
+describe('a run that is waited for', () => {
+  const gone = new ConnectionError('CONNECTION_CLOSED', 'Postgres is gone');
+
+  it('outlives a short outage, and is named at the end of the time in a long one', async () => {
+    let isDown = false;
+    let backInMs: number | null = 1_000;
+    api.desk.prepare({
+      planIngestion: async () => {
+        isDown = true;
+        if (backInMs !== null) setTimeout(() => (isDown = false), backInMs);
+        return createFakes().activities.planIngestion({} as never);
+      },
+    });
+    const { sql } = api.desk.house.api;
+    const failing = new Proxy(sql, {
+      apply: (target, self, args) => {
+        if (isDown) throw gone;
+        return Reflect.apply(target, self, args) as unknown;
+      },
+    });
+    api.restart({ sql: failing });
+    const { text: token } = await api.token('operator');
+    const ask = (wait: number) =>
+      api.ask('POST', `/scheduler/run_ingestion?sessionDate=${S}&wait=${wait}`, { token });
+    expect(await ask(60)).toMatchObject({ status: 200, body: { success: true } });
+    backInMs = null;
+    const late = await ask(3);
+    expect(late).toMatchObject({ status: 202, body: { run_id: expect.any(String) as string } });
+    expect(late.headers.get('location')).toContain('/api/v1/runs/');
+    isDown = false;
   });
 });

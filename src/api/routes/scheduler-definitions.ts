@@ -62,8 +62,10 @@ const switchBody = z.object({
 });
 
 export const runQuery = z.object({
-  sessionDate: dateSchema.optional().openapi({ description: 'Default: that of the newest night' }),
-  universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night' }),
+  sessionDate: dateSchema
+    .optional()
+    .openapi({ description: 'Default: the newest that is over and can be had' }),
+  universe: universeSchema.optional().openapi({ description: 'Default: that of the newest night that ran' }),
   force: flagSchema.optional().openapi({ description: 'Run although a need is not met; recorded' }),
   wait: wholeNumber({ minimum: 0, maximum: MAX_WAIT_SECONDS })
     .optional()

@@ -1,14 +1,21 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { projectRoot } from '../../../scripts/lib/paths.mjs';
 import { currentFile } from '../../activities/planning/config-source.ts';
-import { effectiveConfig, knownUniverses } from '../../contracts/schemas/config.ts';
+import { coverageReader } from '../../api/provider-coverage.ts';
+import {
+  findUniverse,
+  type MeantUniverse,
+  nameOfUniverse,
+  newestSession,
+  NoSessionError,
+  usualUniverse,
+} from '../../api/run-target.ts';
+import { type ConfigFile, knownUniverses } from '../../contracts/schemas/config.ts';
 import { manualRunWorkflowId } from '../../contracts/wire/names.ts';
+import type { Sql } from '../../db/client.ts';
 import { findRunRequest, newRunId } from '../../db/queries/requests.ts';
-import { listNights } from '../../db/queries/nights.ts';
 import { findTaskRun, type TaskRunRow } from '../../db/queries/task-runs.ts';
-import { readUniverse, UNIVERSES_FOLDER } from '../../providers/universe-file.ts';
+import { archiveFolder } from '../../runtime/env.ts';
 import { folderOption } from '../../runtime/folder-option.ts';
 import { requestManualRun, runIdOfKey } from '../../temporal/manual-request.ts';
 import { readRunFailure } from '../../temporal/verbs.ts';
@@ -38,8 +45,8 @@ export function runTaskCommand(): Command {
   return new Command('run-task')
     .description('run one task by hand: its own time is ignored, its needs are not')
     .argument('<task>', 'name, or the number 1 to 6')
-    .option('--session <date>', 'session (default: that of the newest night)')
-    .option('--universe <name|file>', 'universe (default: that of the newest night)')
+    .option('--session <date>', 'session (default: the newest that is over and can be had)')
+    .option('--universe <name|file>', 'universe (default: that of the newest night that ran)')
     .option('--force', 'run although a need is not met; recorded')
     .option('--key <text>', 'asked for again under the same key, it is the same run')
     .option('--by <name>', 'who asks (default: login name)')
@@ -60,18 +67,16 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
   });
   try {
-    const [newest] = await listNights(app.database.sql, { limit: 1 });
-    const sessionDate =
-      options.session === undefined ? newest?.sessionDate : requireDate('--session', options.session);
-    if (sessionDate === undefined) throw new UsageError('--session: needed, no night has run here yet');
+    const named = options.session === undefined ? undefined : requireDate('--session', options.session);
     for (const line of await adoptConfiguration(app)) console.error(line);
     const { sql } = app.database;
     const requestId = options.key === undefined ? await newRunId(sql) : runIdOfKey(options.key);
     const file = await currentFile(sql);
-    const universe =
-      options.universe === undefined
-        ? (newest?.universe ?? effectiveConfig(file).universe)
-        : await universeOf(options.universe, knownUniverses(file));
+    // What a key stood for stays, although another session is the newest one by now.
+    const before = options.key === undefined ? null : await findRunRequest(sql, requestId);
+    const universe = await universeFor(sql, { file, asked: options.universe, before });
+    const sessionDate =
+      named ?? before?.sessionDate ?? (await usualSession(sql, { file, universe: universe.name }));
     const { isNew } = await requestManualRun({
       client: app.client,
       sql: app.database.sql,
@@ -79,13 +84,13 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
         requestId,
         task,
         sessionDate,
-        universe,
+        universe: universe.value,
         force: options.force ?? false,
         trigger: 'manual',
         configHash: null,
         requestedBy: actor(options.by),
       },
-      universeName: await nameOfUniverse(universe),
+      universeName: universe.name,
     });
     console.log(`${isNew ? 'Requested' : 'Requested before:'} ${task} of ${sessionDate}: run ${requestId}`);
     if (!options.wait) return 0;
@@ -106,11 +111,27 @@ async function runTask(name: string, options: RunTaskOptions): Promise<number> {
   }
 }
 
-/** Rows have the name of a universe, also where a file was given. What cannot be read the start refuses in words. */
-async function nameOfUniverse(nameOrFile: string): Promise<string> {
-  const bundledFolder = join(projectRoot, UNIVERSES_FOLDER);
-  const definition = await readUniverse({ nameOrFile, bundledFolder }).catch(() => null);
-  return definition?.name ?? nameOrFile;
+async function universeFor(
+  sql: Sql,
+  options: { file: ConfigFile; asked: string | undefined; before: { universe: string } | null },
+): Promise<MeantUniverse> {
+  const { file, asked, before } = options;
+  if (asked === undefined && before === null) return await usualUniverse(sql, file);
+  const found = asked === undefined ? null : await findUniverse(file, asked);
+  if (found !== null) return found;
+  const value =
+    asked === undefined ? (before?.universe ?? '') : await universeOf(asked, knownUniverses(file));
+  return { value, name: await nameOfUniverse(value) };
+}
+
+async function usualSession(sql: Sql, about: { file: ConfigFile; universe: string }): Promise<string> {
+  try {
+    return await newestSession({ sql, ...about, coverageOf: coverageReader(archiveFolder()) });
+  } catch (error) {
+    if (error instanceof NoSessionError)
+      throw new UsageError(`--session: needed, ${error.message}`, { cause: error });
+    throw error;
+  }
 }
 
 async function untilClosed(app: App, requestId: string, signal: AbortSignal): Promise<TaskRunRow | null> {

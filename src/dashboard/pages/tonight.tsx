@@ -64,12 +64,7 @@ const RunForms: FC<{ view: TonightView; settings: Settings; chrome: Chrome }> = 
               ))}
             </select>
           </div>
-          <Which
-            of="task"
-            universes={universes}
-            universe={universe}
-            session={view.night === null ? 'name one' : `${view.night.sessionDate}, of the night above`}
-          />
+          <Which of="task" universes={universes} universe={universe} session="the newest one there can be" />
           <Force id="force" />
           <Why id="why-task" />
           <button type="submit">Run the task</button>
