@@ -186,7 +186,11 @@ export async function retryRun(
   const { task, sessionDate, universe, universeName } = repeated;
   const requestId = await newRequestId(sql, { key, caller });
   const known = key === undefined ? null : await knownRetry(sql, { runId, requestId });
-  if (known !== null) return { task, runId: known };
+  if (known !== null) {
+    const refused = (await findRunRequest(sql, known))?.refusedReason ?? null;
+    if (refused !== null && known !== runId) throw new Problem('conflict', `it was refused: ${refused}`);
+    return { task, runId: known };
+  }
   const told = async (target: string): Promise<{ task: Task; runId: string }> => {
     const details = { requestId, runId: target };
     await insertAudit(sql, { actor: by, action: RETRY, subject: runId, why, details });

@@ -11,6 +11,7 @@ import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts
 import { createScanActivities } from '../../src/activities/scan/activities.ts';
 import { createTrainingActivities } from '../../src/activities/training/activities.ts';
 import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
+import { coverageReader } from '../../src/api/provider-coverage.ts';
 import { createArtifactStore } from '../../src/artifacts/store.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import { createDatabase, type Database } from '../../src/db/client.ts';
@@ -98,6 +99,7 @@ export async function openDashboard(
     },
     configPath: house.deps.configPath,
     limits: { tokenPerMinute: 6_000, anonymousPerMinute: 300 },
+    coverageOf: coverageReader(SAMPLE),
     workflowsUrl: `${testTemporal().ui}/namespaces/${rig.namespace}/workflows`,
     ...change,
   });

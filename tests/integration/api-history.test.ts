@@ -357,6 +357,12 @@ describe('a run that waits for a person', () => {
     expect(newId).not.toBe(runId);
     expect((await retry(runId, { 'Idempotency-Key': 'another' })).body).toEqual(again.body);
     expect((await waitingRun(token)).runId).toBe(newId);
+    const { sql: pipeline } = api.desk.house.database;
+    await refuseRunRequest(pipeline, { requestId: newId, reason: 'a sunday' });
+    expect(await retry(runId, { 'Idempotency-Key': 'another' })).toMatchObject({
+      status: 409,
+      body: { detail: 'it was refused: a sunday' },
+    });
 
     const end = () =>
       api.ask('POST', `/api/v1/runs/${newId}/terminate`, { token, body: { why: 'it hangs' } });
