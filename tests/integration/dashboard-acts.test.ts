@@ -154,9 +154,10 @@ describe('acts of the pages', () => {
     );
     const { state } = await client.schedule.getHandle(scheduleId).describe();
     expect(state).toMatchObject({ paused: false, note: expect.stringContaining(why) as unknown });
-    expect(await act('/acts/schedule', { scheduleId, verb: 'trigger' })).toEqual(
-      done(`${scheduleId} starts now, unless its last run still goes on`),
-    );
+    const triggered = await act('/acts/schedule', { scheduleId, verb: 'trigger' });
+    const { recentActions } = (await client.schedule.getHandle(scheduleId).describe()).info;
+    const started = recentActions[0]?.action.workflow.workflowId ?? 'nothing';
+    expect(triggered).toEqual(done(`${scheduleId} has started ${started}`));
     const run = await eventually('it has run', async () => {
       const [row] = await listTaskRuns(desk.house.api.sql, { task: 'weeklyMaintenance' });
       return row?.state === 'succeeded' && row;
@@ -165,6 +166,7 @@ describe('acts of the pages', () => {
       { action: 'schedule.trigger', actor: 'operator', why },
       { action: 'schedule.unpause', actor: 'operator', why },
       { action: 'schedule.pause', actor: 'operator', why },
+      { action: 'schedule.unpause', actor: 'Ann', why: 'enabled by Ann' },
     ]);
     const html = await page(`/runs/${encodeURIComponent(run.taskRunId)}`);
     expect(html.match(/by (the schedule|hand|null)/g)).toEqual([

@@ -20,7 +20,8 @@ import {
   untakenRunRequests,
 } from '../../src/db/queries/requests.ts';
 import { findNightByRun, readNightPage, readRunPage } from '../../src/db/queries/run-pages.ts';
-import { saveScheduleState, scheduleStates } from '../../src/db/queries/schedule-state.ts';
+import { readPauseFacts } from '../../src/db/queries/alerts.ts';
+import { onSince, saveScheduleState, scheduleStates } from '../../src/db/queries/schedule-state.ts';
 import {
   findTaskRun,
   insertTaskRuns,
@@ -243,15 +244,27 @@ describe('small tables', () => {
     expect(enabled?.firstEnabledAt).not.toBeNull();
     await saveScheduleState(db.sql, state);
     expect(await find()).toMatchObject({ paused: true, firstEnabledAt: enabled?.firstEnabledAt });
+    const pausedSince = async () =>
+      (await readPauseFacts(db.sql)).find((fact) => fact.scheduleId === scheduleId)?.pausedSinceMs;
+    const began = await pausedSince();
+    expect(began).toBeGreaterThan(0);
     // Somebody who is known did it, although the row was faster; nobody is not asked again.
     await saveScheduleState(db.sql, { ...state, by: 'Ann', why: 'a holiday' });
     await saveScheduleState(db.sql, state);
+    expect(await pausedSince()).toBe(began);
     const acts = await listAudit(db.sql, { subject: scheduleId });
     expect(acts.map(({ actor, action, why }) => [actor, action, why])).toEqual([
       ['Ann', 'schedule.pause', 'a holiday'],
       ['unknown (Temporal)', 'schedule.pause', 'holidays'],
       ['unknown (Temporal)', 'schedule.unpause', null],
     ]);
+    // What was on already is on since then.
+    const on = { ...state, paused: false, by: 'Ann' };
+    await saveScheduleState(db.sql, on);
+    const since = await onSince(db.sql, scheduleId);
+    expect(since).not.toBeNull();
+    await saveScheduleState(db.sql, { ...on, note: 'to be sure' });
+    expect(await onSince(db.sql, scheduleId)).toBe(since);
   });
 });
 

@@ -110,7 +110,8 @@ export async function readPauseFacts(sql: Queryable): Promise<PauseFact[]> {
       ${milliseconds(
         sql,
         sql`coalesce((
-          select max(a.at) from ops.audit a where a.action = 'schedule.pause' and a.subject = s.schedule_id),
+          select max(a.at) from ops.audit a where a.action = 'schedule.pause' and a.subject = s.schedule_id
+            and a.details ->> 'changed' is distinct from 'false'),
           s.updated_at)`,
       )} as paused_since_ms
     from ops.schedule_state s where s.paused and s.first_enabled_at is not null order by s.schedule_id`;

@@ -51,7 +51,8 @@ export async function saveScheduleState(
       where (s.paused, s.note, s.spec_hash) is distinct from (excluded.paused, excluded.note, excluded.spec_hash)`;
     // Whoever is known did it, also where somebody else's row was faster or only the note is new.
     const isNew = before !== undefined && before.paused !== paused;
-    if (by !== undefined || isNew) await insertAudit(tx, act);
+    if (isNew) await insertAudit(tx, act);
+    else if (by !== undefined) await insertAudit(tx, { ...act, details: { changed: false } });
   });
 }
 
@@ -72,7 +73,8 @@ const UNPAUSE = 'schedule.unpause';
 export async function onSince(sql: Queryable, scheduleId: string): Promise<string | null> {
   const [row] = await sql<{ since: string | null }[]>`
     select greatest(s.first_enabled_at, (
-      select max(a.at) from ops.audit a where a.action = ${UNPAUSE} and a.subject = s.schedule_id)) as since
+      select max(a.at) from ops.audit a where a.action = ${UNPAUSE} and a.subject = s.schedule_id
+        and a.details ->> 'changed' is distinct from 'false')) as since
     from ops.schedule_state s
     where s.schedule_id = ${scheduleId} and not s.paused and s.first_enabled_at is not null`;
   return row?.since ?? null;
