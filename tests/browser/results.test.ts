@@ -1,5 +1,4 @@
 import type { Page } from 'playwright-core';
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDecisionActivities } from '../../src/activities/decisions/activities.ts';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
@@ -7,7 +6,7 @@ import { createDatabase, type Database } from '../../src/db/client.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { storeQuarantine } from '../../src/db/queries/quarantine.ts';
 import { applySchedules } from '../../src/temporal/schedules.ts';
-import { NOWHERE } from '../support/api-away.ts';
+import { temporalAway } from '../support/api-away.ts';
 import { createFakes } from '../support/fakes.ts';
 import { testConfig } from '../support/house.ts';
 import { FLAG, LAST, putResults, putUniverse } from '../support/page-rows.ts';
@@ -217,8 +216,8 @@ describe('what people do at them', () => {
 });
 
 it('the pages show what the rows know while Temporal does not answer', async () => {
-  const connection = Connection.lazy({ address: NOWHERE });
-  const away = await openDashboard(scenes.current, { client: new Client({ connection }) });
+  const temporal = temporalAway();
+  const away = await openDashboard(scenes.current, { client: temporal.client });
   const { url } = dashboard;
   try {
     await page().goto(`${away.url}/login`);
@@ -234,6 +233,6 @@ it('the pages show what the rows know while Temporal does not answer', async () 
   } finally {
     await page().goto(`${url}/login`);
     await away.close();
-    await connection.close();
+    await temporal.close();
   }
 });

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it, vi } from 'vitest';
 
@@ -11,7 +10,7 @@ import { claimNight } from '../../src/db/queries/nights.ts';
 import { insertAudit, insertRunRequest, refuseRunRequest, reviewsOf } from '../../src/db/queries/requests.ts';
 import { insertTaskRuns, listTaskRuns, transitionTaskRuns } from '../../src/db/queries/task-runs.ts';
 import { reconcile } from '../../src/reconciler/reconcile.ts';
-import { NOWHERE } from '../support/api-away.ts';
+import { temporalAway } from '../support/api-away.ts';
 import { fitPlan } from '../support/fakes.ts';
 import { eventually } from '../support/rig.ts';
 import { newNight, newTaskRun } from '../support/rows.ts';
@@ -241,14 +240,14 @@ describe('history', () => {
       { note: 'Temporal does not know training/old/tiny any more: the rows tell what they know' },
       texts,
     ]);
-    const connection = Connection.lazy({ address: NOWHERE });
-    api.restart({ client: new Client({ connection }), times: { ...API_TIMES, tokenMs: 0, callMs: 500 } });
+    const { client, close } = temporalAway();
+    api.restart({ client, times: { ...API_TIMES, tokenMs: 0, callMs: 500 } });
     expect(await look()).toMatchObject([
       { ...chain, live: { note: 'Temporal does not answer' } },
       { note: 'Temporal does not answer about training/old/tiny: the rows tell what they know' },
       texts,
     ]);
-    await connection.close();
+    await close();
   });
 
   it('says so where there is no such thing', async () => {

@@ -1,4 +1,3 @@
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts';
 import { createApi } from '../../src/api/app.ts';
@@ -9,7 +8,7 @@ import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts';
 import { saveScheduleState } from '../../src/db/queries/schedule-state.ts';
 import { readCalendarDates } from '../../src/db/queries/sessions.ts';
-import { NOWHERE } from '../support/api-away.ts';
+import { temporalAway } from '../support/api-away.ts';
 import { type House, openHouse } from '../support/house.ts';
 import {
   DECILES,
@@ -27,10 +26,10 @@ let house: House;
 let api: ReturnType<typeof createApi>;
 let cookie: string;
 let sessions: string[];
-const connection = Connection.lazy({ address: NOWHERE });
+const temporal = temporalAway();
 
 beforeAll(async () => {
-  const client = new Client({ connection });
+  const { client } = temporal;
   house = await openHouse({ client });
   await adoptFileAtStart(house.database.sql, { path: house.deps.configPath, named: true });
   ({ sessions } = await putResults(house.owner.sql));
@@ -55,7 +54,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await house.close();
-  await connection.close();
+  await temporal.close();
 });
 
 /** Status of a page, and what it says, without markup and with single blanks. */

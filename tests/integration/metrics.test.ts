@@ -1,4 +1,3 @@
-import { Client, Connection } from '@temporalio/client';
 import parsePrometheus from 'parse-prometheus-text-format';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApi } from '../../src/api/app.ts';
@@ -13,6 +12,7 @@ import { DURATION_BOUNDS } from '../../src/db/queries/metrics.ts';
 import { claimNight, setNightState } from '../../src/db/queries/nights.ts';
 import { saveScheduleState } from '../../src/db/queries/schedule-state.ts';
 import { insertTaskRuns } from '../../src/db/queries/task-runs.ts';
+import { temporalAway } from '../support/api-away.ts';
 import { createTestDatabase, type TestDatabase } from '../support/env.ts';
 import { testConfig } from '../support/house.ts';
 import { newNight, newTaskRun } from '../support/rows.ts';
@@ -21,7 +21,7 @@ let testDatabase: TestDatabase;
 let owner: Database;
 let pipeline: Database;
 let api: Database;
-let connection: Connection;
+const temporal = temporalAway();
 let app: ReturnType<typeof createApi>;
 let headers: Record<string, string>;
 const requestLines: Record<string, unknown>[] = [];
@@ -31,14 +31,13 @@ beforeAll(async () => {
   owner = createDatabase(testDatabase.urls.owner, { max: 1 });
   pipeline = createDatabase(testDatabase.urls.pipeline, { max: 2 });
   api = createDatabase(testDatabase.urls.api, { max: 2 });
-  // The page needs no Temporal: nobody listens there.
-  connection = Connection.lazy({ address: '127.0.0.1:1' });
   app = createApi({
     sql: api.sql,
     findToken: (tokenId) => findApiToken(api.sql, tokenId),
     times: API_TIMES,
     pipelineSql: pipeline.sql,
-    client: new Client({ connection }),
+    // The page needs no Temporal.
+    client: temporal.client,
     log: (_level, message, fields) => void requestLines.push({ message, ...fields }),
     configPath: 'config/scheduler_config.json',
     limits: { tokenPerMinute: 1_000, anonymousPerMinute: 100 },
@@ -54,8 +53,7 @@ beforeAll(async () => {
   headers = { authorization: `Bearer ${text}` };
 });
 afterAll(async () => {
-  await connection.close();
-  await Promise.all([owner, pipeline, api].map((one) => one.close()));
+  await Promise.all([temporal, owner, pipeline, api].map((one) => one.close()));
   await testDatabase.drop();
 });
 

@@ -1,13 +1,18 @@
-import { Client, Connection } from '@temporalio/client';
 import { createApi } from '../../src/api/app.ts';
 import { API_TIMES, type ApiDeps } from '../../src/api/deps.ts';
 import { type ApiRole, newApiToken } from '../../src/contracts/api-tokens.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import type { ApiTokenRow } from '../../src/db/queries/api-tokens.ts';
+import { connectClient, type TemporalClient } from '../../src/temporal/connection.ts';
 import { askerOf, keepLines, tokenName } from './api-asker.ts';
 
 /** Nobody listens on the discard port of loopback. */
 export const NOWHERE = '127.0.0.1:9';
+
+/** A client whose server never answers: what it still tries ends when it is closed. */
+export function temporalAway(): TemporalClient {
+  return connectClient({ address: NOWHERE, embedded: true });
+}
 
 /**
  * The API with Postgres and Temporal away and tokens in memory: for what it answers by itself. Whatever needs one of
@@ -17,11 +22,11 @@ export function openApiAway(change: Partial<ApiDeps> = {}) {
   const tokens = new Map<string, ApiTokenRow>();
   const { lines, log } = keepLines();
   const database = createDatabase(`postgres://nobody@${NOWHERE}/none`, { max: 1 });
-  const connection = Connection.lazy({ address: NOWHERE });
+  const temporal = temporalAway();
   const app = createApi({
     sql: database.sql,
     pipelineSql: database.sql,
-    client: new Client({ connection }),
+    client: temporal.client,
     findToken: async (tokenId) => tokens.get(tokenId) ?? null,
     log,
     configPath: '/nowhere/scheduler_config.json',
@@ -41,7 +46,7 @@ export function openApiAway(change: Partial<ApiDeps> = {}) {
       return { tokenId, text };
     },
     close: async (): Promise<void> => {
-      await Promise.all([database.close(), connection.close()]);
+      await Promise.all([database.close(), temporal.close()]);
     },
   };
 }
