@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Runtime } from '@temporalio/worker';
 import { projectRoot } from '../../scripts/lib/paths.mjs';
 import { createBacktestActivities } from '../../src/activities/backtest/activities.ts';
 import { createDecisionActivities } from '../../src/activities/decisions/activities.ts';
@@ -19,6 +20,7 @@ import { findApiToken, insertApiToken } from '../../src/db/queries/api-tokens.ts
 import { createProviderChain } from '../../src/providers/chain.ts';
 import { readSessionTable, XNYS_CALENDAR_FILE } from '../../src/providers/calendar-file.ts';
 import { readUniverse } from '../../src/providers/universe-file.ts';
+import { beatWhileAlive } from '../../src/worker/liveness.ts';
 import { testTemporal } from '../support/env.ts';
 import type { AllActivities } from '../support/fakes.ts';
 import type { House } from '../support/house.ts';
@@ -48,6 +50,13 @@ export async function openRealTasks(house: House): Promise<RealTasks> {
   const clock = () => new Date('2018-02-08T05:00:00Z');
   const common = { db: house.database, artifacts: createArtifactStore(artifactUrl), clock };
   const models = ml.on(artifactUrl);
+  // The workers of these tests are in this process, too.
+  const stopBeats = beatWhileAlive({
+    sql: house.database.sql,
+    process: 'worker',
+    logger: Runtime.instance().logger,
+    reachServer: () => Promise.resolve(),
+  });
   return {
     ingest,
     activities: {
@@ -67,6 +76,7 @@ export async function openRealTasks(house: House): Promise<RealTasks> {
       ...models,
     },
     close: async () => {
+      stopBeats();
       await Promise.all([ml.stop(), ingest.close()]);
       await rm(folder, { recursive: true, force: true });
     },

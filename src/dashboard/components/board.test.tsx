@@ -105,7 +105,7 @@ describe('the board', () => {
     expect(html).toContain('data-ago="2018-02-08T04:50:00.000Z"');
     expect(await draw({})).not.toMatch(/does not answer|was last heard/);
     expect(await draw({ silent: [{ process: 'worker', since: null }] })).toContain(
-      'no worker was ever heard here',
+      'No worker was ever heard here',
     );
   });
 

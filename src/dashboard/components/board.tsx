@@ -69,7 +69,7 @@ const Trouble: FC<BoardInput> = ({ view, chrome }) => {
               <>
                 {index === 0 ? '' : '; '}
                 {since === null ? (
-                  `no ${process} was ever heard here`
+                  `No ${process} was ever heard here`
                 ) : (
                   <>
                     {process} was last heard <Ago at={since} chrome={chrome} />
