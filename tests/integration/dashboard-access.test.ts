@@ -4,7 +4,6 @@ import { adoptFileAtStart } from '../../src/activities/planning/config-source.ts
 import { API_TIMES } from '../../src/api/deps.ts';
 import type { ApiRole } from '../../src/contracts/api-tokens.ts';
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
-import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { createDatabase } from '../../src/db/client.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
@@ -14,6 +13,7 @@ import { applySchedules } from '../../src/temporal/schedules.ts';
 import { testConfig } from '../support/house.ts';
 import { temporalCli } from '../support/temporal-cli.ts';
 import { BROWSER, cookieOf, ORIGIN, toldBy, usePages, valueOf } from './page-house.ts';
+import { deleteSchedules } from '../support/schedules.ts';
 
 const pages = usePages();
 const { desk, logIn } = pages;
@@ -108,7 +108,7 @@ describe('settings', () => {
     await expect.poll(nightly, { timeout: 5_000 }).toMatch(/paused<.*quarter end.*if it were not paused/s);
     await toggle('--unpause', '--reason', 'it is over');
     await expect.poll(nightly, { timeout: 5_000 }).toMatch(/on<.*it is over/s);
-    for (const id of Object.values(SCHEDULE_IDS)) await client.schedule.getHandle(id).delete();
+    await deleteSchedules(client);
   });
 
   it('are the same to the API at once when somebody switched a schedule here or there', async () => {
@@ -137,7 +137,7 @@ describe('settings', () => {
       body: JSON.stringify({ why: 'it is over' }),
     });
     expect([unpaused.status, await isRunning()]).toEqual([200, true]);
-    for (const id of Object.values(SCHEDULE_IDS)) await client.schedule.getHandle(id).delete();
+    await deleteSchedules(client);
   });
 
   it('preview a backfill, and begin what was confirmed by a form of this login, with a reason', async () => {

@@ -13,6 +13,7 @@ import { testConfig } from '../support/house.ts';
 import { eventually } from '../support/rig.ts';
 import { cookieOf, toldBy, usePages, valueOf } from './page-house.ts';
 import { S } from './queue-house.ts';
+import { deleteSchedules } from '../support/schedules.ts';
 
 const pages = usePages();
 const { desk } = pages;
@@ -69,7 +70,11 @@ describe('acts of the pages', () => {
     const { night, runId } = await waitingNight();
     const { page, act } = await operator();
     expect(await page('/models')).toContain('1 to decide');
-    const attempts = valueOf(await page('/'), 'attempts');
+    // What the page knows may be a second old.
+    const attempts = await eventually(
+      'the review is on the page',
+      async () => valueOf(await page('/'), 'attempts') || undefined,
+    );
     expect(await act('/acts/review', { runId, attempts, decision })).toEqual({
       kind: 'done',
       text: `training of ${S}: ${decision}`,
@@ -174,7 +179,7 @@ describe('acts of the pages', () => {
       'by the schedule',
       'by the schedule',
     ]);
-    for (const id of Object.values(SCHEDULE_IDS)) await client.schedule.getHandle(id).delete();
+    await deleteSchedules(client);
   });
 });
 

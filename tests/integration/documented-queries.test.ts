@@ -11,6 +11,7 @@ import { signalManualRun } from '../../src/temporal/verbs.ts';
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, useRig } from '../support/rig.ts';
+import { deleteSchedules } from '../support/schedules.ts';
 
 const SESSION = '2018-02-07';
 const SCHEDULED = 'nightly-2018-02-08T03:45:00Z';
@@ -60,9 +61,7 @@ describe('the Temporal side of a scheduled night and of a run by hand', () => {
     );
   });
   afterAll(async () => {
-    for (const id of Object.values(SCHEDULE_IDS)) {
-      await rigs.current.client.schedule.getHandle(id).delete();
-    }
+    await deleteSchedules(rigs.current.client);
     await house.close();
   });
 

@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { createRunActivities } from '../../src/activities/runs.ts';
-import { manualRunWorkflowId, SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
+import { manualRunWorkflowId } from '../../src/contracts/wire/names.ts';
 import { readMissedEvents } from '../../src/db/queries/alerts.ts';
 import { openEvents } from '../../src/db/queries/events.ts';
 import { MISSED_EVENT } from '../../src/db/queries/missed-sessions.ts';
@@ -26,6 +26,7 @@ import { openCommandLine } from '../support/command-line.ts';
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, type Rig, useRig } from '../support/rig.ts';
+import { deleteSchedules } from '../support/schedules.ts';
 
 const rigs = useRig();
 let house: House;
@@ -33,12 +34,7 @@ beforeEach(async () => {
   house = await openHouse({ client: rigs.current.client });
 });
 afterEach(async () => {
-  for (const id of Object.values(SCHEDULE_IDS)) {
-    await rigs.current.client.schedule
-      .getHandle(id)
-      .delete()
-      .catch(() => undefined);
-  }
+  await deleteSchedules(rigs.current.client);
   await house.close();
 });
 

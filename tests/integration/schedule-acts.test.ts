@@ -2,7 +2,6 @@ import { Context } from '@temporalio/activity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { parseConfigFile } from '../../src/contracts/schemas/config.ts';
-import { SCHEDULE_IDS } from '../../src/contracts/wire/names.ts';
 import { listNights } from '../../src/db/queries/nights.ts';
 import { listAudit } from '../../src/db/queries/requests.ts';
 import { changeSchedule, type Schedule, ScheduleConflictError } from '../../src/temporal/schedule-server.ts';
@@ -10,6 +9,7 @@ import { applySchedules, triggerScheduleFor } from '../../src/temporal/schedules
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, useRig } from '../support/rig.ts';
+import { deleteSchedules } from '../support/schedules.ts';
 
 const rigs = useRig();
 let house: House;
@@ -17,12 +17,7 @@ beforeEach(async () => {
   house = await openHouse({ client: rigs.current.client });
 });
 afterEach(async () => {
-  for (const id of Object.values(SCHEDULE_IDS)) {
-    await rigs.current.client.schedule
-      .getHandle(id)
-      .delete()
-      .catch(() => undefined);
-  }
+  await deleteSchedules(rigs.current.client);
   await house.close();
 });
 

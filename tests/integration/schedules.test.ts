@@ -25,6 +25,7 @@ import { openCommandLine } from '../support/command-line.ts';
 import { createFakes } from '../support/fakes.ts';
 import { type House, openHouse, testConfig } from '../support/house.ts';
 import { eventually, useRig } from '../support/rig.ts';
+import { deleteSchedules } from '../support/schedules.ts';
 
 const NEW_YORK = 'America/New_York';
 const rigs = useRig();
@@ -33,12 +34,7 @@ const open = async (): Promise<void> => {
   house = await openHouse({ client: rigs.current.client });
 };
 const close = async (): Promise<void> => {
-  for (const id of Object.values(SCHEDULE_IDS)) {
-    await rigs.current.client.schedule
-      .getHandle(id)
-      .delete()
-      .catch(() => undefined);
-  }
+  await deleteSchedules(rigs.current.client);
   await house.close();
 };
 
